@@ -1,0 +1,93 @@
+"""Server-side sessions for Pyramid: ``config.include("pyramid_sessionkit")``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.exceptions import (
+    NotSupported,
+    SessionClosed,
+    SessionConflict,
+    SessionError,
+    SessionGone,
+    SessionNotSerializable,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+)
+from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.headers import SessionHeaders
+from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.predicates import LoggedInPredicate
+from pyramid_sessionkit.security import SessionSecurityPolicy, add_security_policy
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
+from pyramid_sessionkit.stores import BUILTIN, create_store
+from pyramid_sessionkit.tweens import SAVER, Saver, add_tweens
+
+__all__ = [
+    "IPurgeable",
+    "ISessionStore",
+    "IUserIndex",
+    "NotSupported",
+    "Record",
+    "Session",
+    "SessionClosed",
+    "SessionConflict",
+    "SessionError",
+    "SessionGone",
+    "SessionNotSerializable",
+    "SessionSecurityPolicy",
+    "SessionTooLarge",
+    "StoreError",
+    "StoreUnavailable",
+    "includeme",
+]
+
+
+def includeme(config: Configurator) -> None:
+    """Plug in ``request.session``, the tweens that save it, a security policy and the predicates."""
+    app_settings = config.get_settings()
+    settings = parse_settings(app_settings)
+    # With annotate_user every request with our cookie would read its session, static files included.
+    app_settings.setdefault("tm.annotate_user", "false")
+
+    own_store = None if settings.store in BUILTIN else _resolve(config, "store", settings.store)
+    persistence = Persistence(create_store(settings, app_settings, own_store), settings)
+    signer = CookieSigner(settings.cookie.name, settings.secret)
+    headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
+    saver = Saver(settings, headers)
+
+    config.registry[SAVER] = saver
+    generate_id = _resolve(config, "generate_id", settings.generate_id)
+    config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id))
+    add_tweens(config)
+    if settings.security_policy:
+        add_security_policy(config, _create_policy(config, settings))
+    config.add_view_predicate("logged_in", LoggedInPredicate)
+
+
+def _create_policy(config: Configurator, settings: Settings) -> SessionSecurityPolicy:
+    return SessionSecurityPolicy(
+        identity=_resolve(config, "identity", settings.identity),
+        principals=_resolve(config, "principals", settings.principals),
+    )
+
+
+def _resolve(config: Configurator, name: str, dotted: Any) -> Any:
+    """The object that a setting names, or None."""
+    if dotted is None:
+        return None
+    try:
+        found = config.maybe_dotted(dotted)
+    except (ImportError, AttributeError, ValueError) as error:
+        known = f"; it is one of {', '.join(BUILTIN)} or a dotted name" if name == "store" else ""
+        raise ConfigurationError(f"{PREFIX}{name} = {dotted} cannot be imported: {error}{known}") from error
+    if not callable(found):
+        raise ConfigurationError(f"{PREFIX}{name} = {dotted} is not callable")
+    return found

@@ -1,0 +1,75 @@
+"""The ISessionFactory: a request to its Session."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pyramid.interfaces import ISessionFactory
+from zope.interface import implementer
+
+from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.exceptions import SessionError
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.session import Session, generate_id
+
+log = logging.getLogger("pyramid_sessionkit")
+
+FINISHED = "_sessionkit_finished"
+"""Set in the ``__dict__`` of a request whose response callbacks have run."""
+
+_valid_id = re.compile(r"[A-Za-z0-9_-]{22,128}").fullmatch
+
+Callback = Callable[[Any, Any], None]
+
+
+@implementer(ISessionFactory)
+class SessionFactory:
+    """Makes the session of a request. Nothing is read yet, neither the cookie nor the store.
+
+    ``on_response`` is the response callback that sends the cookie.
+    """
+
+    def __init__(
+        self,
+        persistence: Persistence,
+        signer: CookieSigner,
+        on_response: Callback,
+        generate: Callable[[Any], str] | None = None,
+    ) -> None:
+        self.persistence = persistence
+        self._signer = signer
+        self._on_response = on_response
+        self._generate = generate
+        self._one_process = getattr(persistence.store, "process_local", False)
+
+    def __call__(self, request: Any) -> Session:
+        environ = request.environ
+        if self._one_process and environ.get("wsgi.multiprocess"):
+            self._warn_of_other_processes()
+
+        def find_ids() -> Iterator[str]:
+            return self._signer.session_ids(environ.get("HTTP_COOKIE", ""))
+
+        new_id = generate_id if self._generate is None else lambda: self._own_id(request)
+        request.add_response_callback(self._on_response)
+        return Session(self.persistence, find_ids, new_id, closed=FINISHED in request.__dict__)
+
+    def _own_id(self, request: Any) -> str:
+        assert self._generate is not None
+        session_id = self._generate(request)
+        if not isinstance(session_id, str) or not _valid_id(session_id):
+            raise SessionError(
+                "sessionkit.generate_id must return 22 to 128 characters out of A-Z, a-z, 0-9, - and _ "
+                "(128 bits or more, from the secrets module)"
+            )
+        return session_id
+
+    def _warn_of_other_processes(self) -> None:
+        self._one_process = False
+        log.warning(
+            "sessionkit.store = memory, but the server runs several processes, of which each has sessions of its own: "
+            "use a store that they share"
+        )

@@ -1,0 +1,121 @@
+"""What a session adds to a response: its cookie, ``Vary`` and ``Cache-Control``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from time import time
+from typing import Any
+from urllib.parse import quote
+
+from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.settings import Settings, override_cookie
+
+log = logging.getLogger("pyramid_sessionkit")
+
+HeaderList = list[tuple[str, str]]
+
+_headers_for = lru_cache(maxsize=64)(CookieHeaders)
+
+
+class SessionHeaders:
+    """Adds the headers of a session to a response. ``overrides`` is ``sessionkit.cookie_options``."""
+
+    def __init__(
+        self, settings: Settings, signer: CookieSigner, overrides: Callable[[Any], dict[str, Any]] | None = None
+    ) -> None:
+        self._settings = settings
+        self._signer = signer
+        self._overrides = overrides
+        self._cookie = CookieHeaders(settings.cookie)
+        self._warned = False
+
+    def add(self, request: Any, response: Any, session: Session) -> None:
+        """Called once, when the response is otherwise ready."""
+        headers = response.headerlist
+        _vary_on_cookie(headers)
+        cookie = self._cookie_header(request, session)
+        if cookie is not None:
+            headers.append(("Set-Cookie", cookie))
+            _keep_from_shared_caches(headers)
+
+    def refusal(self, request: Any) -> str | None:
+        """Why no cookie can be sent in answer to this request; None if it can."""
+        return self._cookie_for(request).refusal(self._is_https(request), _path(request))
+
+    def warn(self, refusal: str) -> None:
+        """Say once that a session was not stored, since its visitor could not be told its ID."""
+        if not self._warned:
+            self._warned = True
+            log.warning("No session cookie was sent and no session stored: %s", refusal)
+
+    def _cookie_header(self, request: Any, session: Session) -> str | None:
+        if not session.set_cookie and not self._is_to_be_deleted(request, session):
+            return None
+        cookie, https = self._cookie_for(request), self._is_https(request)
+        refusal = cookie.refusal(https, _path(request))
+        if refusal is not None:
+            self.warn(refusal)
+            return None
+        if session.set_cookie:
+            return cookie.set(self._signer.sign(session.id), https, _max_age(session))
+        return cookie.delete(https)
+
+    def _is_to_be_deleted(self, request: Any, session: Session) -> bool:
+        return session.delete_cookie and self._signer.present(request.environ.get("HTTP_COOKIE", ""))
+
+    def _cookie_for(self, request: Any) -> CookieHeaders:
+        if self._overrides is None:
+            return self._cookie
+        return _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
+
+    def _is_https(self, request: Any) -> bool:
+        environ = request.environ
+        if self._settings.trust_proxy and "HTTP_X_FORWARDED_PROTO" in environ:
+            return bool(environ["HTTP_X_FORWARDED_PROTO"].split(",")[0].strip().lower() == "https")
+        return bool(environ.get("wsgi.url_scheme") == "https")
+
+
+def _path(request: Any) -> str:
+    environ = request.environ
+    return (
+        quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/!$&'()*+,;=:@~", encoding="latin-1")
+        or "/"
+    )
+
+
+def _max_age(session: Session) -> int | None:
+    """Seconds until the session ends, for a cookie that outlives the browser."""
+    if not session.persistent:
+        return None
+    return MAX_AGE if session.expires is None else max(0, session.expires - int(time()))
+
+
+def _vary_on_cookie(headers: HeaderList) -> None:
+    """Caches must not give one visitor's page to another (RFC 9110, 12.5.5)."""
+    first = None
+    for index, (name, value) in enumerate(headers):
+        if name.lower() == "vary":
+            if any(field.strip().lower() in ("cookie", "*") for field in value.split(",")):
+                return
+            first = index if first is None else first
+    if first is None:
+        headers.append(("Vary", "Cookie"))
+    else:
+        headers[first] = (headers[first][0], f"{headers[first][1]}, Cookie")
+
+
+def _keep_from_shared_caches(headers: HeaderList) -> None:
+    """A response with a session cookie is nobody else's (OWASP ASVS 8.2.1)."""
+    chosen = [(index, value) for index, (name, value) in enumerate(headers) if name.lower() == "cache-control"]
+    if not chosen:
+        headers.append(("Cache-Control", "no-store"))
+    for index, value in chosen:
+        directives = [directive.strip() for directive in value.split(",")]
+        kept = [d for d in directives if d.partition("=")[0].strip().lower() not in ("public", "s-maxage")]
+        if len(kept) < len(directives):
+            if not any(d.partition("=")[0].lower() in ("private", "no-store") for d in kept):
+                kept.insert(0, "private")
+            headers[index] = ("Cache-Control", ", ".join(kept))

@@ -1,0 +1,65 @@
+"""What a visitor is told when his session could not be read or saved."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pyramid.httpexceptions import HTTPNotFound
+from pyramid.response import Response
+
+from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
+
+log = logging.getLogger("pyramid_sessionkit")
+
+RETRY_AFTER = "5"
+"""Seconds."""
+
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+
+
+def respond(request: Any, error: SessionError, committed: bool) -> Any:
+    """The answer of the application's exception view for ``error``; without one, a plain 503 for an outage.
+
+    Any other error without a view is raised. ``committed``: the request may have changed something, so that it must
+    not be sent again unless its method is safe.
+    """
+    response = _exception_view(request, error)
+    if not isinstance(error, StoreUnavailable):
+        if response is None:
+            raise error
+        return response
+    log.error("%s %s failed: %s", request.method, request.path, error)
+    if response is None:
+        response = _plain()
+    never_tell_of_success(response)
+    if response.status_int == 503 and (request.method in SAFE_METHODS or not committed):
+        response.headers.setdefault("Retry-After", RETRY_AFTER)
+    return response
+
+
+def never_tell_of_success(response: Any) -> None:
+    """A catch-all exception view tends to answer 200; what was asked for did not happen."""
+    if response.status_int < 400:
+        response.status_int = 503
+
+
+def _exception_view(request: Any, error: SessionError) -> Any:
+    try:
+        return request.invoke_exception_view((type(error), error, error.__traceback__))
+    except HTTPNotFound:
+        return None
+    except Exception:
+        log.exception("The exception view for %s failed itself", type(error).__name__)
+        return None
+
+
+def _plain() -> Response:
+    return Response(
+        "503 Service Unavailable\n\nYour session could not be reached for the moment. You are still logged in, if you "
+        "were. Please try again.\n",
+        status=503,
+        content_type="text/plain",
+        charset="utf-8",
+        cache_control="no-store",
+    )

@@ -1,0 +1,564 @@
+"""The session that views use: a dict that is read on first use and knows what its request did to it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
+from copy import deepcopy
+from itertools import islice
+from time import time
+from typing import Any, Final
+
+from pyramid.interfaces import ISession
+from zope.interface import implementer
+
+from pyramid_sessionkit.exceptions import SessionClosed, SessionGone
+from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.merge import MISSING, Applied, Function, graft, merge
+from pyramid_sessionkit.persistence import TRIED_COOKIES, Found, Persistence, key_of
+from pyramid_sessionkit.serializer import EMPTY, Contents, check, dumps, loads
+
+log = logging.getLogger("pyramid_sessionkit")
+
+_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
+_UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
+
+CSRF_KEY = "_csrft_"
+_FLASH_KEY = "_f_"
+
+
+@implementer(ISession)
+class Session(MutableMapping[str, Any]):
+    """The contents of one visitor's session, and what is known about it.
+
+    Nothing is read before the contents are used and nothing stored before something is put into them. Changes are
+    saved after the view, with those of other requests that ran meanwhile; see :meth:`save` to do so earlier.
+    """
+
+    __slots__ = (
+        "_applied",
+        "_checked",
+        "_closed",
+        "_contents",
+        "_created",
+        "_dropped",
+        "_ended",
+        "_exposed",
+        "_fields",
+        "_find_ids",
+        "_gone",
+        "_id",
+        "_invalidated",
+        "_key",
+        "_new_id",
+        "_next_id",
+        "_persistence",
+        "_proof",
+        "_record",
+        "_renew",
+        "_saved",
+        "_send",
+        "_start",
+        "_written",
+    )
+
+    def __init__(
+        self,
+        persistence: Persistence,
+        find_ids: Callable[[], Iterable[str]] = tuple,
+        new_id: Callable[[], str] | None = None,
+        closed: bool = False,
+    ) -> None:
+        self._persistence = persistence
+        self._find_ids = find_ids
+        self._new_id = new_id or generate_id
+        self._closed = closed
+        self._reset()
+
+    def _reset(self) -> None:
+        """As it was before this request did anything."""
+        self._contents: Contents | None = None  # None until it is used
+        self._record: Record | None = None  # what is stored
+        self._id: str | None = None  # under which ID that is stored; or the ID a new session will have
+        self._key = ""
+        self._start = EMPTY  # the contents as they were stored
+        self._checked: bytes | None = None  # the contents that were found to read back as written
+        self._proof: Contents | None = None  # what they read back as
+        self._applied: list[Applied] = []
+        self._fields: dict[str, Any] = {}  # of the record, that this request sets
+        self._next_id: str | None = None  # where regenerate_id moves the record
+        self._ended: list[str] = []  # keys that this request ends
+        self._invalidated = False
+        self._written = False  # something was put into the contents or taken out
+        self._exposed = False  # a list or dict of the contents is in the view's hands
+        self._renew = False
+        self._gone = False  # another request ended it
+        self._dropped = False  # nothing more is to be saved
+        self._saved = False
+        self._send = False  # the browser does not know yet what was saved
+        self._created = 0
+
+    # Reading and writing the contents.
+
+    def _read(self) -> Contents:
+        contents = self._contents
+        return self._adopt(self._persistence.find(self._find_ids())) if contents is None else contents
+
+    def _adopt(self, found: Found | None) -> Contents:
+        self._created = int(time())
+        self._contents = contents = {} if found is None else found.contents
+        if found is not None:
+            self._id, self._key, self._record = found.session_id, found.key, found.record
+            self._start = found.record.data
+        return contents
+
+    def _open(self) -> Contents:
+        if self._closed:
+            raise SessionClosed(
+                "The session was changed after the response callbacks ran, when it could not be saved any more: "
+                "change it in the view, a tween or a response callback"
+            )
+        return self._read()
+
+    def _write(self) -> Contents:
+        contents = self._open()
+        self._written = True
+        return contents
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._read()[name]
+        if type(value) not in _SCALARS:
+            self._exposed = True
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self._read().get(name, default)
+        if type(value) not in _SCALARS:
+            self._exposed = True
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def keys(self) -> KeysView[str]:
+        return self._read().keys()
+
+    def values(self) -> ValuesView[Any]:
+        self._exposed = True
+        return self._read().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        self._exposed = True
+        return self._read().items()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"The keys of a session are text, not {type(name).__name__}")
+        self._write()[name] = value
+        if type(value) not in _SCALARS:
+            self._exposed = True
+
+    def __delitem__(self, name: str) -> None:
+        del self._write()[name]
+
+    def clear(self) -> None:
+        """Remove the contents. This logs nobody out: see :meth:`invalidate`."""
+        self._write().clear()
+
+    def popitem(self) -> tuple[str, Any]:
+        return self._write().popitem()
+
+    def copy(self) -> Contents:
+        """The contents as a dict of their own, to the innermost list."""
+        return deepcopy(self._read())
+
+    def __or__(self, other: Any) -> Contents:
+        return self.copy() | dict(other)
+
+    def __ior__(self, other: Any) -> Session:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        if self._contents is None:
+            return "<Session, not used yet>"
+        return f"<Session {self._key[:8] if self._record else 'new'}>"
+
+    def changed(self) -> None:
+        """Never needed: changes inside lists and dicts are found. Here since :class:`ISession` has it."""
+        self._write()
+
+    def apply(self, name: str, function: Function, default: Any = None) -> Any:
+        """Set ``name`` to ``function(value)`` and return it: for what requests that run at once must not lose.
+
+        The function runs again on what is stored where another request changed it meanwhile, so it should do
+        nothing but compute. ``session.apply("views", lambda n: n + 1, 0)`` counts every view. ``default`` is what
+        it is given where there is no value.
+        """
+        contents = self._open()
+        before = deepcopy(contents[name]) if name in contents else MISSING
+        after = function(deepcopy(default) if before is MISSING else contents[name])
+        self[name] = after
+        self._applied.append(Applied(name, function, deepcopy(default), before, deepcopy(after)))
+        return after
+
+    # Flash messages and the CSRF token, stored as Pyramid's own sessions do.
+
+    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
+        """Add a message to a queue; not again what is there if ``allow_duplicate`` is false."""
+        messages = self.setdefault(_FLASH_KEY + queue, [])
+        if allow_duplicate or msg not in messages:
+            messages.append(msg)
+
+    def pop_flash(self, queue: str = "") -> list[Any]:
+        """Take all messages out of a queue."""
+        name = _FLASH_KEY + queue
+        messages: list[Any] = self.pop(name) if name in self else []
+        return messages
+
+    def peek_flash(self, queue: str = "") -> list[Any]:
+        """The messages of a queue, which stay there."""
+        messages: list[Any] = self.get(_FLASH_KEY + queue, [])
+        return messages
+
+    def new_csrf_token(self) -> str:
+        """A new token, which replaces the old one."""
+        token = secrets.token_urlsafe(32)
+        self[CSRF_KEY] = token
+        return token
+
+    def get_csrf_token(self) -> str:
+        """The token of this session, made on first use."""
+        return self.get(CSRF_KEY) or self.new_csrf_token()
+
+    # What is known about the session. All times are in epoch seconds.
+
+    @property
+    def id(self) -> str:
+        """The session ID, a bearer secret: whoever has it has the session. Log :attr:`key` instead."""
+        self._read()
+        if self._next_id:
+            return self._next_id
+        if self._id is None:
+            self._id = self._new_id()
+            self._key = key_of(self._id)
+        return self._id
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the session ID in hex: what stores, logs and lists show."""
+        return key_of(self.id)
+
+    @property
+    def new(self) -> bool:
+        """Whether nothing is stored for this visitor yet."""
+        self._read()
+        return self._record is None
+
+    @property
+    def userid(self) -> str | None:
+        """Who is logged in; None for an anonymous visitor."""
+        return self._field("userid", None)  # type: ignore[no-any-return]
+
+    @property
+    def authenticated(self) -> int | None:
+        """When the last login was; None for an anonymous visitor."""
+        return self._field("authenticated", None)  # type: ignore[no-any-return]
+
+    @property
+    def credentials(self) -> str | None:
+        """What the security policy kept at the login to compare with later."""
+        return self._field("credentials", None)  # type: ignore[no-any-return]
+
+    @property
+    def created(self) -> int:
+        """When the session was created or, after a login, logged in."""
+        self._read()
+        return self._field("created", self._created)  # type: ignore[no-any-return]
+
+    @property
+    def renewed(self) -> int:
+        """When its idle timeout last began again."""
+        self._read()
+        return self._created if self._record is None else self._record.renewed
+
+    @property
+    def expires(self) -> int | None:
+        """When it ends unless it is renewed; None for never."""
+        renewed = self.renewed
+        return self._next_record(self._current(), EMPTY, renewed).expires
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the cookie outlives the browser."""
+        return self._field("persistent", self._persistence.settings.persistent)  # type: ignore[no-any-return]
+
+    def _field(self, name: str, default: Any) -> Any:
+        self._read()
+        if name in self._fields:
+            return self._fields[name]
+        return default if self._record is None else getattr(self._record, name)
+
+    # What can be done with the session as a whole.
+
+    def invalidate(self) -> None:
+        """End the session, on the server and in the browser. Afterwards this is a new and empty one.
+
+        Carried out after the view, and whatever its response is. It logs out: the user is no part of the new one.
+        """
+        self._open()
+        sent = map(key_of, islice(self._find_ids(), TRIED_COOKIES))
+        stored = [self._key] if self._record else []
+        ended = dict.fromkeys([*self._ended, *sent, *stored])
+        self._reset()
+        self._adopt(None)
+        self._ended = list(ended)
+        self._invalidated = True
+
+    def regenerate_id(self) -> None:
+        """Give the session a new ID, so that the old one opens nothing. The contents stay."""
+        self._open()
+        if self._record is None:
+            self._id = None
+        else:
+            self._next_id = self._new_id()
+
+    def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
+        """Make this the session of a user who has just proven who he is: a new ID and a new lifetime.
+
+        The contents stay, unless they were another user's. For security policies: views call
+        :func:`pyramid.security.remember`.
+        """
+        if self.userid not in (None, userid):
+            self.invalidate()
+        self.regenerate_id()
+        now = int(time())
+        settings = self._persistence.settings
+        self._fields |= {
+            "userid": userid,
+            "authenticated": now,
+            "credentials": credentials,
+            "created": now,
+            "timeout": settings.timeout,
+            "deadline": None if settings.lifetime is None else now + settings.lifetime,
+            "persistent": settings.persistent if persistent is None else persistent,
+        }
+
+    def touch(self) -> None:
+        """Let the idle timeout begin again now."""
+        self._open()
+        self._renew = True
+
+    def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
+        """Other limits for this session alone: seconds, or None for no limit; ``lifetime`` counts from its creation."""
+        for name, value in (("timeout", timeout), ("lifetime", lifetime)):
+            if value not in (_UNSET, None) and (not isinstance(value, int) or value <= 0):
+                raise ValueError(f"{name} is a whole number of seconds above zero, or None for no limit: {value!r}")
+        self._open()
+        if timeout is not _UNSET:
+            self._fields["timeout"] = timeout
+        if lifetime is not _UNSET:
+            self._fields["deadline"] = None if lifetime is None else self.created + lifetime
+        if persistent is not _UNSET:
+            self._fields["persistent"] = bool(persistent)
+
+    def reload(self) -> None:
+        """Drop what this request did to the session and read again what is stored."""
+        session_ids = [self._id] if self._record and self._id else self._find_ids()
+        self._reset()
+        self._adopt(self._persistence.find(session_ids, fresh=True))
+
+    def save(self) -> None:
+        """Save now, rather than after the view.
+
+        Raises :exc:`SessionGone` if the session was ended or regenerated meanwhile, and
+        :exc:`~pyramid_sessionkit.StoreError` if the store refused.
+        """
+        self.end()
+        if self._gone:
+            raise SessionGone(f"Session {self._key[:8]} was ended or regenerated by another request")
+        self._save()
+
+    # For the tweens.
+
+    @property
+    def used(self) -> bool:
+        """Whether the request looked at its session."""
+        return self._contents is not None
+
+    @property
+    def set_cookie(self) -> bool:
+        """Whether the browser needs to be told of the ID or a new expiry."""
+        return self._send
+
+    @property
+    def delete_cookie(self) -> bool:
+        """Whether the browser should forget its cookie."""
+        return self._invalidated and not self._send
+
+    def check(self) -> None:
+        """Raise if the contents could not be saved."""
+        self._encoded()
+
+    def end(self) -> None:
+        """Carry out the endings that the request asked for."""
+        while self._ended:
+            self._persistence.end(self._ended[-1])
+            self._ended.pop()
+
+    def commit(self) -> None:
+        """Save; what another request ended meanwhile is dropped, and logged."""
+        self.end()
+        if self._gone or self._dropped:
+            return
+        try:
+            self._save()
+        except SessionGone as error:
+            if self._changes(self._encoded()):
+                log.warning("%s while this one wrote to it: its changes were dropped", error)
+
+    def drop_changes(self) -> None:
+        """Save nothing more. What the request ended is still to be ended."""
+        self._dropped = True
+
+    def abandon(self) -> None:
+        """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
+        self._dropped = True
+        self._ended = []
+        self._invalidated = False
+
+    def close(self) -> None:
+        """From now on a change raises :exc:`SessionClosed`."""
+        self._closed = True
+
+    # Saving.
+
+    def _save(self) -> None:
+        if self._contents is None:
+            return
+        data = self._encoded()
+        if self._record is None:
+            self._create(data)
+        elif self._changes(data) or self._renewal_is_due():
+            self._replace(data)
+
+    def _encoded(self) -> bytes:
+        if not (self._written or self._exposed) or self._contents is None:
+            return self._start
+        data = dumps(self._contents)
+        # Equal bytes prove nothing yet: NaN is written as null, a date as text.
+        if data != self._checked or self._contents != self._proof:
+            self._proof = check(self._contents, data, self._persistence.settings.max_size)
+            self._checked = data
+        return data
+
+    def _changes(self, data: bytes) -> bool:
+        return bool(self._next_id or self._fields or data != self._start)
+
+    def _renewal_is_due(self) -> bool:
+        if self._renew:
+            return True
+        settings = self._persistence.settings
+        assert self._record is not None
+        if settings.rolling or settings.resave:
+            return not self._saved
+        return settings.reissue_time is not None and time() - self._record.renewed >= settings.reissue_time
+
+    def _create(self, data: bytes) -> None:
+        settings = self._persistence.settings
+        if not self._contents and not self._fields.get("userid") and not settings.save_uninitialized:
+            return
+        record = self._next_record(self._current(), data, int(time()))
+        self._id, record = self._persistence.create(record, self.id, self._new_id)
+        self._key = key_of(self._id)
+        self._send = True
+        self._remember(record)
+
+    def _replace(self, data: bytes) -> None:
+        assert self._record is not None
+        new_key = key_of(self._next_id) if self._next_id else None
+        merged: list[Contents] = []
+
+        def build(stored: Record) -> Record:
+            if stored.version == self._record.version:  # type: ignore[union-attr]
+                return self._next_record(stored, data, int(time()))
+            merged[:] = [self._merged(stored, data)]
+            together = dumps(merged[0])
+            check(merged[0], together, self._persistence.settings.max_size)
+            return self._next_record(stored, together, int(time()))
+
+        try:
+            record = self._persistence.replace(self._key, self._record, build, new_key)
+        except SessionGone:
+            self._gone = True
+            self._send = False
+            raise
+        if merged:
+            graft(self._contents, merged[0])
+        if self._next_id and new_key:
+            self._id, self._key, self._next_id = self._next_id, new_key, None
+            self._send = True
+        if record.persistent != self._record.persistent or (
+            record.persistent and record.expires != self._record.expires
+        ):
+            self._send = True
+        self._remember(record)
+
+    def _merged(self, stored: Record, data: bytes) -> Contents:
+        return merge(loads(self._start), loads(data), loads(stored.data), self._applied)
+
+    def _remember(self, record: Record) -> None:
+        self._record = record
+        self._start = record.data
+        self._applied.clear()
+        self._fields.clear()
+        self._written = self._renew = False
+        self._saved = True
+
+    def _current(self) -> Record:
+        """What is stored; for a new session, what would be without this request's settings of it."""
+        if self._record is not None:
+            return self._record
+        settings, now = self._persistence.settings, self._created
+        deadline = None if settings.lifetime is None else now + settings.lifetime
+        return Record(EMPTY, None, None, None, now, now, settings.timeout, deadline, settings.persistent)
+
+    def _next_record(self, stored: Record, data: bytes, renewed: int) -> Record:
+        fields = self._fields
+        if not fields:
+            return Record(
+                data,
+                stored.userid,
+                stored.authenticated,
+                stored.credentials,
+                stored.created,
+                renewed,
+                stored.timeout,
+                stored.deadline,
+                stored.persistent,
+                stored.version,
+            )
+        return Record(
+            data,
+            fields.get("userid", stored.userid),
+            fields.get("authenticated", stored.authenticated),
+            fields.get("credentials", stored.credentials),
+            fields.get("created", stored.created),
+            renewed,
+            fields.get("timeout", stored.timeout),
+            fields.get("deadline", stored.deadline),
+            fields.get("persistent", stored.persistent),
+            stored.version,
+        )
+
+
+def generate_id() -> str:
+    """A new session ID: 256 random bits in URL-safe base64 (OWASP ASVS 3.2.2 asks for 64)."""
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,324 @@
+"""The ``sessionkit.*`` settings of an ini file, as frozen dataclasses.
+
+Each option is declared once, with its default, how its text is read, and what it does. Every unknown key, bad value
+or contradiction raises :exc:`pyramid.exceptions.ConfigurationError` at start-up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError
+from pyramid.settings import falsey, truthy
+
+PREFIX = "sessionkit."
+CUSTOM = PREFIX + "custom."
+MINIMUM_SECRET = 32
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Parser = Callable[[Any], Any]
+
+
+def _text(value: Any) -> str:
+    text = str(value).strip()
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _boolean(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in truthy:
+        return True
+    if text in falsey and text:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _duration(value: Any) -> int:
+    """Seconds out of ``90``, ``45s``, ``20m``, ``12h`` or ``30d``."""
+    match = re.fullmatch(r"(\d+)\s*([smhd]?)", str(value).strip().lower())
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if seconds <= 0:
+        raise ValueError("must be a duration above zero: seconds, or a number with s, m, h or d, such as 20m")
+    return seconds
+
+
+def _whole(value: Any) -> int:
+    if not re.fullmatch(r"[1-9]\d*", str(value).strip()):
+        raise ValueError("must be a whole number above zero")
+    return int(value)
+
+
+def _or_none(parse: Parser) -> Parser:
+    def optional(value: Any) -> Any:
+        return None if value is None or str(value).strip().lower() == "none" else parse(value)
+
+    optional.__doc__ = parse.__doc__
+    return optional
+
+
+def _one_of(*choices: str) -> Parser:
+    def choose(value: Any) -> str:
+        for choice in choices:
+            if str(value).strip().lower() == choice.lower():
+                return choice
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return choose
+
+
+def _auto_or_boolean(value: Any) -> bool | None:
+    return None if str(value).strip().lower() == "auto" else _boolean(value)
+
+
+def _dotted(value: Any) -> Any:
+    """A dotted name, resolved later by the configurator; or the object itself."""
+    return value if callable(value) else _text(value)
+
+
+def _cookie_path(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"/[!-:<-~]*", text):
+        raise ValueError("must be an absolute path, such as /, of printable ASCII without ;")
+    return text
+
+
+def _cookie_domain(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
+        raise ValueError("must be a host name, such as example.com")
+    return text
+
+
+def _cookie_name(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text):
+        raise ValueError("must be a token of RFC 6265: letters, digits and !#$%&'*+-.^_`|~")
+    return text
+
+
+def _identifier(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", text, re.ASCII):
+        raise ValueError("must be a plain SQL name: letters, digits and _")
+    return text
+
+
+def _secrets(value: Any) -> tuple[bytes, ...]:
+    values = value if isinstance(value, (list, tuple)) else str(value).split()
+    secrets = tuple(secret.encode() for item in values for secret in _resolve_secret(str(item)))
+    if not secrets:
+        raise ValueError("must not be empty")
+    if any(len(secret) < MINIMUM_SECRET for secret in secrets):
+        raise ValueError(
+            f"every secret must have {MINIMUM_SECRET} characters or more; "
+            "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
+        )
+    return secrets
+
+
+def _resolve_secret(item: str) -> list[str]:
+    kind, _, name = item.partition(":")
+    if kind == "env":
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set")
+        return os.environ[name].split()
+    if kind == "file":
+        try:
+            return Path(name).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise ValueError(f"the file {name} cannot be read: {reason}") from None
+    return [item]
+
+
+def _option(default: Any, parse: Parser, doc: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "doc": doc})
+
+
+@dataclass(frozen=True)
+class CookieSettings:
+    """``sessionkit.cookie_*``: the attributes of the cookie (RFC 6265bis)."""
+
+    name: str = _option(
+        "session", _cookie_name, "Its name. The rules of the prefixes __Host- and __Secure- are checked."
+    )
+    path: str = _option("/", _cookie_path, "Where the browser sends it. On other paths no cookie is set.")
+    domain: str | None = _option(None, _or_none(_cookie_domain), "Also send it to the subdomains of this domain.")
+    secure: bool | None = _option(
+        None,
+        _auto_or_boolean,
+        "auto follows the scheme of the request. true over plain HTTP sends no cookie and warns.",
+    )
+    httponly: bool = _option(True, _boolean, "Keep it from scripts (OWASP ASVS 3.4.2).")
+    samesite: str = _option(
+        "Lax",
+        _one_of("Lax", "Strict", "None", "auto", "off"),
+        "auto: None with Secure, else Lax. None is refused without Secure. off: leave the attribute out.",
+    )
+    partitioned: bool = _option(False, _boolean, "One cookie jar for each top-level site (CHIPS).")
+    priority: str | None = _option(
+        None, _or_none(_one_of("Low", "Medium", "High")), "Which cookies a browser that runs out of room drops first."
+    )
+
+    def __post_init__(self) -> None:
+        if self.must_be_secure and self.secure is None:
+            object.__setattr__(self, "secure", True)
+        for problem in self._contradictions():
+            raise ConfigurationError(problem)
+
+    @property
+    def must_be_secure(self) -> bool:
+        return self.partitioned or self.name.startswith(("__Host-", "__Secure-"))
+
+    def _contradictions(self) -> Iterator[str]:
+        key = PREFIX + "cookie_"
+        if self.must_be_secure and self.secure is False:
+            yield f"{key}secure = false: the prefixes __Host- and __Secure- and {key}partitioned need true or auto"
+        if self.name.startswith("__Host-") and (self.path != "/" or self.domain is not None):
+            yield f"{key}name = {self.name}: the prefix __Host- needs {key}path = / and no {key}domain"
+        if self.samesite == "None" and self.secure is False:
+            yield f"{key}samesite = None: browsers refuse it without {key}secure = true or auto"
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """``sessionkit.memory.*``"""
+
+    max_sessions: int = _option(
+        100_000, _whole, "Beyond it the expired sessions go first, then the anonymous, then the oldest."
+    )
+
+
+@dataclass(frozen=True)
+class SQLSettings:
+    """``sessionkit.sql.*``"""
+
+    url: str | None = _option(None, _text, "A SQLAlchemy URL. Default: the setting sqlalchemy.url.")
+    table: str = _option("sessions", _identifier, "The table's name; schema.table where the database has schemas.")
+    create_table: bool = _option(False, _boolean, "Make the table at start-up where it is missing.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``sessionkit.*``"""
+
+    secret: tuple[bytes, ...] = field(
+        repr=False,
+        metadata={
+            "parse": _secrets,
+            "doc": "Required. One or more, by whitespace: the first signs, all verify. 32 characters or more each; "
+            "env:NAME and file:PATH are read at start-up.",
+        },
+    )
+    store: Any = _option(
+        "memory", _dotted, "memory, sql, or the dotted name of a store factory (settings) -> ISessionStore."
+    )
+    timeout: int | None = _option(1200, _or_none(_duration), "The idle timeout.")
+    lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
+    reissue_time: int | None = _option(
+        None, _or_none(_duration), "Renew at most this often. Default: a tenth of timeout. none: only writes renew."
+    )
+    persistent: bool = _option(False, _boolean, "Let the cookie outlive the browser, until the session expires.")
+    rolling: bool = _option(False, _boolean, "Renew on every request that uses the session.")
+    save_uninitialized: bool = _option(False, _boolean, "Store a session that was used though nothing was put into it.")
+    resave: bool = _option(False, _boolean, "Write a session that was used though nothing in it changed.")
+    save_on_error: bool = _option(False, _boolean, "Save also when the response is a 5xx.")
+    max_size: int = _option(262_144, _whole, "The most bytes that serialized contents may take.")
+    cookie_options: Any = _option(
+        None, _or_none(_dotted), "(request) -> dict that overrides cookie_* settings for one request."
+    )
+    generate_id: Any = _option(None, _or_none(_dotted), "(request) -> str: a session ID of 128 bits or more.")
+    trust_proxy: bool = _option(
+        False, _boolean, "Believe X-Forwarded-Proto. Leave off where the WSGI server already does."
+    )
+    security_policy: bool = _option(True, _boolean, "false: register no security policy.")
+    identity: Any = _option(None, _or_none(_dotted), "(request, userid) -> object or None: loads the logged-in user.")
+    principals: Any = _option(None, _or_none(_dotted), "(request, identity) -> iterable of str, for ACLs.")
+    cookie: CookieSettings = field(default_factory=CookieSettings, metadata={"prefix": "cookie_"})
+    memory: MemorySettings = field(default_factory=MemorySettings, metadata={"prefix": "memory."})
+    sql: SQLSettings = field(default_factory=SQLSettings, metadata={"prefix": "sql."})
+
+    def __post_init__(self) -> None:
+        if self.timeout and self.reissue_time and self.reissue_time > self.timeout:
+            raise ConfigurationError(
+                f"{PREFIX}reissue_time = {self.reissue_time}s is above {PREFIX}timeout = {self.timeout}s: "
+                "the session would end before it could be renewed"
+            )
+
+
+def options(cls: type = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, Field[Any]]]:
+    """The full name and the declaration of every option."""
+    for declared in fields(cls):
+        if "prefix" in declared.metadata:
+            yield from options(_group(declared), prefix + declared.metadata["prefix"])
+        else:
+            yield prefix + declared.name, declared
+
+
+def parse_settings(settings: Mapping[str, Any]) -> Settings:
+    """Read the ``sessionkit.*`` keys of an application's settings."""
+    known = dict(options())
+    for name in settings:
+        if name.startswith(PREFIX) and name not in known and not name.startswith(CUSTOM):
+            raise ConfigurationError(f"{name} is not a setting of pyramid_sessionkit{_suggestion(name, list(known))}")
+    if not str(settings.get(PREFIX + "secret", "")).strip():
+        raise ConfigurationError(
+            f"{PREFIX}secret is missing: it signs the cookie. Set it to {MINIMUM_SECRET} random characters or more, "
+            "or to env:NAME or file:PATH"
+        )
+    return _parse(Settings, PREFIX, settings)  # type: ignore[no-any-return]
+
+
+def override_cookie(settings: CookieSettings, overrides: Mapping[str, Any]) -> CookieSettings:
+    """``settings`` with what ``sessionkit.cookie_options`` returned for one request."""
+    declared = {f"cookie_{option.name}": option for option in fields(CookieSettings) if option.name != "name"}
+    changes = {}
+    for name, value in overrides.items():
+        if name not in declared:
+            known = ", ".join(declared)
+            raise ConfigurationError(f"{PREFIX}cookie_options returned {name}, which is none of {known}")
+        changes[declared[name].name] = _parse_one(name, declared[name], value)
+    return replace(settings, **changes)
+
+
+def _parse(cls: type, prefix: str, settings: Mapping[str, Any]) -> Any:
+    values: dict[str, Any] = {}
+    for declared in fields(cls):
+        name = prefix + declared.name
+        if "prefix" in declared.metadata:
+            values[declared.name] = _parse(_group(declared), prefix + declared.metadata["prefix"], settings)
+        elif name in settings:
+            values[declared.name] = _parse_one(name, declared, settings[name])
+    if cls is Settings and "reissue_time" not in values:
+        timeout = values.get("timeout", Settings.timeout)
+        values["reissue_time"] = timeout and max(1, timeout // 10)
+    if cls is SQLSettings and "url" not in values:
+        values["url"] = settings.get("sqlalchemy.url")
+    return cls(**values)
+
+
+def _parse_one(name: str, declared: Field[Any], value: Any) -> Any:
+    try:
+        return declared.metadata["parse"](value)
+    except ValueError as error:
+        shown = "" if declared.name in ("secret", "url") else f" = {value}"
+        raise ConfigurationError(f"{name}{shown}: {error}") from None
+
+
+def _group(declared: Field[Any]) -> type:
+    factory = declared.default_factory
+    assert isinstance(factory, type)
+    return factory
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,26 @@
+"""Stores, a file each; this one finds the store that the settings name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError
+
+from pyramid_sessionkit.settings import Settings
+
+BUILTIN = ("memory", "sql")
+
+
+def create_store(settings: Settings, app_settings: dict[str, Any], factory: Any = None) -> Any:
+    """The ISessionStore of ``sessionkit.store``; a factory of the application's own is given its settings."""
+    if factory is not None:
+        return factory(app_settings)
+    try:
+        module = import_module(f"pyramid_sessionkit.stores.{settings.store}")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"sessionkit.store = {settings.store} needs a package that is not installed ({error.name}): "
+            f'pip install "pyramid_sessionkit[{settings.store}]"'
+        ) from error
+    return module.from_settings(settings)

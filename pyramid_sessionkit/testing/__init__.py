@@ -1,0 +1,22 @@
+"""What users test with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.stores.memory import MemoryStore
+
+__all__ = ["make_session"]
+
+
+def make_session(contents: dict[str, Any] | None = None, userid: str | None = None) -> Session:
+    """A session for a unit test, in a store of its own: ``DummyRequest(session=make_session({"cart": {}}))``."""
+    session = Session(Persistence(MemoryStore(), Settings(secret=(b"never used",))))
+    session.update(contents or {})
+    if userid is not None:
+        session.login(userid)
+    session.save()
+    return session
