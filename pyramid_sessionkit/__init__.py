@@ -8,6 +8,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.csrf import add_csrf_policy
 from pyramid_sessionkit.exceptions import (
     NotSupported,
     SessionClosed,
@@ -67,6 +68,7 @@ def includeme(config: Configurator) -> None:
     generate_id = _resolve(config, "generate_id", settings.generate_id)
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id))
     add_tweens(config)
+    add_csrf_policy(config)
     if settings.security_policy:
         add_security_policy(config, _create_policy(config, settings))
     config.add_view_predicate("logged_in", LoggedInPredicate)

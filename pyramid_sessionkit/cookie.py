@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 from pyramid_sessionkit.settings import CookieSettings
@@ -26,10 +26,10 @@ class CookieSigner:
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
         self._name = name
         context = f"pyramid_sessionkit cookie {name}".encode()
-        self._keys = [hmac.new(hmac.digest(secret, context, "sha256"), None, sha256) for secret in secrets]
+        self._keys = [_SigningKey(hmac.digest(secret, context, "sha256")) for secret in secrets]
 
     def sign(self, session_id: str) -> str:
-        return f"{session_id}.{_signature(self._keys[0], session_id)}"
+        return f"{session_id}.{self._keys[0].signature(session_id)}"
 
     def verify(self, value: str) -> str | None:
         """The session ID in the value of a cookie, or None if we did not sign it."""
@@ -37,38 +37,44 @@ class CookieSigner:
             return None
         session_id, _, signature = value.partition(".")
         for key in self._keys:
-            if hmac.compare_digest(_signature(key, session_id), signature):
+            if hmac.compare_digest(key.signature(session_id), signature):
                 return session_id
         return None
 
-    def session_ids(self, header: str) -> Iterator[str]:
+    def session_ids(self, header: str) -> list[str]:
         """The session IDs that we signed in a ``Cookie`` header, in its order.
 
         Reads the header itself, since one undecodable byte in any cookie makes WebOb refuse all of them.
         """
-        for value in self._values(header):
-            session_id = self.verify(value)
-            if session_id is not None:
-                yield session_id
+        verified = [self.verify(value) for value in self._values(header)]
+        return [session_id for session_id in verified if session_id is not None]
 
     def present(self, header: str) -> bool:
         """Whether the browser sent a cookie of our name, ours or not."""
-        return next(self._values(header), None) is not None
+        return bool(self._values(header))
 
-    def _values(self, header: str) -> Iterator[str]:
+    def _values(self, header: str) -> list[str]:
         name = self._name
         if name not in header:
-            return
-        for pair in header.split(";"):
-            found, _, value = pair.strip().partition("=")
-            if found.rstrip() == name:
-                yield value.strip().strip('"')
+            return []
+        # Only these two are white space to a browser: "\xa0__Host-x" is a name that anyone may set.
+        pairs = [pair.strip(" \t").partition("=") for pair in header.split(";")]
+        return [value.strip(" \t").strip('"') for found, _, value in pairs if found.rstrip(" \t") == name]
 
 
-def _signature(key: hmac.HMAC, session_id: str) -> str:
-    signing = key.copy()
-    signing.update(session_id.encode("ascii"))
-    return urlsafe_b64encode(signing.digest())[:43].decode("ascii")
+class _SigningKey:
+    """HMAC-SHA256 with both of its key blocks hashed beforehand: half the price of :func:`hmac.digest` (RFC 2104)."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(64, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def signature(self, session_id: str) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(session_id.encode("ascii"))
+        outer.update(inner.digest())
+        return urlsafe_b64encode(outer.digest())[:43].decode("ascii")
 
 
 class CookieHeaders:
@@ -80,7 +86,7 @@ class CookieHeaders:
 
     def refusal(self, https: bool, path: str) -> str | None:
         """Why a browser must not be sent the cookie now: None where it may be."""
-        if self.settings.secure and not https:
+        if self.settings.always_secure and not https:
             return (
                 "sessionkit.cookie_secure is true but the request came over plain HTTP: use HTTPS, or set "
                 "sessionkit.trust_proxy where a proxy ends TLS"
@@ -100,7 +106,7 @@ class CookieHeaders:
         return f"{self.settings.name}={expired}{self._attributes[self._secure(https)]}"
 
     def _secure(self, https: bool) -> bool:
-        return https if self.settings.secure is None else self.settings.secure
+        return self.settings.always_secure or (https and self.settings.secure is None)
 
 
 def _attributes(settings: CookieSettings, secure: bool) -> str:

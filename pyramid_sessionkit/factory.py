@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from pyramid.interfaces import ISessionFactory
@@ -50,12 +50,12 @@ class SessionFactory:
         if self._one_process and environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
 
-        def find_ids() -> Iterator[str]:
+        def find_ids() -> list[str]:
             return self._signer.session_ids(environ.get("HTTP_COOKIE", ""))
 
         new_id = generate_id if self._generate is None else lambda: self._own_id(request)
         request.add_response_callback(self._on_response)
-        return Session(self.persistence, find_ids, new_id, closed=FINISHED in request.__dict__)
+        return Session(self.persistence, find_ids, new_id, FINISHED in request.__dict__)
 
     def _own_id(self, request: Any) -> str:
         assert self._generate is not None

@@ -30,29 +30,30 @@ class SessionHeaders:
         self._signer = signer
         self._overrides = overrides
         self._cookie = CookieHeaders(settings.cookie)
-        self._warned = False
+        self._warned: set[str] = set()
 
     def add(self, request: Any, response: Any, session: Session) -> None:
         """Called once, when the response is otherwise ready."""
         headers = response.headerlist
         _vary_on_cookie(headers)
-        cookie = self._cookie_header(request, session)
-        if cookie is not None:
-            headers.append(("Set-Cookie", cookie))
-            _keep_from_shared_caches(headers)
+        if session.set_cookie or session.delete_cookie:
+            cookie = self._cookie_header(request, session)
+            if cookie is not None:
+                headers.append(("Set-Cookie", cookie))
+                _keep_from_shared_caches(headers)
 
     def refusal(self, request: Any) -> str | None:
         """Why no cookie can be sent in answer to this request; None if it can."""
         return self._cookie_for(request).refusal(self._is_https(request), _path(request))
 
     def warn(self, refusal: str) -> None:
-        """Say once that a session was not stored, since its visitor could not be told its ID."""
-        if not self._warned:
-            self._warned = True
+        """Say once for each reason that a session was not stored, since its visitor could not be told its ID."""
+        if refusal not in self._warned:
+            self._warned.add(refusal)
             log.warning("No session cookie was sent and no session stored: %s", refusal)
 
     def _cookie_header(self, request: Any, session: Session) -> str | None:
-        if not session.set_cookie and not self._is_to_be_deleted(request, session):
+        if not session.set_cookie and not self._signer.present(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
         refusal = cookie.refusal(https, _path(request))
@@ -62,9 +63,6 @@ class SessionHeaders:
         if session.set_cookie:
             return cookie.set(self._signer.sign(session.id), https, _max_age(session))
         return cookie.delete(https)
-
-    def _is_to_be_deleted(self, request: Any, session: Session) -> bool:
-        return session.delete_cookie and self._signer.present(request.environ.get("HTTP_COOKIE", ""))
 
     def _cookie_for(self, request: Any) -> CookieHeaders:
         if self._overrides is None:
@@ -116,6 +114,6 @@ def _keep_from_shared_caches(headers: HeaderList) -> None:
         directives = [directive.strip() for directive in value.split(",")]
         kept = [d for d in directives if d.partition("=")[0].strip().lower() not in ("public", "s-maxage")]
         if len(kept) < len(directives):
-            if not any(d.partition("=")[0].lower() in ("private", "no-store") for d in kept):
+            if not any(d.lower() in ("private", "no-store") for d in kept):
                 kept.insert(0, "private")
             headers[index] = ("Cache-Control", ", ".join(kept))

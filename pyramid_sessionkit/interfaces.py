@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zope.interface import Attribute, Interface
+from zope.interface import Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,9 @@ class ISessionStore(Interface):
 
     Each raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an outage or a time-out, and
     :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never an
-    outage, nor the reverse.
+    outage, nor the reverse. A store whose records another process would not see has an attribute ``process_local``
+    that is true, so that its users are warned.
     """
-
-    process_local = Attribute("Optional: True where another process would not see these records.")
 
     def load(key: str, fresh: bool = False) -> Record | None:
         """The record, or None if it is missing **or expired**: judged by the record, not by purging.

@@ -37,7 +37,9 @@ def merge(
     start, stored = dict(start), dict(stored)
     for step in applied:
         value = merge_values(start.get(step.name, MISSING), step.before, stored.get(step.name, MISSING))
-        stored[step.name] = step.function(deepcopy(step.default) if value is MISSING else value)
+        # Functions may change what they are given.
+        result = step.function(deepcopy(step.default if value is MISSING else value))
+        stored[step.name] = as_read_back(result)
         start[step.name] = step.after
     merged: dict[str, Any] = merge_values(start, mine, stored)
     return merged
@@ -57,6 +59,15 @@ def merge_values(start: Any, mine: Any, stored: Any) -> Any:
         merged_list = _merge_lists(*([] if side is MISSING else side for side in sides))
         return mine if merged_list is None else merged_list
     return mine
+
+
+def as_read_back(value: Any) -> Any:
+    """A copy with lists for tuples, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {name: as_read_back(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_read_back(item) for item in value]
+    return value
 
 
 def same(one: Any, other: Any) -> bool:
@@ -83,16 +94,15 @@ def _merge_dicts(start: dict[str, Any], mine: dict[str, Any], stored: dict[str, 
 
 
 def _merge_lists(start: list[Any], mine: list[Any], stored: list[Any]) -> list[Any] | None:
-    """The list that keeps what both sides appended; None if one of them did something else."""
+    """The list of one side with what the other appended; None if neither did nothing but append.
+
+    So what one side popped does not come back, and what it never saw is not popped.
+    """
     tail = _tail(start, mine)
-    stored_tail = _tail(start, stored)
-    if tail is not None and stored_tail is not None:
+    if tail is not None:
         return stored + tail
-    if tail is not None and not stored:  # taken away by the other side: what it took does not come back
-        return tail
-    if stored_tail is not None and not mine:  # taken away by this side, which never saw the other's tail
-        return stored_tail
-    return None
+    stored_tail = _tail(start, stored)
+    return None if stored_tail is None else mine + stored_tail
 
 
 def _tail(start: list[Any], longer: list[Any]) -> list[Any] | None:
@@ -102,15 +112,29 @@ def _tail(start: list[Any], longer: list[Any]) -> list[Any] | None:
     return longer[len(start) :]
 
 
-def graft(target: Any, value: Any) -> Any:
-    """``value``, put into the containers of ``target`` where they match, so that references to those stay good."""
-    if type(target) is dict and type(value) is dict:
-        for name in [name for name in target if name not in value]:
-            del target[name]
-        for name, item in value.items():
-            target[name] = graft(target.get(name), item)
-        return target
-    if type(target) is list and type(value) is list:
-        target[:] = [graft(target[index] if index < len(target) else None, item) for index, item in enumerate(value)]
-        return target
+def graft(target: Any, value: Any, grafted: set[int] | None = None) -> Any:
+    """``value``, put into the containers of ``target`` where those are its own, so that references to them stay good.
+
+    An item of a list is known by being the same, for its place may have changed. What stands in two places of
+    ``target`` is used for the first alone.
+    """
+    grafted = set() if grafted is None else grafted
+    if type(target) is not type(value) or type(value) not in (dict, list) or id(target) in grafted:
+        return value
+    grafted.add(id(target))
+    if isinstance(target, dict):
+        merged = {name: graft(target.get(name), item, grafted) for name, item in value.items()}
+        target.clear()
+        target.update(merged)
+    else:
+        own = [item for item in target if isinstance(item, (dict, list))]
+        target[:] = [_own_item(own, item, grafted) for item in value]
+    return target
+
+
+def _own_item(own: list[Any], value: Any, grafted: set[int]) -> Any:
+    """The item of ``own`` that is the same as ``value``, taken out of there; else ``value``."""
+    for index, item in enumerate(own):
+        if same(item, value):
+            return graft(own.pop(index), value, grafted)
     return value

@@ -29,19 +29,19 @@ def respond(request: Any, error: SessionError, committed: bool) -> Any:
         if response is None:
             raise error
         return response
-    log.error("%s %s failed: %s", request.method, request.path, error)
     if response is None:
         response = _plain()
-    never_tell_of_success(response)
-    if response.status_int == 503 and (request.method in SAFE_METHODS or not committed):
-        response.headers.setdefault("Retry-After", RETRY_AFTER)
+    mark(request, response, error, committed)
     return response
 
 
-def never_tell_of_success(response: Any) -> None:
-    """A catch-all exception view tends to answer 200; what was asked for did not happen."""
+def mark(request: Any, response: Any, error: StoreUnavailable, committed: bool) -> None:
+    """Make sure that a response to an outage tells of no success: a catch-all exception view tends to answer 200."""
+    log.error("%s %s failed: %s", request.method, request.path, error)
     if response.status_int < 400:
         response.status_int = 503
+    if response.status_int == 503 and (request.method in SAFE_METHODS or not committed):
+        response.headers.setdefault("Retry-After", RETRY_AFTER)
 
 
 def _exception_view(request: Any, error: SessionError) -> Any:

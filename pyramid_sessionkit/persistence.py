@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from itertools import islice
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
@@ -43,9 +42,9 @@ class Persistence:
         self.store = store
         self.settings = settings
 
-    def find(self, session_ids: Iterable[str], fresh: bool = False) -> Found | None:
+    def find(self, session_ids: Sequence[str], fresh: bool = False) -> Found | None:
         """The first of these sessions that is alive; only so many are looked for as a browser has reason to send."""
-        for session_id in islice(session_ids, TRIED_COOKIES):
+        for session_id in session_ids[:TRIED_COOKIES]:
             key = key_of(session_id)
             record = self.store.load(key, fresh) if fresh else self.store.load(key)
             if record is not None:

@@ -7,10 +7,14 @@ from typing import Any
 import orjson
 
 from pyramid_sessionkit.exceptions import SessionNotSerializable, SessionTooLarge
+from pyramid_sessionkit.merge import as_read_back
 
 Contents = dict[str, Any]
 
 EMPTY = b"{}"
+
+LONGEST_PATH = 200
+"""Characters of a path in a message."""
 
 
 def dumps(contents: Contents) -> bytes:
@@ -37,17 +41,9 @@ def check(contents: Contents, data: bytes, max_size: int) -> Contents:
     if len(data) > max_size:
         raise _too_large(contents, len(data), max_size)
     back: Contents = orjson.loads(data)
-    if back != contents and back != _with_lists(contents):
+    if back != contents and back != as_read_back(contents):
         raise _not_serializable(contents)
     return back
-
-
-def _with_lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _with_lists(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_with_lists(item) for item in value]
-    return value
 
 
 def _survives(value: Any) -> bool:
@@ -55,11 +51,12 @@ def _survives(value: Any) -> bool:
         back = orjson.loads(orjson.dumps(value))
     except (orjson.JSONEncodeError, orjson.JSONDecodeError):
         return False
-    return bool(back == _with_lists(value))
+    return bool(back == as_read_back(value))
 
 
 def _not_serializable(contents: Contents) -> SessionNotSerializable:
     path, problem = _culprit(contents, "")
+    path = path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
     return SessionNotSerializable(
         f"The session cannot be saved, since JSON would not give this value back: {path}: {problem}. "
         "Store text, numbers, booleans, None, lists and dicts with text keys."
@@ -68,25 +65,31 @@ def _not_serializable(contents: Contents) -> SessionNotSerializable:
 
 def _culprit(value: Any, path: str, depth: int = 0) -> tuple[str, str]:
     """The path of the innermost value that does not survive, and what is wrong with it."""
+    kind = type(value).__name__
+    where = path or "the session"
     if depth > 250:
-        return path[:80] + "...", "nested too deeply, or containing itself"
+        return where, "nested too deeply, or containing itself"
     if isinstance(value, dict):
         for name, item in value.items():
-            if not isinstance(name, str):
-                return path or "the session", f"a key of type {type(name).__name__}"
+            if type(name) is not str:
+                return where, f"a key of type {type(name).__name__}"
+            if not _survives(name):
+                return where, "a key with a lone surrogate"
             if not _survives(item):
                 return _culprit(item, _below(path, name), depth + 1)
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             if not _survives(item):
                 return _culprit(item, f"{path}[{index}]", depth + 1)
-    elif isinstance(value, float):
-        return path, f"float {value}"
-    elif isinstance(value, int):
-        return path, f"{type(value).__name__} of more than 64 bits"
-    elif isinstance(value, str):
-        return path, f"{type(value).__name__} with a lone surrogate"
-    return path or "the session", type(value).__name__
+    if type(value) in (dict, list, tuple):
+        return where, "nested too deeply"
+    if type(value) is float:
+        return where, f"float {value}"
+    if isinstance(value, int):
+        return where, f"{kind} of more than 64 bits"
+    if isinstance(value, str):
+        return where, f"{kind} with a lone surrogate"
+    return where, kind
 
 
 def _below(path: str, name: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, Sequence, ValuesView
 from copy import deepcopy
-from itertools import islice
 from time import time
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import SessionClosed, SessionGone
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.merge import MISSING, Applied, Function, graft, merge
+from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back, graft, merge
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Found, Persistence, key_of
 from pyramid_sessionkit.serializer import EMPTY, Contents, check, dumps, loads
 
@@ -59,6 +58,7 @@ class Session(MutableMapping[str, Any]):
         "_renew",
         "_saved",
         "_send",
+        "_settled",
         "_start",
         "_written",
     )
@@ -66,7 +66,7 @@ class Session(MutableMapping[str, Any]):
     def __init__(
         self,
         persistence: Persistence,
-        find_ids: Callable[[], Iterable[str]] = tuple,
+        find_ids: Callable[[], Sequence[str]] = tuple,
         new_id: Callable[[], str] | None = None,
         closed: bool = False,
     ) -> None:
@@ -95,6 +95,7 @@ class Session(MutableMapping[str, Any]):
         self._renew = False
         self._gone = False  # another request ended it
         self._dropped = False  # nothing more is to be saved
+        self._settled = True  # there is nothing left to do for this session
         self._saved = False
         self._send = False  # the browser does not know yet what was saved
         self._created = 0
@@ -108,6 +109,7 @@ class Session(MutableMapping[str, Any]):
     def _adopt(self, found: Found | None) -> Contents:
         self._created = int(time())
         self._contents = contents = {} if found is None else found.contents
+        self._settled = False
         if found is not None:
             self._id, self._key, self._record = found.session_id, found.key, found.record
             self._start = found.record.data
@@ -119,6 +121,7 @@ class Session(MutableMapping[str, Any]):
                 "The session was changed after the response callbacks ran, when it could not be saved any more: "
                 "change it in the view, a tween or a response callback"
             )
+        self._settled = False
         return self._read()
 
     def _write(self) -> Contents:
@@ -127,13 +130,15 @@ class Session(MutableMapping[str, Any]):
         return contents
 
     def __getitem__(self, name: str) -> Any:
-        value = self._read()[name]
+        contents = self._contents
+        value = (self._read() if contents is None else contents)[name]
         if type(value) not in _SCALARS:
             self._exposed = True
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
-        value = self._read().get(name, default)
+        contents = self._contents
+        value = (self._read() if contents is None else contents).get(name, default)
         if type(value) not in _SCALARS:
             self._exposed = True
         return value
@@ -203,10 +208,10 @@ class Session(MutableMapping[str, Any]):
         it is given where there is no value.
         """
         contents = self._open()
-        before = deepcopy(contents[name]) if name in contents else MISSING
+        before = as_read_back(contents[name]) if name in contents else MISSING
         after = function(deepcopy(default) if before is MISSING else contents[name])
         self[name] = after
-        self._applied.append(Applied(name, function, deepcopy(default), before, deepcopy(after)))
+        self._applied.append(Applied(name, function, deepcopy(default), before, as_read_back(after)))
         return after
 
     # Flash messages and the CSRF token, stored as Pyramid's own sessions do.
@@ -314,7 +319,7 @@ class Session(MutableMapping[str, Any]):
         Carried out after the view, and whatever its response is. It logs out: the user is no part of the new one.
         """
         self._open()
-        sent = map(key_of, islice(self._find_ids(), TRIED_COOKIES))
+        sent = map(key_of, self._find_ids()[:TRIED_COOKIES])
         stored = [self._key] if self._record else []
         ended = dict.fromkeys([*self._ended, *sent, *stored])
         self._reset()
@@ -394,6 +399,11 @@ class Session(MutableMapping[str, Any]):
         return self._contents is not None
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be done for this session."""
+        return self._settled
+
+    @property
     def set_cookie(self) -> bool:
         """Whether the browser needs to be told of the ID or a new expiry."""
         return self._send
@@ -415,11 +425,14 @@ class Session(MutableMapping[str, Any]):
 
     def commit(self) -> None:
         """Save; what another request ended meanwhile is dropped, and logged."""
+        if self._settled:
+            return
         self.end()
         if self._gone or self._dropped:
             return
         try:
             self._save()
+            self._settled = not self._exposed
         except SessionGone as error:
             if self._changes(self._encoded()):
                 log.warning("%s while this one wrote to it: its changes were dropped", error)

@@ -113,7 +113,7 @@ def _identifier(value: Any) -> str:
 
 def _secrets(value: Any) -> tuple[bytes, ...]:
     values = value if isinstance(value, (list, tuple)) else str(value).split()
-    secrets = tuple(secret.encode() for item in values for secret in _resolve_secret(str(item)))
+    secrets = [secret for item in values for secret in _resolve_secret(str(item))]
     if not secrets:
         raise ValueError("must not be empty")
     if any(len(secret) < MINIMUM_SECRET for secret in secrets):
@@ -121,7 +121,7 @@ def _secrets(value: Any) -> tuple[bytes, ...]:
             f"every secret must have {MINIMUM_SECRET} characters or more; "
             "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
         )
-    return secrets
+    return tuple(secret.encode() for secret in secrets)
 
 
 def _resolve_secret(item: str) -> list[str]:
@@ -137,6 +137,11 @@ def _resolve_secret(item: str) -> list[str]:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise ValueError(f"the file {name} cannot be read: {reason}") from None
     return [item]
+
+
+def _url(value: Any) -> str:
+    render = getattr(value, "render_as_string", None)
+    return str(render(hide_password=False)) if render else _text(value)
 
 
 def _option(default: Any, parse: Parser, doc: str) -> Any:
@@ -169,20 +174,24 @@ class CookieSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.must_be_secure and self.secure is None:
-            object.__setattr__(self, "secure", True)
         for problem in self._contradictions():
             raise ConfigurationError(problem)
 
     @property
-    def must_be_secure(self) -> bool:
-        return self.partitioned or self.name.startswith(("__Host-", "__Secure-"))
+    def always_secure(self) -> bool:
+        """Whether the cookie is never sent over plain HTTP: for some names and attributes auto means true."""
+        return self.secure is True or self._must_be_secure
+
+    @property
+    def _must_be_secure(self) -> bool:
+        # Browsers compare the prefixes without regard to case (RFC 6265bis, 4.1.3).
+        return self.partitioned or self.name.lower().startswith(("__host-", "__secure-"))
 
     def _contradictions(self) -> Iterator[str]:
         key = PREFIX + "cookie_"
-        if self.must_be_secure and self.secure is False:
+        if self._must_be_secure and self.secure is False:
             yield f"{key}secure = false: the prefixes __Host- and __Secure- and {key}partitioned need true or auto"
-        if self.name.startswith("__Host-") and (self.path != "/" or self.domain is not None):
+        if self.name.lower().startswith("__host-") and (self.path != "/" or self.domain is not None):
             yield f"{key}name = {self.name}: the prefix __Host- needs {key}path = / and no {key}domain"
         if self.samesite == "None" and self.secure is False:
             yield f"{key}samesite = None: browsers refuse it without {key}secure = true or auto"
@@ -201,7 +210,11 @@ class MemorySettings:
 class SQLSettings:
     """``sessionkit.sql.*``"""
 
-    url: str | None = _option(None, _text, "A SQLAlchemy URL. Default: the setting sqlalchemy.url.")
+    url: str | None = field(
+        default=None,
+        repr=False,
+        metadata={"parse": _url, "doc": "A SQLAlchemy URL. Default: the setting sqlalchemy.url."},
+    )
     table: str = _option("sessions", _identifier, "The table's name; schema.table where the database has schemas.")
     create_table: bool = _option(False, _boolean, "Make the table at start-up where it is missing.")
 

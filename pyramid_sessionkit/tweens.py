@@ -21,7 +21,7 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
 from pyramid_sessionkit.factory import FINISHED
 from pyramid_sessionkit.headers import SessionHeaders
-from pyramid_sessionkit.outage import never_tell_of_success, respond
+from pyramid_sessionkit.outage import mark, respond
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 
@@ -88,7 +88,8 @@ class Saver:
 
     def _finish(self, request: Any, response: Any, session: Session) -> None:
         try:
-            self.save(request, session, response.status_int, request.exception)
+            if not session.settled:
+                self.save(request, session, response.status_int, request.exception)
         except StoreUnavailable as error:
             # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
             session.abandon()
@@ -103,6 +104,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
     saver: Saver = registry[SAVER]
 
     def outer_tween(request: Any) -> Any:
+        failed = False
         try:
             response = handler(request)
         except SessionError as error:
@@ -111,6 +113,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
                 raise
             if session is not None:
                 session.drop_changes()
+            failed = True
             response = respond(request, error, committed=False)
         except Exception as error:
             _end_after_failure(request, error, saver)
@@ -120,8 +123,8 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         if session is None:
             request.add_response_callback(saver.finish)
             return response
-        if isinstance(request.exception, StoreUnavailable):
-            never_tell_of_success(response)
+        if isinstance(request.exception, StoreUnavailable) and not failed:
+            mark(request, response, request.exception, committed=False)
         try:
             saver.save(request, session, response.status_int, request.exception)
         except SessionError as error:

@@ -1,14 +1,7 @@
-"""Sessions in a SQL table, one row each.
-
-Statements are built with SQLAlchemy Core, compiled once for the dialect, and run on raw cursors of an engine that
-commits by itself: one round trip each, and none of the cost of building them for each request.
-"""
+"""Sessions in a SQL table, one row each."""
 
 from __future__ import annotations
 
-import logging
-import os
-import weakref
 from collections.abc import Sequence
 from time import time
 from typing import Any
@@ -26,9 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     inspect,
@@ -37,17 +28,21 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 from zope.interface import implementer
 
-from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
 from pyramid_sessionkit.settings import Settings
-
-log = logging.getLogger(__name__)
+from pyramid_sessionkit.stores.sql_engine import (
+    Connections,
+    Statement,
+    Taken,
+    create_session_engine,
+    first_line,
+)
 
 FIELDS = (
     "data",
@@ -74,33 +69,6 @@ def from_settings(settings: Settings) -> SQLStore:
     if settings.sql.create_table:
         store.create_table()
     return store
-
-
-def create_session_engine(url: str) -> Engine:
-    """An engine that commits each statement by itself and survives a fork."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigurationError(
-            "sessionkit.sql.url is not a SQLAlchemy URL such as sqlite:///sessions.sqlite"
-        ) from None
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise ConfigurationError(
-            "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
-            "name a file, or use sessionkit.store = memory"
-        )
-    try:
-        engine = create_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
-    except NoSuchModuleError:
-        raise ConfigurationError(f"sessionkit.sql.url: SQLAlchemy does not know {parsed.drivername}") from None
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"sessionkit.sql.url needs the driver {error.name}, which is not installed: pip install {error.name}"
-        ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _let_readers_pass_the_writer)
-    _forget_connections_after_fork(engine)
-    return engine
 
 
 def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
@@ -145,7 +113,8 @@ class SQLStore:
     """
 
     def __init__(self, engine: Engine, table: str = "sessions") -> None:
-        self._engine = engine
+        self.engine = engine
+        self._connections = Connections(engine)
         self._table = sessions_table(MetaData(), table)
         self._columns = self._table.c
         self._prepare()
@@ -160,7 +129,7 @@ class SQLStore:
     def create(self, key: str, record: Record) -> Record | None:
         try:
             self._create.run({"session_key": key, **_values(record), "version": 1}, again=True)
-        except _Taken:
+        except Taken:
             return None
         return record.versioned(1)
 
@@ -173,7 +142,7 @@ class SQLStore:
         current = {"key": key, "current": record.version, "now": int(time())}
         try:
             moved = self._move.run(values | current, again=False)
-        except _Taken as error:
+        except Taken as error:
             raise StoreError("A session cannot be moved to a key that is taken") from error
         return record.versioned(version) if moved else None
 
@@ -203,16 +172,20 @@ class SQLStore:
     def clear(self) -> int:
         return self._clear.run({}, again=True)
 
+    def close(self) -> None:
+        """Close all connections; the next operation opens new ones."""
+        self._connections.close()
+
     def create_table(self) -> None:
         """Make the table where it is missing; harmless when several processes do it at once."""
         try:
-            self._table.create(self._engine, checkfirst=True)
+            self._table.create(self.engine, checkfirst=True)
         except SQLAlchemyError as error:
             if not self.has_table():
-                raise StoreError(f"The table {self._table.fullname} cannot be made: {_first_line(error)}") from error
+                raise StoreError(f"The table {self._table.fullname} cannot be made: {first_line(error)}") from error
 
     def has_table(self) -> bool:
-        return inspect(self._engine).has_table(self._table.name, schema=self._table.schema)
+        return inspect(self.engine).has_table(self._table.name, schema=self._table.schema)
 
     def _prepare(self) -> None:
         c, table = self._columns, self._table
@@ -233,80 +206,8 @@ class SQLStore:
         self._count = self._statement(select(func.count()).select_from(table).where(alive))
         self._clear = self._statement(delete(table))
 
-    def _statement(self, statement: Executable) -> _Statement:
-        return _Statement(self._engine, statement, self._table.fullname)
-
-
-class _Taken(Exception):
-    """A row with this key is there already."""
-
-
-class _Statement:
-    """A statement compiled for the engine's dialect once, and run on a raw cursor."""
-
-    def __init__(self, engine: Engine, statement: Executable, table: str) -> None:
-        compiled = statement.compile(dialect=engine.dialect)  # type: ignore[attr-defined]
-        self._engine = engine
-        self._table = table
-        self._sql = str(compiled)
-        self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
-        self._driver: Any = engine.dialect.loaded_dbapi
-
-    def run(self, values: dict[str, Any], again: bool) -> int:
-        """Execute and return the number of rows found; ``again``: once more if the connection was dead."""
-        return int(self._execute(values, again, lambda cursor: cursor.rowcount))
-
-    def fetch(self, values: dict[str, Any], again: bool) -> Any:
-        return self._execute(values, again, lambda cursor: cursor.fetchone())
-
-    def fetch_all(self, values: dict[str, Any]) -> Any:
-        return self._execute(values, True, lambda cursor: cursor.fetchall())
-
-    def _execute(self, values: dict[str, Any], again: bool, result: Any) -> Any:
-        parameters = values if self._order is None else [values[name] for name in self._order]
-        connection = self._connect()
-        try:
-            cursor = connection.cursor()
-            try:
-                cursor.execute(self._sql, parameters)
-                return result(cursor)
-            finally:
-                cursor.close()
-        except self._driver.Error as error:
-            if not self._drop_if_dead(connection, error):
-                raise self._translated(error) from error
-            if not again:
-                raise StoreUnavailable("The connection to the sessions' database was lost during a write") from error
-        finally:
-            connection.close()
-        return self._execute(values, False, result)
-
-    def _connect(self) -> Any:
-        try:
-            return self._engine.raw_connection()
-        except (self._driver.Error, DBAPIError, PoolTimeout) as error:
-            raise StoreUnavailable(f"The sessions' database cannot be reached: {_first_line(error)}") from error
-
-    def _drop_if_dead(self, connection: Any, error: Any) -> bool:
-        """Forget the connection, and all others of the pool with it, if the server has closed it."""
-        if not self._engine.dialect.is_disconnect(error, connection.dbapi_connection, None):
-            return False
-        connection.invalidate(error)
-        self._engine.dispose()
-        return True
-
-    def _translated(self, error: Exception) -> Exception:
-        text = _first_line(error)
-        if isinstance(error, self._driver.IntegrityError):
-            return _Taken(text)
-        if _lacks_table(text):
-            return StoreError(
-                f"The table {self._table} is missing or has other columns ({text}): set sessionkit.sql.create_table = "
-                "true to have it made, or add pyramid_sessionkit.stores.sql.sessions_table to your Alembic metadata"
-            )
-        if isinstance(error, self._driver.OperationalError):
-            return StoreUnavailable(f"The sessions' database did not do what it was told: {text}{_advice(text)}")
-        return StoreError(f"The sessions' database refused a statement: {text}")
+    def _statement(self, statement: Executable) -> Statement:
+        return Statement(self._connections, statement, self._table.fullname)
 
 
 def _alive(expires: Column[int]) -> ColumnElement[bool]:
@@ -342,48 +243,3 @@ def _record(row: Sequence[Any]) -> Record:
         bool(persistent),
         version,
     )
-
-
-def _let_readers_pass_the_writer(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-
-
-def _forget_connections_after_fork(engine: Engine) -> None:
-    """A child must not talk on its parent's connections, nor close them."""
-    reference = weakref.ref(engine)
-
-    def forget() -> None:
-        inherited = reference()
-        if inherited is not None:
-            inherited.dispose(close=False)
-
-    os.register_at_fork(after_in_child=forget)
-
-
-def _lacks_table(text: str) -> bool:
-    """SQLite, PostgreSQL, and MariaDB or MySQL say it each in their own words."""
-    lowered = text.lower()
-    return any(
-        words in lowered
-        for words in (
-            "no such table",
-            "no such column",
-            "has no column",
-            "does not exist",
-            "doesn't exist",
-            "unknown column",
-        )
-    )
-
-
-def _advice(text: str) -> str:
-    if "database is locked" not in text:
-        return ""
-    return (
-        "; a SQLite file has one writer at a time: keep sessions in a file of their own, and end the transaction "
-        "of a view before session.save()"
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]

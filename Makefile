@@ -1,0 +1,49 @@
+# Each target makes what it needs in .venv. PYTHON=python3.12 make test takes another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DECLARED := setup.cfg pyproject.toml
+
+.PHONY: help serve test lint docs clean
+
+help:
+	@echo "make serve   run the example application on http://localhost:6543"
+	@echo "make test    run all tests, with each Python from 3.10 on that is here"
+	@echo "make lint    ruff and mypy"
+	@echo "make docs    build the documentation into docs/_build/html"
+	@echo "make clean   remove everything that was made"
+
+serve: $(VENV)/.serve
+	PYTHONPATH=. $(BIN)/pserve example_app/development.ini
+
+test: $(VENV)/.tox
+	@rm -rf .tox/results
+	@$(BIN)/tox run-parallel --parallel auto --parallel-no-spinner; status=$$?; \
+	$(BIN)/python tests/report.py .tox/results || status=1; exit $$status
+
+lint: $(VENV)/.tox
+	@$(BIN)/tox -q -e lint
+
+docs: $(VENV)/.tox
+	@$(BIN)/tox -q -e docs
+	@echo "The documentation is in docs/_build/html/index.html"
+
+clean:
+	rm -rf $(VENV) .tox build dist docs/_build *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	{ echo "Python 3.10 or later is needed: PYTHON=python3.12 make ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	{ rm -rf $(VENV); echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.serve: $(VENV)/pyvenv.cfg $(DECLARED)
+	@echo "Installing what the example application needs into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[example]'
+	@touch $@
+
+$(VENV)/.tox: $(VENV)/pyvenv.cfg $(DECLARED)
+	@echo "Installing tox into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet 'tox>=4.11'
+	@touch $@

@@ -1,0 +1,35 @@
+"""Tables and users to try the application with. For development only: everyone knows the password."""
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from example_app.models import Base, User
+from example_app.models.user import hasher
+
+PASSWORD = "demo"  # noqa: S105
+USERS = {"ada@example.com": "Ada", "bob@example.com": "Bob"}
+
+ATTEMPTS = 10
+
+
+def prepare(session_factory: sessionmaker[Session]) -> None:
+    """Make what is missing, leave alone what is there, and tell the terminal whom to log in as."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _make_tables_and_users(session_factory)
+            break
+        except DBAPIError:
+            # Another process made the same thing between our look and our write: look again.
+            if attempt == ATTEMPTS:
+                raise
+    print("Demo users:", " and ".join(USERS), f"with the password: {PASSWORD}", flush=True)
+
+
+def _make_tables_and_users(session_factory: sessionmaker[Session]) -> None:
+    with session_factory.begin() as dbsession:
+        Base.metadata.create_all(dbsession.connection())
+        known = set(dbsession.scalars(select(User.email)))
+        for email, name in USERS.items():
+            if email not in known:
+                dbsession.add(User(email=email, name=name, password_hash=hasher.hash(PASSWORD)))

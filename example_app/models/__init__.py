@@ -1,0 +1,50 @@
+"""The database: ``request.dbsession``, whose transaction ends with the request."""
+
+from typing import Any
+
+import zope.sqlalchemy
+from pyramid.config import Configurator
+from pyramid.request import Request
+from sqlalchemy import Engine, engine_from_config
+from sqlalchemy.orm import Session, configure_mappers, sessionmaker
+from transaction import TransactionManager
+
+from example_app.models.meta import Base
+from example_app.models.user import User
+
+__all__ = ["Base", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
+
+configure_mappers()
+
+
+def get_engine(settings: dict[str, Any]) -> Engine:
+    return engine_from_config(settings, "sqlalchemy.")
+
+
+def get_session_factory(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine)
+
+
+def get_tm_session(session_factory: sessionmaker[Session], tm: TransactionManager) -> Session:
+    """A session that commits or rolls back with the transaction of ``tm``, never by itself."""
+    dbsession = session_factory()
+    zope.sqlalchemy.register(dbsession, transaction_manager=tm)
+    return dbsession
+
+
+def includeme(config: Configurator) -> None:
+    settings = config.get_settings()
+    # One manager for each request, and an error where it is used outside of a transaction.
+    settings["tm.manager_hook"] = "pyramid_tm.explicit_manager"
+    # A view that answers 4xx or 5xx has changed nothing.
+    settings["tm.commit_veto"] = "pyramid_tm.default_commit_veto"
+    config.include("pyramid_tm")
+    config.include("pyramid_retry")
+
+    session_factory = get_session_factory(get_engine(settings))
+    config.registry["dbsession_factory"] = session_factory
+
+    def dbsession(request: Request) -> Session:
+        return get_tm_session(session_factory, request.tm)
+
+    config.add_request_method(dbsession, reify=True)

@@ -1,0 +1,12 @@
+"""The start page."""
+
+from typing import Any
+
+from pyramid.request import Request
+from pyramid.view import view_config
+
+
+@view_config(route_name="home", request_method="GET", renderer="example_app:templates/home.jinja2")
+def home(request: Request) -> dict[str, Any]:
+    # Requests that run at the same time all count: the function runs again on what another one has stored.
+    return {"views": request.session.apply("views", lambda n: n + 1, 0)}

@@ -1,0 +1,207 @@
+"""How the SQL store talks to its database.
+
+Statements are built with SQLAlchemy Core, compiled once for the dialect, and run on raw cursors of an engine that
+commits by itself: one round trip each, and none of the cost of building them for each request.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from operator import attrgetter, methodcaller
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError
+from sqlalchemy import Executable, create_engine, event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
+
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+
+_ROWCOUNT, _FETCHONE, _FETCHALL = attrgetter("rowcount"), methodcaller("fetchone"), methodcaller("fetchall")
+
+
+def create_session_engine(url: str) -> Engine:
+    """An engine that commits each statement by itself."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "sessionkit.sql.url is not a SQLAlchemy URL such as sqlite:///sessions.sqlite"
+        ) from None
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite and parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError(
+            "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
+            "name a file, or use sessionkit.store = memory"
+        )
+    options: dict[str, Any] = {"poolclass": NullPool} if sqlite else {"pool_reset_on_return": None}
+    try:
+        engine = create_engine(parsed, isolation_level="AUTOCOMMIT", **options)
+    except NoSuchModuleError:
+        raise ConfigurationError(f"sessionkit.sql.url: SQLAlchemy does not know {parsed.drivername}") from None
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"sessionkit.sql.url needs the driver {error.name}, which is not installed: pip install {error.name}"
+        ) from error
+    if sqlite:
+        event.listen(engine, "connect", _let_readers_pass_the_writer)
+    return engine
+
+
+def _let_readers_pass_the_writer(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+class Connections:
+    """Raw connections of an engine.
+
+    They come from its pool; but with SQLite, where a connection is but an open file, each thread keeps its own, since
+    the pool would cost more than the statement.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._kept: threading.local | None = threading.local() if engine.dialect.name == "sqlite" else None
+        _forget_after_fork(self)
+
+    def take(self) -> Any:
+        """A connection, to be given back in any case."""
+        kept = self._kept
+        if kept is None:
+            return self._open()
+        try:
+            return kept.connection
+        except AttributeError:
+            kept.connection = self._open()
+            return kept.connection
+
+    def give_back(self, connection: Any) -> None:
+        if self._kept is None:
+            connection.close()
+
+    def drop_if_dead(self, connection: Any, error: Any) -> bool:
+        """Forget the connection, and all that are idle, if the server has closed it."""
+        if not self.engine.dialect.is_disconnect(error, connection.dbapi_connection, None):
+            return False
+        connection.invalidate(error)
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """Close all that are idle. Threads that run on one lose it afterwards."""
+        if self._kept is not None:
+            self._kept = threading.local()
+        self.engine.dispose()
+
+    def forget(self) -> None:
+        """Leave all connections to the process that opened them."""
+        if self._kept is not None:
+            self._kept = threading.local()
+        self.engine.dispose(close=False)
+
+    def _open(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except (self.engine.dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
+            raise StoreUnavailable(f"The sessions' database cannot be reached: {first_line(error)}") from error
+
+
+def _forget_after_fork(connections: Connections) -> None:
+    reference = weakref.ref(connections)
+
+    def forget() -> None:
+        inherited = reference()
+        if inherited is not None:
+            inherited.forget()
+
+    os.register_at_fork(after_in_child=forget)
+
+
+class Taken(Exception):
+    """A row with this key is there already."""
+
+
+class Statement:
+    """A statement compiled for the engine's dialect once, and run on a raw cursor."""
+
+    def __init__(self, connections: Connections, statement: Executable, table: str) -> None:
+        dialect = connections.engine.dialect
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self._connections = connections
+        self._table = table
+        self._sql = str(compiled)
+        self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
+        # Literals that the dialect turned into parameters, such as an OFFSET of 0.
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._driver: Any = dialect.loaded_dbapi
+
+    def run(self, values: dict[str, Any], again: bool) -> int:
+        """Execute and return the number of rows found; ``again``: once more if the connection was dead."""
+        return int(self._execute(values, again, _ROWCOUNT))
+
+    def fetch(self, values: dict[str, Any], again: bool) -> Any:
+        """The first row, or None."""
+        return self._execute(values, again, _FETCHONE)
+
+    def fetch_all(self, values: dict[str, Any]) -> Any:
+        """All rows."""
+        return self._execute(values, True, _FETCHALL)
+
+    def _execute(self, values: dict[str, Any], again: bool, result: Any) -> Any:
+        values = {**self._constants, **values} if self._constants else values
+        parameters = values if self._order is None else [values[name] for name in self._order]
+        connections = self._connections
+        connection = connections.take()
+        try:
+            cursor = connection.cursor()
+            try:
+                cursor.execute(self._sql, parameters)
+                return result(cursor)
+            finally:
+                cursor.close()
+        except self._driver.Error as error:
+            if not connections.drop_if_dead(connection, error):
+                raise self._translated(error) from error
+            if not again:
+                raise StoreUnavailable("The connection to the sessions' database was lost during a write") from error
+        finally:
+            connections.give_back(connection)
+        return self._execute(values, False, result)
+
+    def _translated(self, error: Exception) -> Exception:
+        text = first_line(error)
+        if isinstance(error, self._driver.IntegrityError):
+            return Taken(text)
+        if _lacks_table(text):
+            return StoreError(
+                f"The table {self._table} is missing or has other columns ({text}): set sessionkit.sql.create_table = "
+                "true to have it made, or add pyramid_sessionkit.stores.sql.sessions_table to your Alembic metadata"
+            )
+        if isinstance(error, self._driver.OperationalError):
+            return StoreUnavailable(f"The sessions' database did not do what it was told: {text}{_advice(text)}")
+        return StoreError(f"The sessions' database refused a statement: {text}")
+
+
+def _lacks_table(text: str) -> bool:
+    """SQLite, PostgreSQL, and MariaDB or MySQL say it each in their own words."""
+    lowered = text.lower()
+    phrases = ("no such table", "no such column", "has no column", "does not exist", "doesn't exist", "unknown column")
+    return any(phrase in lowered for phrase in phrases)
+
+
+def _advice(text: str) -> str:
+    if "database is locked" not in text:
+        return ""
+    return (
+        "; a SQLite file has one writer at a time: keep sessions in a file of their own, and end the transaction "
+        "of a view before session.save()"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pyramid.config import Configurator
+from webtest import TestApp
+
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.stores.sql import SQLStore
+from pyramid_sessionkit.stores.sql_engine import create_session_engine
+
+SECRET = "a-secret-of-thirty-two-characters-at-least"
+
+
+class SpyStore:
+    """Passes everything on to another store, and remembers the names of the calls; any can be made to fail."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.calls: list[str] = []
+        self.failing: dict[str, Exception] = {}
+        self.before: dict[str, Callable[[], Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.store, name)
+        if not callable(method):
+            return method
+
+        def call(*args: Any) -> Any:
+            self.calls.append(name)
+            if name in self.before:
+                self.before.pop(name)()
+            if name in self.failing:
+                raise self.failing[name]
+            return method(*args)
+
+        return call
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings_twice(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pyramid_sessionkit")
+
+
+@pytest.fixture
+def sql_store(tmp_path: Any) -> Iterator[SQLStore]:
+    store = SQLStore(create_session_engine(f"sqlite:///{tmp_path}/sessions.sqlite"))
+    store.create_table()
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["memory", "sql"])
+def any_store(request: pytest.FixtureRequest) -> Any:
+    return MemoryStore() if request.param == "memory" else request.getfixturevalue("sql_store")
+
+
+@pytest.fixture
+def spy() -> SpyStore:
+    return SpyStore(MemoryStore())
+
+
+@pytest.fixture
+def make_persistence(spy: SpyStore) -> Callable[..., Persistence]:
+    def make(store: Any = None, **settings: Any) -> Persistence:
+        named = {f"sessionkit.{name}": value for name, value in settings.items()}
+        return Persistence(store or spy, parse_settings({"sessionkit.secret": SECRET, **named}))
+
+    return make
+
+
+@pytest.fixture
+def open_session(make_persistence: Callable[..., Persistence]) -> Callable[..., Session]:
+    """One request's session; with the ID of another, that of another request to the same session."""
+    shared: list[Persistence] = []
+
+    def open_(session_id: str | None = None, persistence: Persistence | None = None, **settings: Any) -> Session:
+        if persistence is None:
+            if not shared:
+                shared.append(make_persistence(**settings))
+            persistence = shared[0]
+        return Session(persistence, lambda: (session_id,) if session_id else ())
+
+    return open_
+
+
+@pytest.fixture
+def make_app(spy: SpyStore) -> Callable[..., TestApp]:
+    """An application with the given views by path, on the ``spy`` store unless the settings name another."""
+
+    def make(
+        views: dict[str, Any],
+        *,
+        includes: tuple[str, ...] = (),
+        configure: Any = None,
+        debug: bool = True,
+        **settings: Any,
+    ) -> TestApp:
+        named = {name if "." in name else f"sessionkit.{name}": value for name, value in settings.items()}
+        store = {} if "sessionkit.store" in named else {"sessionkit.store": lambda _: spy}
+        config = Configurator(settings={"sessionkit.secret": SECRET, **store, **named})
+        for include in (*includes, "pyramid_sessionkit"):
+            config.include(include)
+        for path, view in views.items():
+            config.add_route(path, path)
+            config.add_view(view, route_name=path)
+        if configure is not None:
+            configure(config)
+        return TestApp(config.make_wsgi_app())
+
+    return make

@@ -1,0 +1,85 @@
+import pytest
+from webtest import TestApp, TestResponse
+
+from pyramid_sessionkit import StoreUnavailable
+from tests.conftest import SpyStore
+from tests.functional.browsing import log_in, user_shown
+
+
+def title(page: TestResponse) -> str:
+    return str(page.html.h1.text)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/static/nothing.css"])
+def test_an_unknown_address_is_not_found_at_no_cost(
+    browser: TestApp, spy: SpyStore, queries: list[str], path: str
+) -> None:
+    log_in(browser)
+    spy.calls.clear()
+    queries.clear()
+    page = browser.get(path, status=404)
+
+    assert title(page) == "Page not found"
+    assert spy.calls == []
+    assert queries == []
+
+
+@pytest.mark.parametrize("token", [{}, {"csrf_token": "wrong"}], ids=["no token", "a wrong token"])
+def test_a_login_needs_the_csrf_token(browser: TestApp, token: dict[str, str]) -> None:
+    browser.get("/login")
+    page = browser.post("/login", {"email": "ada@example.com", "password": "demo", **token}, status=400)
+
+    assert title(page) == "This form has expired"
+    assert user_shown(browser.get("/")) is None
+
+
+def test_a_logout_needs_the_csrf_token(browser: TestApp) -> None:
+    log_in(browser)
+    page = browser.post("/logout", status=400)
+
+    assert title(page) == "This form has expired"
+    assert user_shown(browser.get("/")) == "Ada"
+
+
+def test_a_form_of_before_the_login_has_expired(browser: TestApp) -> None:
+    form = browser.get("/login").forms["login"]
+    log_in(browser)
+
+    form.submit(status=400)
+
+
+def test_a_form_from_another_site_is_refused(browser: TestApp) -> None:
+    https = {"wsgi.url_scheme": "https"}
+    form = browser.get("/login", extra_environ=https).forms["login"]
+    page = form.submit(headers={"Origin": "https://elsewhere.example"}, extra_environ=https, status=400)
+
+    assert title(page) == "This form has expired"
+
+
+@pytest.mark.parametrize("down", ["load", "update"], ids=["reading", "writing"])
+def test_an_outage_of_the_store_is_no_logout(browser: TestApp, spy: SpyStore, down: str) -> None:
+    log_in(browser)
+    spy.failing[down] = StoreUnavailable("down for this test")
+    page = browser.get("/", status=503)
+    spy.failing.clear()
+
+    assert title(page) == "Please try again shortly"
+    assert "Set-Cookie" not in page.headers
+    assert user_shown(browser.get("/")) == "Ada"
+
+
+def test_the_page_for_an_outage_needs_no_database(browser: TestApp, spy: SpyStore, queries: list[str]) -> None:
+    log_in(browser)
+    queries.clear()
+    spy.failing["load"] = StoreUnavailable("down for this test")
+    browser.get("/", status=503)
+
+    assert queries == []
+
+
+def test_an_outage_at_the_login_logs_nobody_in(browser: TestApp, spy: SpyStore) -> None:
+    spy.failing["move"] = StoreUnavailable("down for this test")
+    page = log_in(browser, status=503)
+
+    assert title(page) == "Please try again shortly"
+    assert user_shown(browser.get("/")) is None

@@ -1,0 +1,271 @@
+import enum
+import uuid
+from collections import OrderedDict, defaultdict, namedtuple
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from pyramid_sessionkit.exceptions import SessionNotSerializable, SessionTooLarge
+from pyramid_sessionkit.serializer import check, dumps, loads
+
+LARGE = 10**6
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+class Name(enum.Enum):
+    ANN = "ann"
+
+
+class Price(float):
+    pass
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@dataclass
+class Item:
+    price: int = 1
+
+
+Point = namedtuple("Point", "x y")
+
+
+def save(contents):
+    """What the session would read next time."""
+    data = dumps(contents)
+    assert check(contents, data, LARGE) == loads(data)
+    return loads(data)
+
+
+def refusal(contents):
+    with pytest.raises(SessionNotSerializable) as refused:
+        save(contents)
+    return str(refused.value)
+
+
+def nested(depth, kind=list):
+    value = []
+    for _ in range(depth - 1):
+        value = [value] if kind is list else {"k": value}
+    return value
+
+
+def lists_in_lists():
+    value = []
+    value.append(value)
+    return value
+
+
+def dicts_in_dicts():
+    value = {}
+    value["again"] = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        2**63 - 1,
+        -(2**63),
+        0.0,
+        1.0,
+        -0.5,
+        0.1 + 0.2,
+        5e-324,
+        1.7976931348623157e308,
+        "",
+        "größe 漢字 🍋",
+        "\x00\x1f\x7f\u2028\ud7ff\ufffd",
+        "</script>\"'\\",
+        [],
+        {},
+        [1, "a", None, [2, {"b": [3]}]],
+        {"": 1, "a b": 2, "größe": 3, "a.b": 4},
+        nested(200),
+        "x" * 100_000,
+        list(range(10_000)),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_survives(value):
+    back = save({"value": value})["value"]
+    assert back == value
+    assert type(back) is type(value)
+
+
+def test_numbers_keep_their_kind():
+    back = save({"numbers": [1, 1.0, True]})["numbers"]
+    assert [type(number) for number in back] == [int, float, bool]
+
+
+def test_order_stays():
+    assert list(save({"b": 1, "a": 2})) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("value", "back"),
+    [((), []), ((1, 2), [1, 2]), ([(1, (2,))], [[1, [2]]]), ({"a": (1, {"b": ()})}, {"a": [1, {"b": []}]})],
+)
+def test_tuples_come_back_as_lists(value, back):
+    assert save({"value": value}) == {"value": back}
+
+
+@pytest.mark.parametrize("value", [OrderedDict(a=1), defaultdict(list, a=1), Text("a")])
+def test_subclasses_that_read_back_equal_survive(value):
+    assert save({"value": value}) == {"value": value}
+
+
+REFUSED = [
+    (Decimal("9.99"), "Decimal"),
+    (float("nan"), "float nan"),
+    (float("inf"), "float inf"),
+    (float("-inf"), "float -inf"),
+    (date(2026, 1, 1), "date"),
+    (datetime(2026, 1, 1, tzinfo=timezone.utc), "datetime"),
+    (datetime(2026, 1, 1), "datetime"),
+    (time(12), "time"),
+    (timedelta(1), "timedelta"),
+    ({1}, "set"),
+    (frozenset((1,)), "frozenset"),
+    (b"bytes", "bytes"),
+    (bytearray(b"bytes"), "bytearray"),
+    (uuid.UUID(int=0), "UUID"),
+    (Color.RED, "Color"),
+    (Name.ANN, "Name"),
+    (Item(), "Item"),
+    (Point(1, 2), "Point"),
+    (range(3), "range"),
+    (1j, "complex"),
+    (object(), "object"),
+    (len, "builtin_function_or_method"),
+    (Price("1.5"), "Price"),
+    (2**64, "int of more than 64 bits"),
+    (-(2**63) - 1, "int of more than 64 bits"),
+    ("\ud800", "str with a lone surrogate"),
+    ({1: "a"}, "a key of type int"),
+    ({None: "a"}, "a key of type NoneType"),
+    ({(1, 2): "a"}, "a key of type tuple"),
+    ({Text("a"): 1}, "a key of type Text"),
+    ({"\ud800": 1}, "a key with a lone surrogate"),
+]
+
+
+@pytest.mark.parametrize(("value", "problem"), REFUSED, ids=lambda value: ascii(value)[:30])
+@pytest.mark.parametrize(
+    ("path", "wrap"),
+    [
+        ("value", lambda value: {"value": value}),
+        ("cart[2].price", lambda value: {"user": "ann", "cart": [1, {"price": 2}, {"id": 3, "price": value}]}),
+        ("a[1][0]['b c'].d", lambda value: {"a": (0, ({"b c": {"d": value}},))}),
+    ],
+    ids=["top", "cart", "tuples"],
+)
+def test_refused_with_its_path(value, problem, path, wrap):
+    assert f": {path}: {problem}. " in refusal(wrap(value))
+
+
+def test_refused_key_of_the_session_itself():
+    assert ": the session: a key of type int. " in refusal({1: "a"})
+
+
+def test_the_first_of_several_is_named():
+    assert ": b: set. " in refusal({"a": 1, "b": {1}, "c": b""})
+
+
+def test_the_message_says_what_is_allowed_and_shows_no_value():
+    message = refusal({"password": b"hidden", "other": "hidden"})
+    assert "text, numbers, booleans, None, lists and dicts" in message
+    assert "hidden" not in message
+
+
+@pytest.mark.parametrize("value", [lists_in_lists(), dicts_in_dicts()], ids=["list", "dict"])
+def test_what_contains_itself_is_refused(value):
+    message = refusal({"cart": value})
+    assert ": cart" in message
+    assert "containing itself" in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+@pytest.mark.parametrize("depth", [255, 256, 300, 400, 500, 600, 2_000, 100_000])
+def test_deep_nesting_is_refused(depth, kind):
+    message = refusal({"cart": nested(depth, kind)})
+    assert ": cart" in message
+    assert "nested too deeply" in message
+    assert len(message) < 400
+
+
+# max_size
+
+
+def test_max_size_is_inclusive():
+    data = dumps({"a": "x" * 92})
+    assert len(data) == 100
+    check({"a": "x" * 92}, data, 100)
+    with pytest.raises(SessionTooLarge):
+        check({"a": "x" * 92}, data, 99)
+
+
+def test_max_size_counts_bytes_not_characters():
+    contents = {"a": "漢" * 50}
+    with pytest.raises(SessionTooLarge):
+        check(contents, dumps(contents), 100)
+
+
+def test_too_large_names_the_largest_keys():
+    contents = {"id": 1, "cart": ["x" * 300], "log": "y" * 500, "tiny": None, "draft": "z" * 400}
+    with pytest.raises(SessionTooLarge) as refused:
+        check(contents, dumps(contents), 1000)
+    message = str(refused.value)
+    assert "sessionkit.max_size is 1000" in message
+    assert "log (502), draft (402), cart (304)" in message
+    assert "tiny" not in message
+    assert "yyy" not in message
+
+
+# loads
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" ",
+        b"junk",
+        b"{",
+        b"{}{}",
+        b"[]",
+        b"null",
+        b"1",
+        b'"text"',
+        b"\x80\x04}.",
+        b"\xff\xfe",
+        b'{"a": NaN}',
+        b"{'a': 1}",
+        b"{1: 2}",
+        b'{"a": "\xed\xa0\x80"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    ],
+    ids=lambda data: ascii(data)[:30],
+)
+def test_loads_refuses(data):
+    with pytest.raises(ValueError):
+        loads(data)
+
+
+def test_loads():
+    assert loads(b"{}") == {}
+    assert loads(b' {"a": [1]} ') == {"a": [1]}
