@@ -9,6 +9,7 @@ from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.csrf import add_csrf_policy
+from pyramid_sessionkit.directives import add_security_directives, add_security_policy
 from pyramid_sessionkit.exceptions import (
     NotSupported,
     SessionClosed,
@@ -23,15 +24,18 @@ from pyramid_sessionkit.exceptions import (
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.login import add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.predicates import LoggedInPredicate
-from pyramid_sessionkit.security import SessionSecurityPolicy, add_security_policy
+from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
+from pyramid_sessionkit.settings import PREFIX, parse_settings
+from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.stores import BUILTIN, create_store
 from pyramid_sessionkit.tweens import SAVER, Saver, add_tweens
 
 __all__ = [
+    "BasicAuthSource",
+    "BearerTokenSource",
     "IPurgeable",
     "ISessionStore",
     "IUserIndex",
@@ -44,11 +48,16 @@ __all__ = [
     "SessionGone",
     "SessionNotSerializable",
     "SessionSecurityPolicy",
+    "SessionSource",
     "SessionTooLarge",
     "StoreError",
     "StoreUnavailable",
     "includeme",
+    "safe_next",
 ]
+
+
+POLICY_PARTS = ("identity", "principals", "credentials_hash")
 
 
 def includeme(config: Configurator) -> None:
@@ -69,16 +78,11 @@ def includeme(config: Configurator) -> None:
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id))
     add_tweens(config)
     add_csrf_policy(config)
+    add_gates(config, settings.login_route)
+    parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
+    add_security_directives(config, **parts)
     if settings.security_policy:
-        add_security_policy(config, _create_policy(config, settings))
-    config.add_view_predicate("logged_in", LoggedInPredicate)
-
-
-def _create_policy(config: Configurator, settings: Settings) -> SessionSecurityPolicy:
-    return SessionSecurityPolicy(
-        identity=_resolve(config, "identity", settings.identity),
-        principals=_resolve(config, "principals", settings.principals),
-    )
+        add_security_policy(config)
 
 
 def _resolve(config: Configurator, name: str, dotted: Any) -> Any:

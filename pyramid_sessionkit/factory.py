@@ -57,6 +57,10 @@ class SessionFactory:
         request.add_response_callback(self._on_response)
         return Session(self.persistence, find_ids, new_id, FINISHED in request.__dict__)
 
+    def has_cookie(self, request: Any) -> bool:
+        """Whether a cookie of our name came with the request, ours or not."""
+        return self._signer.present(request.environ.get("HTTP_COOKIE", ""))
+
     def _own_id(self, request: Any) -> str:
         assert self._generate is not None
         session_id = self._generate(request)

@@ -44,7 +44,7 @@ class SessionHeaders:
 
     def refusal(self, request: Any) -> str | None:
         """Why no cookie can be sent in answer to this request; None if it can."""
-        return self._cookie_for(request).refusal(self._is_https(request), _path(request))
+        return _refusal(self._cookie_for(request), self._is_https(request), request)
 
     def warn(self, refusal: str) -> None:
         """Say once for each reason that a session was not stored, since its visitor could not be told its ID."""
@@ -56,7 +56,7 @@ class SessionHeaders:
         if not session.set_cookie and not self._signer.present(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
-        refusal = cookie.refusal(https, _path(request))
+        refusal = _refusal(cookie, https, request)
         if refusal is not None:
             self.warn(refusal)
             return None
@@ -74,6 +74,11 @@ class SessionHeaders:
         if self._settings.trust_proxy and "HTTP_X_FORWARDED_PROTO" in environ:
             return bool(environ["HTTP_X_FORWARDED_PROTO"].split(",")[0].strip().lower() == "https")
         return bool(environ.get("wsgi.url_scheme") == "https")
+
+
+def _refusal(cookie: CookieHeaders, https: bool, request: Any) -> str | None:
+    # A cookie for / needs no path to be looked at, which would have to be quoted.
+    return cookie.refusal(https, "/" if cookie.settings.path == "/" else _path(request))
 
 
 def _path(request: Any) -> str:

@@ -1,10 +1,14 @@
-"""View predicates that gate on login."""
+"""View and route predicates that gate on login and on what the session has."""
 
 from __future__ import annotations
 
+from time import time
 from typing import Any
 
 from pyramid.exceptions import ConfigurationError
+
+GATE_FAILED = "_sessionkit_gate_failed"
+"""Set in the ``__dict__`` of a request that a gate turned away, until some view takes it."""
 
 
 class LoggedInPredicate:
@@ -21,4 +25,54 @@ class LoggedInPredicate:
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        return (request.identity is not None) is self._value
+        passed = (request.identity is not None) is self._value
+        if not passed and self._value:
+            request.__dict__[GATE_FAILED] = True
+        return passed
+
+
+class FreshLoginPredicate:
+    """``fresh_login=300``: the login of this session is no older than so many seconds (OWASP ASVS 3.3.2).
+
+    False for users that another source than the session named, since those never log in.
+    """
+
+    def __init__(self, value: Any, info: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise ConfigurationError(f"fresh_login is a whole number of seconds above zero, not {value!r}")
+        self._seconds = value
+
+    def text(self) -> str:
+        return f"fresh_login = {self._seconds}"
+
+    phash = text
+
+    def __call__(self, context: Any, request: Any) -> bool:
+        passed = request.identity is not None and self._is_fresh(request)
+        if not passed:
+            request.__dict__[GATE_FAILED] = True
+        return passed
+
+    def _is_fresh(self, request: Any) -> bool:
+        session = request.session
+        at = getattr(session, "authenticated", None)
+        # A login in the future, on a clock that was set back since, is no proof either.
+        return at is not None and session.userid == request.authenticated_userid and abs(time() - at) <= self._seconds
+
+
+class SessionHasPredicate:
+    """``session_has="cart"``: the session has this key; ``session_has=("cart", "address")``: it has all of them."""
+
+    def __init__(self, value: Any, info: Any) -> None:
+        names = (value,) if isinstance(value, str) else value
+        if not isinstance(names, (tuple, list)) or not names or not all(isinstance(name, str) for name in names):
+            raise ConfigurationError(f"session_has is a key of the session, or a tuple of keys, not {value!r}")
+        self._names = tuple(names)
+
+    def text(self) -> str:
+        return f"session_has = {', '.join(self._names)}"
+
+    phash = text
+
+    def __call__(self, context: Any, request: Any) -> bool:
+        return all(name in request.session for name in self._names)

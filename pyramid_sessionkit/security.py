@@ -1,12 +1,13 @@
-"""A security policy that reads the logged-in user from the session."""
+"""The security policy: who sends a request, and what he may do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from pyramid.authorization import ACLHelper, Authenticated, Everyone
-from pyramid.config import PHASE2_CONFIG, Configurator
 from pyramid.csrf import new_csrf_token
 from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import ICSRFStoragePolicy, ISecurityPolicy
@@ -14,37 +15,60 @@ from pyramid.request import RequestLocalCache
 from zope.interface import implementer
 
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.sources import SessionSource, Source
 
 Identity = Callable[[Any, str], Any]
 Principals = Callable[[Any, Any], Iterable[str]]
+CredentialsHash = Callable[[Any, Any], str]
+
+
+class User(NamedTuple):
+    """Who sends a request; ``source`` is what said so."""
+
+    userid: str | None
+    identity: Any
+    source: Source | None
+
+
+NOBODY = User(None, None, None)
 
 
 @implementer(ISecurityPolicy)
 class SessionSecurityPolicy:
-    """The user of a request is the one that its session belongs to.
+    """Reads the logged-in user from the session, or from other sources.
 
+    - ``sources``: each ``source(request)`` returns a userid or None; the first that answers wins.
     - ``identity(request, userid)`` returns the application's object for that user, or None if there is no such user
       any more, who is then anonymous. It is called once per request. Without it the userid is the identity.
     - ``principals(request, identity)`` returns who the user is in the eyes of an ACL; ``Everyone`` and
       ``Authenticated`` are added.
     - ``authorizer.permits(context, principals, permission)`` decides: :class:`pyramid.authorization.ACLHelper`.
+    - ``credentials_hash(request, identity)`` returns what a login depends on, such as the hash of the password. A
+      session whose login depended on something else is ended (OWASP ASVS 3.3.3). Only its SHA-256 is stored.
     """
 
     def __init__(
-        self, identity: Identity | None = None, principals: Principals | None = None, authorizer: Any = None
+        self,
+        identity: Identity | None = None,
+        principals: Principals | None = None,
+        authorizer: Any = None,
+        sources: Sequence[Source] | None = None,
+        credentials_hash: CredentialsHash | None = None,
     ) -> None:
         self._load_identity = identity or (lambda request, userid: userid)
         self._principals = principals or (lambda request, identity: ())
         self._authorizer = authorizer or ACLHelper()
+        self.sources = (SessionSource(),) if sources is None else tuple(sources)
+        self._credentials_hash = credentials_hash
         self._users: Any = RequestLocalCache(self._find_user)
 
     def identity(self, request: Any) -> Any:
-        """The application's object for the logged-in user, or None."""
-        return self._users.get_or_create(request)[1]
+        """The application's object for the user, or None."""
+        return self.user(request).identity
 
     def authenticated_userid(self, request: Any) -> str | None:
-        """The logged-in user's id, or None; None too if that user is gone."""
-        return self._users.get_or_create(request)[0]  # type: ignore[no-any-return]
+        """The user's id, or None; None too if that user is gone."""
+        return self.user(request).userid
 
     def permits(self, request: Any, context: Any, permission: str) -> Any:
         """Whether the user may do this here."""
@@ -63,7 +87,8 @@ class SessionSecurityPolicy:
         """
         if userid is None or not str(userid):
             raise ValueError("remember() needs the id of a user")
-        _session(request).login(str(userid), persistent=persistent)
+        session = _session_of(request)
+        session.login(str(userid), self._credentials_at_login(request, str(userid)), persistent)
         if request.registry.queryUtility(ICSRFStoragePolicy) is not None:
             new_csrf_token(request)
         self._users.clear(request)
@@ -71,17 +96,52 @@ class SessionSecurityPolicy:
 
     def forget(self, request: Any) -> list[tuple[str, str]]:
         """Log out: the session ends, and with it all it contains."""
-        _session(request).invalidate()
+        _session_of(request).invalidate()
         self._users.clear(request)
         return []
 
-    def _find_user(self, request: Any) -> tuple[str | None, Any]:
-        userid = getattr(request.session, "userid", None)
-        identity = None if userid is None else self._load_identity(request, userid)
-        return (None, None) if identity is None else (userid, identity)
+    def user(self, request: Any) -> User:
+        """Who sends this request, and which source said so."""
+        user: User = self._users.get_or_create(request)
+        if isinstance(user.source, SessionSource) and user.source(request) != user.userid:
+            # A view has ended the session itself.
+            self._users.clear(request)
+            user = self._users.get_or_create(request)
+        return user
+
+    def _find_user(self, request: Any) -> User:
+        for source in self.sources:
+            userid = source(request)
+            if userid is not None:
+                identity = self._load_identity(request, userid)
+                if identity is None or not self._is_still_valid(request, source, identity):
+                    return NOBODY
+                return User(userid, identity, source)
+        return NOBODY
+
+    def _is_still_valid(self, request: Any, source: Source, identity: Any) -> bool:
+        if self._credentials_hash is None or not isinstance(source, SessionSource):
+            return True
+        at_login = request.session.credentials or ""
+        if hmac.compare_digest(at_login, _digest(self._credentials_hash(request, identity))):
+            return True
+        request.session.invalidate()
+        return False
+
+    def _credentials_at_login(self, request: Any, userid: str) -> str | None:
+        if self._credentials_hash is None:
+            return None
+        identity = self._load_identity(request, userid)
+        if identity is None:
+            raise ValueError("remember(): the identity function knows no such user; flush a new one first")
+        return _digest(self._credentials_hash(request, identity))
 
 
-def _session(request: Any) -> Session:
+def _digest(credentials: str) -> str:
+    return sha256(credentials.encode()).hexdigest()
+
+
+def _session_of(request: Any) -> Session:
     session = request.session
     if not isinstance(session, Session):
         raise ConfigurationError(
@@ -89,14 +149,3 @@ def _session(request: Any) -> Session:
             "factory, or use pyramid_sessionkit.testing.make_session() in a unit test"
         )
     return session
-
-
-def add_security_policy(config: Configurator, policy: SessionSecurityPolicy) -> None:
-    """Register the policy after the application's own actions, and only if those registered none."""
-
-    def register() -> None:
-        if config.registry.queryUtility(ISecurityPolicy) is None:
-            config.registry.registerUtility(policy, ISecurityPolicy)
-
-    # After Pyramid's own policies (PHASE2), before the views that need one. No discriminator: never in conflict.
-    config.action(None, register, order=PHASE2_CONFIG + 1)

@@ -364,7 +364,7 @@ class Session(MutableMapping[str, Any]):
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
         """Other limits for this session alone: seconds, or None for no limit; ``lifetime`` counts from its creation."""
         for name, value in (("timeout", timeout), ("lifetime", lifetime)):
-            if value not in (_UNSET, None) and (not isinstance(value, int) or value <= 0):
+            if value not in (_UNSET, None) and (type(value) is not int or value <= 0):
                 raise ValueError(f"{name} is a whole number of seconds above zero, or None for no limit: {value!r}")
         self._open()
         if timeout is not _UNSET:
@@ -502,10 +502,9 @@ class Session(MutableMapping[str, Any]):
         def build(stored: Record) -> Record:
             if stored.version == self._record.version:  # type: ignore[union-attr]
                 return self._next_record(stored, data, int(time()))
+            # Not measured again: each side was small enough, and what is refused now would be lost.
             merged[:] = [self._merged(stored, data)]
-            together = dumps(merged[0])
-            check(merged[0], together, self._persistence.settings.max_size)
-            return self._next_record(stored, together, int(time()))
+            return self._next_record(stored, dumps(merged[0]), int(time()))
 
         try:
             record = self._persistence.replace(self._key, self._record, build, new_key)

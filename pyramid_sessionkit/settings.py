@@ -75,7 +75,10 @@ def _one_of(*choices: str) -> Parser:
 
 
 def _auto_or_boolean(value: Any) -> bool | None:
-    return None if str(value).strip().lower() == "auto" else _boolean(value)
+    try:
+        return None if str(value).strip().lower() == "auto" else _boolean(value)
+    except ValueError:
+        raise ValueError("must be auto, true or false") from None
 
 
 def _dotted(value: Any) -> Any:
@@ -144,6 +147,24 @@ def _url(value: Any) -> str:
     return str(render(hide_password=False)) if render else _text(value)
 
 
+def _servers(value: Any) -> tuple[str, ...]:
+    servers = tuple(value if isinstance(value, (list, tuple)) else str(value).split())
+    address = re.compile(r"unix:/.+|/.+|\[[0-9A-Fa-f:.]+\](:\d{1,5})?|[A-Za-z0-9._-]+(:\d{1,5})?")
+    for server in servers:
+        if not address.fullmatch(server):
+            raise ValueError(f"{server} is not host:port, [IPv6]:port or unix:/path")
+    if not servers or len(set(servers)) < len(servers):
+        raise ValueError("must name one server or more, each once")
+    return servers
+
+
+def _memcached_prefix(value: Any) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[!-~]{0,100}", text):
+        raise ValueError("must be up to 100 characters of printable ASCII without spaces")
+    return text
+
+
 def _option(default: Any, parse: Parser, doc: str) -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc})
 
@@ -207,6 +228,28 @@ class MemorySettings:
 
 
 @dataclass(frozen=True)
+class MemcachedSettings:
+    """``sessionkit.memcached.*``"""
+
+    servers: tuple[str, ...] = _option(
+        ("127.0.0.1:11211",),
+        _servers,
+        "host:port, [IPv6]:port or unix:/path, by whitespace. Keys are spread over them.",
+    )
+    timeout: float = _option(1, _duration, "How long connecting, and each answer, may take.")
+    prefix: str = _option("sessionkit:", _memcached_prefix, "What the name of every item begins with.")
+
+
+@dataclass(frozen=True)
+class CachedSQLSettings:
+    """``sessionkit.cached_sql.*``"""
+
+    ttl: int = _option(
+        60, _duration, "The longest a cached copy can be behind the database if an invalidation is lost."
+    )
+
+
+@dataclass(frozen=True)
 class SQLSettings:
     """``sessionkit.sql.*``"""
 
@@ -232,7 +275,9 @@ class Settings:
         },
     )
     store: Any = _option(
-        "memory", _dotted, "memory, sql, or the dotted name of a store factory (settings) -> ISessionStore."
+        "memory",
+        _dotted,
+        "memory, memcached, sql, cached_sql, or the dotted name of a store factory (settings) -> ISessionStore.",
     )
     timeout: int | None = _option(1200, _or_none(_duration), "The idle timeout.")
     lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
@@ -255,9 +300,17 @@ class Settings:
     security_policy: bool = _option(True, _boolean, "false: register no security policy.")
     identity: Any = _option(None, _or_none(_dotted), "(request, userid) -> object or None: loads the logged-in user.")
     principals: Any = _option(None, _or_none(_dotted), "(request, identity) -> iterable of str, for ACLs.")
+    credentials_hash: Any = _option(
+        None, _or_none(_dotted), "(request, identity) -> str: a login ends when this changes, as with the password."
+    )
+    login_route: str | None = _option(
+        None, _or_none(_text), "The route where visitors go whom logged_in or fresh_login turned away."
+    )
     cookie: CookieSettings = field(default_factory=CookieSettings, metadata={"prefix": "cookie_"})
     memory: MemorySettings = field(default_factory=MemorySettings, metadata={"prefix": "memory."})
+    memcached: MemcachedSettings = field(default_factory=MemcachedSettings, metadata={"prefix": "memcached."})
     sql: SQLSettings = field(default_factory=SQLSettings, metadata={"prefix": "sql."})
+    cached_sql: CachedSQLSettings = field(default_factory=CachedSQLSettings, metadata={"prefix": "cached_sql."})
 
     def __post_init__(self) -> None:
         if self.timeout and self.reissue_time and self.reissue_time > self.timeout:

@@ -170,6 +170,8 @@ def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     if session is None:
         return
     try:
+        if session.used and session.new:
+            session.drop_changes()  # without a response its visitor could not be told the ID
         saver.save(request, session, 500, error)
     except SessionError:
         log.exception("The session of a request that failed could not be saved or ended either")

@@ -106,6 +106,13 @@ def test_the_later_of_two_replacements_stays(shared: Persistence) -> None:
     assert contents(shared, session_id)["colour"] == "blue"
 
 
+def test_two_changes_that_fit_are_kept_though_together_they_do_not(make_persistence: Any, any_store: Any) -> None:
+    persistence = make_persistence(any_store, max_size=1000)
+    session_id = new_session(persistence)
+    at_once(persistence, session_id, lambda session, n: session.__setitem__(f"key{n}", "x" * 700), count=2)
+    assert len(contents(persistence, session_id)) == 3
+
+
 def test_after_a_merge_a_view_sees_all_and_its_references_stay_good(shared: Persistence) -> None:
     session_id = new_session(shared, cart={"a": 1})
     mine, other = (Session(shared, lambda: (session_id,)) for _ in range(2))

@@ -111,7 +111,7 @@ def test_statics_with_pyramid_tm_make_no_call(make_app: Make, spy: SpyStore) -> 
     app = make_app(VIEWS, includes=("pyramid_tm",), configure=lambda c: c.add_static_view("static", "tests:stores"))
     app.get("/write")
     spy.calls.clear()
-    app.get("/static/contract.py")
+    app.get("/static/test_memory.py")
     assert spy.calls == []
 
 
@@ -191,6 +191,22 @@ class TestStatus:
         with pytest.raises(RuntimeError):
             app.get("/fail")
         assert app.get("/read").text == "a=1"
+
+    def test_an_unhandled_exception_makes_no_session_whose_cookie_cannot_be_sent(
+        self, make_app: Make, spy: SpyStore
+    ) -> None:
+        def fail(request: Request) -> Response:
+            request.session["a"] = 2
+            raise RuntimeError
+
+        app = make_app({**VIEWS, "/fail": fail}, save_on_error=True)
+        with pytest.raises(RuntimeError):
+            app.get("/fail")
+        assert spy.calls == []
+        app.get("/write")
+        with pytest.raises(RuntimeError):
+            app.get("/fail")
+        assert app.get("/read").text == "a=2"
 
     def test_a_raised_redirect_saves(self, make_app: Make) -> None:
         def redirect(request: Request) -> Response:

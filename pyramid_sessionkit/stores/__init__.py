@@ -9,7 +9,7 @@ from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.settings import Settings
 
-BUILTIN = ("memory", "sql")
+BUILTIN = ("memory", "memcached", "sql", "cached_sql")
 
 
 def create_store(settings: Settings, app_settings: dict[str, Any], factory: Any = None) -> Any:

@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 from zope.interface import implementer
 
-from pyramid_sessionkit.exceptions import StoreError
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.sql_engine import (
@@ -172,6 +172,10 @@ class SQLStore:
     def clear(self) -> int:
         return self._clear.run({}, again=True)
 
+    def all_keys(self) -> list[str]:
+        """The keys of all rows, live or not."""
+        return [row[0] for row in self._keys.fetch_all({})]
+
     def close(self) -> None:
         """Close all connections; the next operation opens new ones."""
         self._connections.close()
@@ -185,6 +189,13 @@ class SQLStore:
                 raise StoreError(f"The table {self._table.fullname} cannot be made: {first_line(error)}") from error
 
     def has_table(self) -> bool:
+        """Whether the database has the table."""
+        try:
+            return self._inspect_table()
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"The sessions' database cannot be reached: {first_line(error)}") from error
+
+    def _inspect_table(self) -> bool:
         return inspect(self.engine).has_table(self._table.name, schema=self._table.schema)
 
     def _prepare(self) -> None:
@@ -204,6 +215,7 @@ class SQLStore:
         self._sessions_of = self._statement(select(c.session_key, *record).where(owned).order_by(c.created))
         self._purge = self._statement(delete(table).where(c.session_key.in_(select(expired.c.session_key))))
         self._count = self._statement(select(func.count()).select_from(table).where(alive))
+        self._keys = self._statement(select(c.session_key))
         self._clear = self._statement(delete(table))
 
     def _statement(self, statement: Executable) -> Statement:

@@ -3,12 +3,10 @@ from __future__ import annotations
 import pytest
 
 from pyramid_sessionkit.stores.memory import MemoryStore
-from tests.stores.contract import StoreContract, make_record
+from pyramid_sessionkit.testing.conformance import StoreConformance, expired_record, make_record
 
 
-class TestMemoryStore(StoreContract):
-    module = "pyramid_sessionkit.stores.memory"
-
+class TestMemoryStore(StoreConformance):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
@@ -16,7 +14,7 @@ class TestMemoryStore(StoreContract):
 
 def test_a_full_store_drops_the_expired_first() -> None:
     store = MemoryStore(max_sessions=3)
-    store.create("expired", make_record(timeout=1, renewed=5))
+    store.create("expired", expired_record())
     store.create("anonymous", make_record(created=1))
     store.create("user", make_record(userid="ada", created=1))
     store.create("new", make_record())

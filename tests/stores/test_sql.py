@@ -16,16 +16,17 @@ from pyramid_sessionkit import StoreError, StoreUnavailable
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore, from_settings, sessions_table
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record
 from tests.conftest import SECRET
-from tests.stores.contract import KEY, OTHER_KEY, StoreContract, make_record
 
 
-class TestSQLStore(StoreContract):
-    module = "pyramid_sessionkit.stores.sql"
-
+class TestSQLiteStore(StoreConformance):
     @pytest.fixture
     def store(self, sql_store: SQLStore) -> SQLStore:
         return sql_store
+
+    def unreachable(self) -> SQLStore:
+        return SQLStore(create_session_engine("sqlite:////no/such/folder/sessions.sqlite"))
 
 
 def settings(**values: Any) -> Any:
@@ -105,6 +106,11 @@ def test_a_file_that_cannot_be_opened_is_an_outage() -> None:
     engine = create_session_engine("sqlite:////no/such/folder/sessions.sqlite")
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         SQLStore(engine).load(KEY)
+
+
+def test_a_table_cannot_be_made_in_a_database_that_is_down() -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        SQLStore(create_session_engine("sqlite:////no/such/folder/sessions.sqlite")).create_table()
 
 
 def test_a_move_to_a_taken_key_is_refused(sql_store: SQLStore) -> None:

@@ -1,0 +1,104 @@
+"""How the memcached stores talk to their nodes: one connection for each thread and node."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pymemcache import Client, MemcacheError
+from pymemcache.client.rendezvous import RendezvousHash
+from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
+
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+
+T = TypeVar("T")
+
+TOO_LARGE = b"object too large for cache"
+
+
+class Nodes:
+    """The servers that keys are spread over. ``timeout``: the seconds that connecting, and each answer, may take.
+
+    A key belongs to one node, whether that is up or down: were another to take its place, a session that was ended
+    there would be back with the node.
+    """
+
+    def __init__(self, servers: Sequence[str], timeout: float) -> None:
+        self.servers = tuple(servers)
+        self._timeout = timeout
+        self._hash = RendezvousHash(list(servers))
+        self._kept = threading.local()
+        _forget_after_fork(self)
+
+    def node_of(self, key: str) -> str:
+        return self.servers[0] if len(self.servers) == 1 else str(self._hash.get_node(key))
+
+    def call(self, key: str, command: Callable[[Client], T], again: bool) -> T:
+        """Run a command on the key's node; ``again``: once more, on a new connection, if the one kept was dead.
+
+        Raises :exc:`StoreUnavailable` when there is no answer in time. An answer may be missing though the command
+        was carried out, so ``again`` is for commands that may be repeated.
+        """
+        node = self.node_of(key)
+        client = self._client(node)
+        was_open = client.sock is not None
+        try:
+            return command(client)
+        except (ConnectionError, MemcacheUnexpectedCloseError) as error:
+            client.close()
+            if not (again and was_open):
+                raise _unavailable(node, error) from error
+        except OSError as error:
+            client.close()
+            raise _unavailable(node, error) from error
+        except MemcacheServerError as error:
+            client.close()
+            if TOO_LARGE in str(error).encode():
+                raise
+            raise _unavailable(node, error) from error
+        except MemcacheError as error:
+            client.close()
+            raise StoreError(f"memcached at {node} refused a command: {error}") from error
+        except BaseException:
+            # The answer is still to come, and would be taken for that of the next command.
+            client.close()
+            raise
+        return self.call(key, command, again=False)
+
+    def item_limit(self, key: str) -> int:
+        """The largest item in bytes that the key's node takes, its key and overhead included."""
+        settings = self.call(key, lambda client: client.stats("settings"), again=True)
+        return int(settings[b"item_size_max"])
+
+    def close(self) -> None:
+        """Close the connections; the next command opens new ones."""
+        self._kept = threading.local()
+
+    def _client(self, node: str) -> Client:
+        clients: dict[str, Client] = self._kept.__dict__.setdefault("clients", {})
+        client = clients.get(node)
+        if client is None:
+            client = clients[node] = Client(
+                node, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True, default_noreply=False
+            )
+        return client
+
+
+def _unavailable(node: str, error: Exception) -> StoreUnavailable:
+    reason = str(error) or type(error).__name__
+    return StoreUnavailable(f"memcached at {node} cannot be reached: {reason}")
+
+
+def _forget_after_fork(nodes: Nodes) -> None:
+    """A child must not talk on its parent's connections."""
+    reference = weakref.ref(nodes)
+
+    def forget() -> None:
+        inherited = reference()
+        if inherited is not None:
+            inherited.close()
+
+    os.register_at_fork(after_in_child=forget)

@@ -1,0 +1,264 @@
+"""Gates: who is sent to the login page, and where he goes from there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.security import remember
+from webtest import TestApp
+
+from pyramid_sessionkit import BasicAuthSource, BearerTokenSource, safe_next
+from tests.conftest import SpyStore
+
+
+def answer(text: str) -> Any:
+    return lambda request: Response(text)
+
+
+def log_in(request: Request) -> Response:
+    if request.method == "GET":
+        return Response("login form")
+    remember(request, "ada")
+    return HTTPSeeOther(safe_next(request))
+
+
+def not_found(request: Request) -> Response:
+    raise HTTPNotFound("no such message")
+
+
+@pytest.fixture
+def gated(make_app: Any) -> TestApp:
+    def configure(config: Configurator) -> None:
+        config.add_notfound_view(lambda request: Response("our own 404", status=404))
+        for name in ("page", "multi", "fallback", "deep"):
+            config.add_route(name, f"/{name}")
+        config.add_view(answer("page"), route_name="page", logged_in=True, request_method="GET")
+        config.add_view(answer("posted"), route_name="page", logged_in=True, request_method="POST")
+        config.add_view(answer("members"), route_name="multi", logged_in=True)
+        config.add_view(answer("visitors"), route_name="multi", logged_in=False)
+        config.add_view(answer("fresh"), route_name="fallback", fresh_login=300)
+        config.add_view(not_found, route_name="fallback")
+        config.add_route("members", "/members", logged_in=True)
+        config.add_view(answer("members"), route_name="members")
+        config.add_route("fresh", "/fresh")
+        config.add_view(answer("fresh"), route_name="fresh", fresh_login=300)
+        config.add_route("cart", "/cart", session_has="cart")
+        config.add_view(answer("cart"), route_name="cart")
+        config.add_route("both", "/both")
+        config.add_view(answer("both"), route_name="both", session_has=("cart", "address"))
+
+    def fill(request: Request) -> Response:
+        request.session.update(dict.fromkeys(request.params, 1))
+        return Response("filled")
+
+    app: TestApp = make_app({"/login": log_in, "/fill": fill}, login_route="/login", configure=configure)
+    return app
+
+
+class TestGate:
+    @pytest.mark.parametrize("path", ["/page", "/members", "/fresh", "/page?a=1&b=%2F"])
+    def test_there_and_back(self, gated: TestApp, path: str) -> None:
+        response = gated.get(path, status=303)
+        assert response.location.startswith("http://localhost/login?next=%2F")
+        assert response.headers["Vary"] == "Accept, X-Requested-With, Cookie"
+        response = gated.post(response.location).follow()
+        assert response.request.path_qs == path
+        assert response.status_int == 200
+
+    def test_under_a_prefix(self, gated: TestApp) -> None:
+        response = gated.get("/page", extra_environ={"SCRIPT_NAME": "/app"}, status=303)
+        assert response.location == "http://localhost/app/login?next=%2Fapp%2Fpage"
+
+    def test_a_view_for_the_others_takes_them(self, gated: TestApp) -> None:
+        assert gated.get("/multi").text == "visitors"
+
+    def test_a_404_that_a_view_raises_is_its_own(self, gated: TestApp) -> None:
+        assert gated.get("/fallback", status=404).text == "our own 404"
+
+    def test_another_404_stays_the_applications(self, gated: TestApp) -> None:
+        assert gated.get("/nowhere", status=404).text == "our own 404"
+
+    @pytest.mark.parametrize("path", ["/cart", "/both"])
+    def test_a_missing_key_is_no_reason_to_log_in(self, gated: TestApp, path: str) -> None:
+        gated.get(path, status=404)
+        gated.get("/fill?cart=1")
+        gated.get("/cart", status=200)
+        gated.get("/both", status=404)
+        gated.get("/fill?address=1")
+        gated.get("/both", status=200)
+
+    def test_a_wrong_method_is_no_reason_either_and_costs_no_call(self, gated: TestApp, spy: SpyStore) -> None:
+        gated.post("/login")
+        spy.calls.clear()
+        gated.delete("/page", status=404)
+        assert spy.calls == []
+
+    @pytest.mark.parametrize(
+        ("referer", "location"),
+        [
+            ("http://localhost/page?a=1", "http://localhost/login?next=%2Fpage%3Fa%3D1"),
+            ("http://evil.example/page", "http://localhost/login"),
+            ("https://localhost/page", "http://localhost/login"),
+            ("", "http://localhost/login"),
+        ],
+    )
+    def test_of_a_post_next_is_the_page_it_came_from(self, gated: TestApp, referer: str, location: str) -> None:
+        assert gated.post("/page", headers={"Referer": referer}, status=303).location == location
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Accept": "application/json"},
+            {"Accept": "application/json, text/html;q=0.5"},
+            {"Accept": "application/problem+json"},
+            {"X-Requested-With": "XMLHttpRequest", "Accept": "text/html"},
+        ],
+    )
+    def test_an_api_client_gets_401(self, gated: TestApp, headers: dict[str, str]) -> None:
+        response = gated.get("/page", headers=headers, status=401)
+        assert response.content_type == "application/problem+json"
+        assert response.json["status"] == 401
+        assert response.json["detail"] == "Log in first."
+
+    @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", "image/png"])
+    def test_a_browser_is_redirected(self, gated: TestApp, accept: str) -> None:
+        gated.get("/page", headers={"Accept": accept}, status=303)
+
+    def test_without_a_login_route_a_mismatch_stays_a_404(self, make_app: Any) -> None:
+        def configure(config: Configurator) -> None:
+            config.add_route("page", "/page")
+            config.add_view(answer("page"), route_name="page", logged_in=True)
+
+        make_app({}, configure=configure).get("/page", status=404)
+
+    def test_a_gated_login_page_is_no_endless_redirect(self, make_app: Any) -> None:
+        def configure(config: Configurator) -> None:
+            config.add_route("login", "/login")
+            config.add_view(answer("login"), route_name="login", logged_in=True)
+
+        make_app({}, login_route="login", configure=configure).get("/login", status=404)
+
+    def test_a_login_route_that_does_not_exist_is_named_at_start_up(self, make_app: Any) -> None:
+        with pytest.raises(
+            ConfigurationError, match=r"sessionkit\.login_route = lgoin: there is no such route; .*/login"
+        ):
+            make_app({"/login": log_in}, login_route="lgoin")
+        with pytest.raises(ConfigurationError, match="there are none"):
+            make_app({}, login_route="lgoin")
+
+
+class TestFreshLogin:
+    @pytest.mark.parametrize(("age", "status"), [(0, 200), (299, 200), (301, 303), (-301, 303)])
+    def test_the_age_of_the_login(self, gated: TestApp, age: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        gated.post("/login")
+        now = time.time()
+        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + age)
+        gated.get("/fresh", status=status)
+
+    def test_an_api_client_is_told_to_log_in_again(self, gated: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        gated.post("/login")
+        now = time.time()
+        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+        assert "recent login" in gated.get("/fresh", headers={"Accept": "application/json"}, status=401).json["detail"]
+
+    def test_other_sources_are_never_fresh(self, make_app: Any) -> None:
+        def configure(config: Configurator) -> None:
+            config.add_session_source(BearerTokenSource(lambda request, token: "ada"))
+            config.add_route("fresh", "/fresh")
+            config.add_view(answer("fresh"), route_name="fresh", fresh_login=300)
+
+        app = make_app({"/login": log_in}, login_route="/login", configure=configure)
+        app.get("/fresh", headers={"Authorization": "Bearer x"}, status=303)
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [{"fresh_login": 0}, {"fresh_login": True}, {"fresh_login": "5m"}, {"session_has": 1}, {"session_has": ()}],
+)
+def test_bad_values_are_refused(make_app: Any, predicate: Any) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(predicate))):
+        make_app({}, configure=lambda config: config.add_view(answer(""), **predicate))
+
+
+def test_the_challenges_of_the_sources(make_app: Any) -> None:
+    def configure(config: Configurator) -> None:
+        config.add_session_source(BasicAuthSource(lambda request, username, password: None, realm="Example"))
+        config.add_session_source(BearerTokenSource(lambda request, token: None))
+        config.add_route("page", "/page")
+        config.add_view(answer("page"), route_name="page", logged_in=True)
+
+    app = make_app({"/login": log_in}, login_route="/login", configure=configure)
+    response = app.get("/page", headers={"Accept": "application/json"}, status=401)
+    assert response.headers.getall("WWW-Authenticate") == ['Basic realm="Example", charset="UTF-8"', "Bearer"]
+    response = app.get("/page", headers={"X-Requested-With": "fetch"}, status=401)
+    assert "WWW-Authenticate" not in response.headers
+
+
+class TestSafeNext:
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "/",
+            "/dashboard",
+            "/a//b",
+            "/search?q=1&r=http%3A%2F%2Fexample.com#top",
+            "/search?u=//host",
+            "/caf%C3%A9",
+            "/100%25",
+        ],
+    )
+    def test_paths_of_this_origin(self, target: str) -> None:
+        request = Request.blank("/login", POST={"next": target})
+        assert safe_next(request) == target
+
+    def test_it_reads_the_query_too_and_quotes(self) -> None:
+        assert safe_next(Request.blank("/login?next=/a")) == "/a"
+        assert safe_next(Request.blank("/login", POST={"next": "/é ü"})) == "/%C3%A9%20%C3%BC"
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "",
+            "dashboard",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/a\\b",
+            "http://evil.example",
+            "http:/evil.example",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "\t//evil.example",
+            " //evil.example",
+            "/a\r\nSet-Cookie: x=y",
+            "/a\x00",
+            "/a\x7f",
+            "/a\x85",
+            "/%2Fevil.example",
+            "/%2fevil.example",
+            "%2F%2Fevil.example",
+            "/%252Fevil.example",
+            "/%5Cevil.example",
+            "/%255cevil.example",
+            "/a%0d%0aSet-Cookie:x=y",
+            "/%09/evil.example",
+            "/..//evil.example",
+            "/a/..%2F..//evil.example",
+            "/.//evil.example",
+            "/" + "a" * 3000,
+        ],
+    )
+    def test_everything_else_is_the_default(self, target: str) -> None:
+        request = Request.blank("/login", POST={"next": target})
+        assert safe_next(request) == "/"
+        assert safe_next(request, default="/home") == "/home"
