@@ -260,6 +260,7 @@ class SQLSettings:
     )
     table: str = _option("sessions", _identifier, "The table's name; schema.table where the database has schemas.")
     create_table: bool = _option(False, _boolean, "Make the table at start-up where it is missing.")
+    timeout: int = _option(5, _duration, "How long connecting, and each answer, may take.")
 
 
 @dataclass(frozen=True)

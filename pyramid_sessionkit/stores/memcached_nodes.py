@@ -78,13 +78,22 @@ class Nodes:
         self._kept = threading.local()
 
     def _client(self, node: str) -> Client:
-        clients: dict[str, Client] = self._kept.__dict__.setdefault("clients", {})
+        kept = self._kept.__dict__
+        clients: _Clients = kept["clients"] if "clients" in kept else kept.setdefault("clients", _Clients())
         client = clients.get(node)
         if client is None:
             client = clients[node] = Client(
                 node, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True, default_noreply=False
             )
         return client
+
+
+class _Clients(dict[str, Client]):
+    """The connections of one thread by node, closed when the thread ends."""
+
+    def __del__(self) -> None:
+        for client in self.values():
+            client.close()
 
 
 def _unavailable(node: str, error: Exception) -> StoreUnavailable:

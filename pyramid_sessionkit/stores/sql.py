@@ -65,7 +65,7 @@ def from_settings(settings: Settings) -> SQLStore:
     """The store of ``sessionkit.sql.*``, with an engine of its own."""
     if not settings.sql.url:
         raise ConfigurationError("sessionkit.store = sql needs a database: set sessionkit.sql.url or sqlalchemy.url")
-    store = SQLStore(create_session_engine(settings.sql.url), settings.sql.table)
+    store = SQLStore(create_session_engine(settings.sql.url, settings.sql.timeout), settings.sql.table)
     if settings.sql.create_table:
         store.create_table()
     return store

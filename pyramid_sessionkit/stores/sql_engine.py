@@ -11,6 +11,8 @@ import threading
 import weakref
 from collections.abc import Sequence
 from operator import attrgetter, methodcaller
+from random import uniform
+from time import monotonic, sleep
 from typing import Any
 
 from pyramid.exceptions import ConfigurationError
@@ -21,12 +23,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.stores.sql_timeouts import connect_arguments, limit_answers
+
+QUICK = 0.5
+"""Seconds within which a dead connection is found out; what took longer timed out, and is not tried again."""
+
+CONFLICT_ATTEMPTS = 20
 
 _ROWCOUNT, _FETCHONE, _FETCHALL = attrgetter("rowcount"), methodcaller("fetchone"), methodcaller("fetchall")
 
 
-def create_session_engine(url: str) -> Engine:
-    """An engine that commits each statement by itself."""
+def create_session_engine(url: str, timeout: int = 5) -> Engine:
+    """An engine that commits each statement by itself, and waits ``timeout`` seconds for an answer."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -39,9 +47,12 @@ def create_session_engine(url: str) -> Engine:
             "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
             "name a file, or use sessionkit.store = memory"
         )
-    options: dict[str, Any] = {"poolclass": NullPool} if sqlite else {"pool_reset_on_return": None}
+    pool: dict[str, Any] = (
+        {"poolclass": NullPool} if sqlite else {"pool_reset_on_return": None, "pool_timeout": timeout}
+    )
     try:
-        engine = create_engine(parsed, isolation_level="AUTOCOMMIT", **options)
+        connect = connect_arguments(parsed, timeout)
+        engine = create_engine(parsed, isolation_level="AUTOCOMMIT", connect_args=connect, **pool)
     except NoSuchModuleError:
         raise ConfigurationError(f"sessionkit.sql.url: SQLAlchemy does not know {parsed.drivername}") from None
     except ModuleNotFoundError as error:
@@ -50,6 +61,7 @@ def create_session_engine(url: str) -> Engine:
         ) from error
     if sqlite:
         event.listen(engine, "connect", _let_readers_pass_the_writer)
+    limit_answers(engine, timeout)
     return engine
 
 
@@ -122,6 +134,16 @@ def _forget_after_fork(connections: Connections) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
+ROLLED_BACK = frozenset(("40001", "40P01", 1213, 1020))
+"""Serialization failures and deadlocks: by SQLSTATE of PostgreSQL, by error number of MariaDB and MySQL."""
+
+READ_ONLY = frozenset(("25006", 1290, 1792, 1836))
+
+
+class _RolledBack(Exception):
+    """The database undid the statement, so that it can be run again whatever it was."""
+
+
 class Taken(Exception):
     """A row with this key is there already."""
 
@@ -155,8 +177,18 @@ class Statement:
     def _execute(self, values: dict[str, Any], again: bool, result: Any) -> Any:
         values = {**self._constants, **values} if self._constants else values
         parameters = values if self._order is None else [values[name] for name in self._order]
+        for attempt in range(CONFLICT_ATTEMPTS):
+            try:
+                return self._attempt(parameters, again, result)
+            except _RolledBack as conflict:
+                refused = conflict
+                sleep(uniform(0, 0.005 * (attempt + 1)))
+        raise StoreUnavailable(f"The sessions' database saw conflicts again and again: {refused}")
+
+    def _attempt(self, parameters: Any, again: bool, result: Any) -> Any:
         connections = self._connections
         connection = connections.take()
+        started = monotonic()
         try:
             cursor = connection.cursor()
             try:
@@ -167,14 +199,20 @@ class Statement:
         except self._driver.Error as error:
             if not connections.drop_if_dead(connection, error):
                 raise self._translated(error) from error
-            if not again:
-                raise StoreUnavailable("The connection to the sessions' database was lost during a write") from error
+            if not again or monotonic() - started > QUICK:
+                raise StoreUnavailable(
+                    "The connection to the sessions' database was lost before it answered"
+                ) from error
         finally:
             connections.give_back(connection)
-        return self._execute(values, False, result)
+        return self._attempt(parameters, False, result)
 
     def _translated(self, error: Exception) -> Exception:
         text = first_line(error)
+        if _code(error) in ROLLED_BACK:
+            return _RolledBack(text)
+        if _code(error) in READ_ONLY:
+            return StoreUnavailable(f"The sessions' database takes no writes for the moment: {text}")
         if isinstance(error, self._driver.IntegrityError):
             return Taken(text)
         if _lacks_table(text):
@@ -185,6 +223,11 @@ class Statement:
         if isinstance(error, self._driver.OperationalError):
             return StoreUnavailable(f"The sessions' database did not do what it was told: {text}{_advice(text)}")
         return StoreError(f"The sessions' database refused a statement: {text}")
+
+
+def _code(error: Exception) -> Any:
+    sqlstate = getattr(error, "sqlstate", None)
+    return sqlstate if sqlstate is not None else error.args[0] if error.args else None
 
 
 def _lacks_table(text: str) -> bool:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import getpass
+import subprocess
+from pathlib import Path
+
+import pymysql
+
+from tests.servers.process import Server, free_port, program
+
+
+class MariaDB(Server):
+    """MariaDB in a data folder of its own, on a loopback port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.url = f"mariadb+pymysql://test:test@127.0.0.1:{self.port}/test?connect_timeout=2"
+        self._socket = str(folder / "mariadb.sock")
+        command = [program("mariadbd", "mariadb-server", "/usr/sbin"), "--no-defaults", f"--datadir={folder / 'data'}"]
+        command += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self._socket}"]
+        command += [
+            f"--pid-file={folder / 'mariadb.pid'}",
+            f"--user={getpass.getuser()}",
+            "--innodb-flush-log-at-trx-commit=2",
+        ]
+        command += ["--max-allowed-packet=64M", "--skip-name-resolve"]
+        super().__init__(command, self._answer, folder / "mariadb.log")
+
+    def initialise(self) -> None:
+        install = program("mariadb-install-db", "mariadb-server")
+        command = [install, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={getpass.getuser()}"]
+        subprocess.run([*command, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
+
+    def start(self) -> None:
+        super().start()
+        self.execute("CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4")
+        self.execute("CREATE USER IF NOT EXISTS test@'%' IDENTIFIED BY 'test'")
+        self.execute("GRANT ALL ON test.* TO test@'%'")
+
+    def execute(self, statement: str) -> tuple[tuple[object, ...], ...]:
+        connection = pymysql.connect(unix_socket=self._socket, user="root", autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def _answer(self) -> None:
+        # PyMySQL leaves a socket behind when it cannot connect.
+        if not Path(self._socket).exists():
+            raise FileNotFoundError(self._socket)
+        self.execute("SELECT 1")
