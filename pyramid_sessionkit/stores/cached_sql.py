@@ -87,7 +87,7 @@ class CachedSQLStore:
         return updated
 
     def move(self, key: str, new_key: str, record: Record) -> Record | None:
-        self.cache.bury(key, LONG_TOMBSTONE)
+        self.cache.bury(key, LONG_TOMBSTONE, even_while_resting=True)
         moved = _read(self.sql.move(key, new_key, record.versioned(record.version.word)))
         if moved is None:
             self.cache.bury(key, SHORT_TOMBSTONE)
@@ -96,7 +96,7 @@ class CachedSQLStore:
         return moved
 
     def delete(self, key: str) -> bool:
-        self.cache.bury(key, LONG_TOMBSTONE)
+        self.cache.bury(key, LONG_TOMBSTONE, even_while_resting=True)
         return self.sql.delete(key)
 
     def clear(self) -> int:
@@ -161,14 +161,14 @@ class Cache:
         if token is None or not self._cas(key, record, token):
             self.bury(key, SHORT_TOMBSTONE)
 
-    def bury(self, key: str, seconds: int) -> None:
-        """Put a tombstone over whatever is there; tried also while the node rests, since the copy may be readable."""
+    def bury(self, key: str, seconds: int, even_while_resting: bool = False) -> None:
+        """Put a tombstone over whatever is there; an ending tries that on a node that rests too, for who can read."""
         name = self._prefix + key
 
         def bury(client: Client) -> object:
             return client.set(name, TOMBSTONE, expire=seconds, noreply=False)
 
-        self._try(key, bury, again=True, resting_too=True)
+        self._try(key, bury, again=True, resting_too=even_while_resting)
 
     def _cas(self, key: str, record: Record, token: bytes) -> bool:
         name, value, expire = self._prefix + key, pack(record), self._expiry(record)

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymemcache import Client
 
-from pyramid_sessionkit.stores.memcached import MemcachedStore
+from pyramid_sessionkit import StoreError, StoreUnavailable
+from pyramid_sessionkit.serializer import loads
+from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.stores.memcached import MemcachedStore, expiry, from_settings
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
-from pyramid_sessionkit.testing.conformance import StoreConformance
+from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record
+from tests.conftest import SECRET
 from tests.servers.memcached import Memcached
-from tests.servers.process import free_port
+from tests.servers.process import Server, free_port, program
 
 
 class TestMemcachedStore(StoreConformance):
@@ -43,3 +51,139 @@ class TestThreeNodes(TestMemcachedStore):
         store = MemcachedStore(Nodes([server.address for server in three], 1))
         yield store
         store.close()
+
+
+@pytest.fixture
+def store(memcached: Memcached) -> Iterator[MemcachedStore]:
+    memcached.flush()
+    store = MemcachedStore(Nodes([memcached.address], 1))
+    yield store
+    store.close()
+
+
+def test_too_large_is_refused_with_the_sizes_and_the_old_stays(store: MemcachedStore) -> None:
+    first = store.create(KEY, make_record())
+    assert first
+    with pytest.raises(
+        StoreError, match=r"items of up to 1048576 bytes, and this session has 2\d{6}.*max_size"
+    ) as caught:
+        store.update(KEY, replace(first, data=b"x" * 2_000_000))
+    assert not isinstance(caught.value, StoreUnavailable)
+    assert store.load(KEY) == first
+    with pytest.raises(StoreError, match="items of up to"):
+        store.create(OTHER_KEY, make_record(b"x" * 2_000_000))
+    assert store.load(OTHER_KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"timeout": None, "deadline": None}, lambda now: {0}),
+        ({"timeout": 1200, "deadline": None}, lambda now: {1200, 1201}),
+        ({"timeout": 30 * 86400 - 1, "deadline": None}, lambda now: {30 * 86400 - 1, 30 * 86400}),
+        ({"timeout": 31 * 86400, "deadline": None}, lambda now: {now + 31 * 86400 + 1}),
+        ({"timeout": 1, "renewed": 5, "deadline": None}, lambda now: {1}),
+    ],
+)
+def test_the_expiry_that_memcached_is_told(limits: dict[str, Any], expected: Any) -> None:
+    record = make_record(**limits)
+    assert expiry(record) in expected(record.created)
+    assert type(expiry(record)) is int
+
+
+def test_a_session_of_forty_days_is_there(store: MemcachedStore) -> None:
+    store.create(KEY, make_record(timeout=40 * 86400, deadline=None))
+    assert store.load(KEY) is not None
+
+
+def test_what_is_no_record_is_no_ones_session(store: MemcachedStore, memcached: Memcached) -> None:
+    client = Client(memcached.address)
+    client.set(f"sessionkit:{KEY}", b"junk", noreply=False)
+    client.close()
+    record = store.load(KEY)
+    assert record is not None
+    assert record.userid is None
+    with pytest.raises(ValueError):
+        loads(record.data)
+
+
+def test_an_answer_that_came_too_late_is_not_taken_for_the_next(store: MemcachedStore) -> None:
+    created = store.create(KEY, make_record())
+
+    def interrupted(client: Client) -> None:
+        client.sock.sendall(b"get nothing\r\n")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.nodes.call(KEY, interrupted, again=False)
+    assert store.load(KEY) == created
+
+
+def answer(address: str) -> None:
+    client = Client(address, connect_timeout=1)
+    try:
+        client.version()
+    finally:
+        client.close()
+
+
+def test_unix_sockets_and_ipv6(tmp_path: Path) -> None:
+    socket = Path(tempfile.mkdtemp()) / "memcached.sock"
+    address = f"unix:{socket}"
+    command = [program("memcached", "memcached"), "-s", str(socket), "-u", "root"]
+    server = Server(command, lambda: answer(address), tmp_path / "memcached.log")
+    server.start()
+    store = MemcachedStore(Nodes([address], 1))
+    assert store.create(KEY, make_record())
+    assert store.load(KEY)
+    store.close()
+    server.stop()
+    port = free_port()
+    command = [program("memcached", "memcached"), "-l", "::1", "-p", str(port), "-u", "nobody"]
+    server = Server(command, lambda: answer(f"[::1]:{port}"), tmp_path / "memcached.log")
+    server.start()
+    store = MemcachedStore(Nodes([f"[::1]:{port}"], 1))
+    assert store.create(KEY, make_record())
+    store.close()
+    server.stop()
+
+
+def test_keys_are_spread_and_stay_where_they_are(three: list[Memcached]) -> None:
+    nodes = Nodes([server.address for server in three], 1)
+    homes = [nodes.node_of(f"{number:064}") for number in range(300)]
+    assert {homes.count(server.address) > 50 for server in three} == {True}
+    fewer = Nodes([server.address for server in three[:2]], 1)
+    moved = [home for number, home in enumerate(homes) if fewer.node_of(f"{number:064}") != home]
+    assert set(moved) == {three[2].address}
+
+
+def test_a_dead_node_is_an_outage_of_its_keys_alone(three: list[Memcached]) -> None:
+    store = MemcachedStore(Nodes([server.address for server in three], 1))
+    keys = [f"{number:064}" for number in range(30)]
+    for key in keys:
+        store.create(key, make_record())
+    three[0].kill()
+    for key in keys:
+        if store.nodes.node_of(key) == three[0].address:
+            with pytest.raises(StoreUnavailable, match=three[0].address):
+                store.load(key)
+        else:
+            assert store.load(key)
+    three[0].start()
+    store.close()
+
+
+def test_settings(memcached: Memcached) -> None:
+    settings = parse_settings(
+        {
+            "sessionkit.secret": SECRET,
+            "sessionkit.memcached.servers": memcached.address,
+            "sessionkit.memcached.prefix": "mine:",
+        }
+    )
+    store = from_settings(settings)
+    store.create(KEY, make_record())
+    client = Client(memcached.address)
+    assert client.get(f"mine:{KEY}")
+    client.close()
+    store.close()
