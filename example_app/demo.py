@@ -1,6 +1,6 @@
 """Tables and users to try the application with. For development only: everyone knows the password."""
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -8,7 +8,10 @@ from example_app.models import Base, User
 from example_app.models.user import hasher
 
 PASSWORD = "demo"  # noqa: S105
-USERS = {"ada@example.com": "Ada", "bob@example.com": "Bob"}
+USERS = {
+    "ada@example.com": {"name": "Ada", "role": "admin"},
+    "bob@example.com": {"name": "Bob", "role": "user"},
+}
 
 ATTEMPTS = 10
 
@@ -28,8 +31,20 @@ def prepare(session_factory: sessionmaker[Session]) -> None:
 
 def _make_tables_and_users(session_factory: sessionmaker[Session]) -> None:
     with session_factory.begin() as dbsession:
-        Base.metadata.create_all(dbsession.connection())
+        _make_tables(dbsession)
         known = set(dbsession.scalars(select(User.email)))
-        for email, name in USERS.items():
+        for email, fields in USERS.items():
             if email not in known:
-                dbsession.add(User(email=email, name=name, password_hash=hasher.hash(PASSWORD)))
+                dbsession.add(User(email=email, password_hash=hasher.hash(PASSWORD), **fields))
+
+
+def _make_tables(dbsession: Session) -> None:
+    connection = dbsession.connection()
+    Base.metadata.create_all(connection)
+    there = {column["name"] for column in inspect(connection).get_columns(User.__tablename__)}
+    missing = sorted(set(User.__table__.columns.keys()) - there)
+    if missing:
+        raise RuntimeError(
+            f"The table users of {connection.engine.url!r} is of an earlier version and lacks {', '.join(missing)}: "
+            "delete that database, or the file of it, and start again"
+        )

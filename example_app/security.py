@@ -1,11 +1,15 @@
-"""Who is who: loading the logged-in user, and checking a password."""
+"""Who is who, and who may do what. development.ini names the first three functions."""
 
 from argon2.exceptions import VerifyMismatchError
+from pyramid.authorization import Allow
 from pyramid.request import Request
+from pyramid.security import remember
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from example_app.models.user import User, hasher
+
+REMEMBERED = 30 * 86400  # seconds
 
 # For e-mail addresses that nobody has: an answer that came faster would tell which ones exist.
 NOBODYS_HASH = hasher.hash("nobody")
@@ -20,11 +24,42 @@ def identity(request: Request, userid: str) -> User | None:
     return request.dbsession.get(User, user_id)
 
 
+def principals(request: Request, user: User) -> list[str]:
+    """Who the user is in the eyes of an ``__acl__``."""
+    return [f"role:{user.role}"]
+
+
+def credentials_hash(request: Request, user: User) -> str:
+    """What logins depend on: when it changes, all sessions of before are over."""
+    return user.password_hash
+
+
+class AdminPages:
+    """The context of the routes that only administrators may use."""
+
+    __acl__ = [(Allow, "role:admin", "admin")]
+
+    def __init__(self, request: Request) -> None:
+        pass
+
+
 def authenticate(dbsession: Session, email: str, password: str) -> User | None:
     """The user with this e-mail address and password."""
     user = dbsession.scalar(select(User).where(User.email == email.lower()))
+    password_hash = NOBODYS_HASH if user is None else user.password_hash
+    return user if is_right_password(password_hash, password) else None
+
+
+def is_right_password(password_hash: str, password: str) -> bool:
     try:
-        hasher.verify(NOBODYS_HASH if user is None else user.password_hash, password)
+        return hasher.verify(password_hash, password)
     except VerifyMismatchError:
-        return None
-    return user
+        return False
+
+
+def log_in(request: Request, user: User, persistent: bool = False) -> None:
+    """Make the session this user's; ``persistent`` if it should outlive the browser."""
+    remember(request, str(user.id), persistent=persistent)
+    if persistent:
+        # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.
+        request.session.set_expiry(timeout=REMEMBERED, lifetime=REMEMBERED)

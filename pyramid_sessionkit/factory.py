@@ -20,6 +20,9 @@ log = logging.getLogger("pyramid_sessionkit")
 FINISHED = "_sessionkit_finished"
 """Set in the ``__dict__`` of a request whose response callbacks have run."""
 
+FINISHER = "_sessionkit_finisher"
+"""Set in the ``__dict__`` of a request that has the response callback."""
+
 _valid_id = re.compile(r"[A-Za-z0-9_-]{22,128}").fullmatch
 
 Callback = Callable[[Any, Any], None]
@@ -54,7 +57,9 @@ class SessionFactory:
             return self._signer.session_ids(environ.get("HTTP_COOKIE", ""))
 
         new_id = generate_id if self._generate is None else lambda: self._own_id(request)
-        request.add_response_callback(self._on_response)
+        if FINISHER not in request.__dict__:
+            request.__dict__[FINISHER] = True
+            request.add_response_callback(self._on_response)
         return Session(self.persistence, find_ids, new_id, FINISHED in request.__dict__)
 
     def has_cookie(self, request: Any) -> bool:

@@ -61,7 +61,7 @@ class SessionHeaders:
             self.warn(refusal)
             return None
         if session.set_cookie:
-            return cookie.set(self._signer.sign(session.id), https, _max_age(session))
+            return cookie.set(self._signer.sign(session.stored_id), https, _max_age(session))
         return cookie.delete(https)
 
     def _cookie_for(self, request: Any) -> CookieHeaders:
@@ -111,14 +111,15 @@ def _vary_on_cookie(headers: HeaderList) -> None:
 
 
 def _keep_from_shared_caches(headers: HeaderList) -> None:
-    """A response with a session cookie is nobody else's (OWASP ASVS 8.2.1)."""
+    """A response with a session cookie is nobody else's (OWASP ASVS 8.2.1), however long it is fresh."""
     chosen = [(index, value) for index, (name, value) in enumerate(headers) if name.lower() == "cache-control"]
     if not chosen:
         headers.append(("Cache-Control", "no-store"))
     for index, value in chosen:
         directives = [directive.strip() for directive in value.split(",")]
+        names = {directive.partition("=")[0].strip().lower() for directive in directives}
         kept = [d for d in directives if d.partition("=")[0].strip().lower() not in ("public", "s-maxage")]
-        if len(kept) < len(directives):
-            if not any(d.lower() in ("private", "no-store") for d in kept):
-                kept.insert(0, "private")
+        if names & {"public", "s-maxage", "max-age"} and not {"private", "no-store"} & {d.lower() for d in kept}:
+            kept.insert(0, "private")
+        if kept != directives:
             headers[index] = ("Cache-Control", ", ".join(kept))

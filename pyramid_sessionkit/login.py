@@ -35,7 +35,10 @@ def safe_next(request: Any, default: str = "/") -> str:
     Refuses other hosts and schemes, ``//host``, backslashes, control characters, ``..``, and all of these
     percent-encoded (OWASP Unvalidated Redirects and Forwards).
     """
-    target = request.params.get(NEXT, "")
+    try:
+        target = request.params.get(NEXT, "")
+    except UnicodeDecodeError:
+        return default
     return quote(target, safe="/?#[]@!$&'()*+,;=:%~-._") if _is_path_of_this_origin(target) else default
 
 

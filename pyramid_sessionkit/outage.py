@@ -8,7 +8,7 @@ from typing import Any
 from pyramid.httpexceptions import HTTPNotFound
 from pyramid.response import Response
 
-from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
+from pyramid_sessionkit.exceptions import StoreUnavailable
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -18,33 +18,31 @@ RETRY_AFTER = "5"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
-def respond(request: Any, error: SessionError, committed: bool) -> Any:
+def respond(request: Any, error: Exception, committed: bool) -> Any:
     """The answer of the application's exception view for ``error``; without one, a plain 503 for an outage.
 
     Any other error without a view is raised. ``committed``: the request may have changed something, so that it must
     not be sent again unless its method is safe.
     """
     response = _exception_view(request, error)
-    if not isinstance(error, StoreUnavailable):
-        if response is None:
-            raise error
-        return response
     if response is None:
+        if not isinstance(error, StoreUnavailable):
+            raise error
         response = _plain()
     mark(request, response, error, committed)
     return response
 
 
-def mark(request: Any, response: Any, error: StoreUnavailable, committed: bool) -> None:
-    """Make sure that a response to an outage tells of no success: a catch-all exception view tends to answer 200."""
-    log.error("%s %s failed: %s", request.method, request.path, error)
+def mark(request: Any, response: Any, error: Exception, committed: bool) -> None:
+    """Make sure that the response to an error tells of no success: a catch-all exception view tends to answer 200."""
+    log.error("%s %r failed: %s", request.method, request.environ.get("PATH_INFO", ""), error)
     if response.status_int < 400:
-        response.status_int = 503
+        response.status_int = 503 if isinstance(error, StoreUnavailable) else 500
     if response.status_int == 503 and (request.method in SAFE_METHODS or not committed):
         response.headers.setdefault("Retry-After", RETRY_AFTER)
 
 
-def _exception_view(request: Any, error: SessionError) -> Any:
+def _exception_view(request: Any, error: Exception) -> Any:
     try:
         return request.invoke_exception_view((type(error), error, error.__traceback__))
     except HTTPNotFound:

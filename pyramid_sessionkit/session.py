@@ -12,11 +12,12 @@ from typing import Any, Final
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from pyramid_sessionkit.exceptions import SessionClosed, SessionGone
+from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, StoreError
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back, graft, merge
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Found, Persistence, key_of
 from pyramid_sessionkit.serializer import EMPTY, Contents, check, dumps, loads
+from pyramid_sessionkit.settings import LONGEST_DURATION
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -24,6 +25,10 @@ _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
 
 CSRF_KEY = "_csrft_"
+
+LONGEST_USERID = 255
+"""Characters."""
+
 _FLASH_KEY = "_f_"
 
 
@@ -187,6 +192,9 @@ class Session(MutableMapping[str, Any]):
     def __or__(self, other: Any) -> Contents:
         return self.copy() | dict(other)
 
+    def __ror__(self, other: Any) -> Contents:
+        return dict(other) | self.copy()
+
     def __ior__(self, other: Any) -> Session:
         self.update(other)
         return self
@@ -218,9 +226,9 @@ class Session(MutableMapping[str, Any]):
 
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
         """Add a message to a queue; not again what is there if ``allow_duplicate`` is false."""
-        messages = self.setdefault(_FLASH_KEY + queue, [])
+        messages = self.get(_FLASH_KEY + queue, [])
         if allow_duplicate or msg not in messages:
-            messages.append(msg)
+            self[_FLASH_KEY + queue] = [*messages, msg]
 
     def pop_flash(self, queue: str = "") -> list[Any]:
         """Take all messages out of a queue."""
@@ -341,6 +349,11 @@ class Session(MutableMapping[str, Any]):
         The contents stay, unless they were another user's. For security policies: views call
         :func:`pyramid.security.remember`.
         """
+        if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
+            raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
+        if self._gone:
+            self._reset()
+            self._adopt(None)
         if self.userid not in (None, userid):
             self.invalidate()
         self.regenerate_id()
@@ -364,7 +377,7 @@ class Session(MutableMapping[str, Any]):
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
         """Other limits for this session alone: seconds, or None for no limit; ``lifetime`` counts from its creation."""
         for name, value in (("timeout", timeout), ("lifetime", lifetime)):
-            if value not in (_UNSET, None) and (type(value) is not int or value <= 0):
+            if value not in (_UNSET, None) and (type(value) is not int or not 0 < value <= LONGEST_DURATION):
                 raise ValueError(f"{name} is a whole number of seconds above zero, or None for no limit: {value!r}")
         self._open()
         if timeout is not _UNSET:
@@ -377,7 +390,9 @@ class Session(MutableMapping[str, Any]):
     def reload(self) -> None:
         """Drop what this request did to the session and read again what is stored."""
         session_ids = [self._id] if self._record and self._id else self._find_ids()
+        send, saved, invalidated = self._send, self._saved, self._invalidated and not self._ended
         self._reset()
+        self._send, self._saved, self._invalidated = send, saved, invalidated  # what was done already stays done
         self._adopt(self._persistence.find(session_ids, fresh=True))
 
     def save(self) -> None:
@@ -401,7 +416,18 @@ class Session(MutableMapping[str, Any]):
     @property
     def settled(self) -> bool:
         """Whether nothing is left to be done for this session."""
-        return self._settled
+        return self._settled and not self._exposed
+
+    @property
+    def stored_id(self) -> str:
+        """The ID under which the session is stored now, whatever the request still wants to do with it."""
+        assert self._id is not None
+        return self._id
+
+    @property
+    def needs_cookie(self) -> bool:
+        """Whether saving would give the session an ID that the browser does not know."""
+        return self._next_id is not None or (self._record is None and self._is_to_be_created())
 
     @property
     def set_cookie(self) -> bool:
@@ -425,17 +451,20 @@ class Session(MutableMapping[str, Any]):
 
     def commit(self) -> None:
         """Save; what another request ended meanwhile is dropped, and logged."""
-        if self._settled:
+        if self.settled:
             return
         self.end()
-        if self._gone or self._dropped:
+        if self._dropped:
             return
         try:
-            self._save()
-            self._settled = not self._exposed
-        except SessionGone as error:
-            if self._changes(self._encoded()):
-                log.warning("%s while this one wrote to it: its changes were dropped", error)
+            if not self._gone:
+                self._save()
+        except SessionGone:
+            pass
+        if self._gone and self._changes(self._encoded()):
+            log.warning("Session %s was ended or regenerated by another request: changes were dropped", self._key[:8])
+            self._dropped = True
+        self._settled = True
 
     def drop_changes(self) -> None:
         """Save nothing more. What the request ended is still to be ended."""
@@ -468,7 +497,9 @@ class Session(MutableMapping[str, Any]):
         data = dumps(self._contents)
         # Equal bytes prove nothing yet: NaN is written as null, a date as text.
         if data != self._checked or self._contents != self._proof:
-            self._proof = check(self._contents, data, self._persistence.settings.max_size)
+            # What is stored already may be read though max_size was lowered since.
+            limit = len(data) if data == self._start else self._persistence.settings.max_size
+            self._proof = check(self._contents, data, limit)
             self._checked = data
         return data
 
@@ -484,9 +515,11 @@ class Session(MutableMapping[str, Any]):
             return not self._saved
         return settings.reissue_time is not None and time() - self._record.renewed >= settings.reissue_time
 
+    def _is_to_be_created(self) -> bool:
+        return bool(self._contents or self._fields.get("userid") or self._persistence.settings.save_uninitialized)
+
     def _create(self, data: bytes) -> None:
-        settings = self._persistence.settings
-        if not self._contents and not self._fields.get("userid") and not settings.save_uninitialized:
+        if not self._is_to_be_created():
             return
         record = self._next_record(self._current(), data, int(time()))
         self._id, record = self._persistence.create(record, self.id, self._new_id)
@@ -517,14 +550,21 @@ class Session(MutableMapping[str, Any]):
         if self._next_id and new_key:
             self._id, self._key, self._next_id = self._next_id, new_key, None
             self._send = True
-        if record.persistent != self._record.persistent or (
-            record.persistent and record.expires != self._record.expires
-        ):
+        if self._cookie_moved(self._record, record):
             self._send = True
         self._remember(record)
 
+    def _cookie_moved(self, before: Record, after: Record) -> bool:
+        if not after.persistent:
+            return before.persistent
+        return not before.persistent or before.expires != after.expires or self._persistence.settings.rolling
+
     def _merged(self, stored: Record, data: bytes) -> Contents:
-        return merge(loads(self._start), loads(data), loads(stored.data), self._applied)
+        try:
+            theirs = loads(stored.data)
+        except ValueError:
+            raise StoreError(f"What is stored for session {self._key[:8]} cannot be decoded any more") from None
+        return merge(loads(self._start), loads(data), theirs, self._applied)
 
     def _remember(self, record: Record) -> None:
         self._record = record

@@ -20,6 +20,8 @@ from pyramid.settings import falsey, truthy
 PREFIX = "sessionkit."
 CUSTOM = PREFIX + "custom."
 MINIMUM_SECRET = 32
+LONGEST_DURATION = 100 * 366 * 86400
+"""Seconds: what every database and clock can add to the time."""
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Parser = Callable[[Any], Any]
@@ -45,6 +47,8 @@ def _duration(value: Any) -> int:
     """Seconds out of ``90``, ``45s``, ``20m``, ``12h`` or ``30d``."""
     match = re.fullmatch(r"(\d+)\s*([smhd]?)", str(value).strip().lower())
     seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if seconds > LONGEST_DURATION:
+        raise ValueError("must be a hundred years or less; none means no limit")
     if seconds <= 0:
         raise ValueError("must be a duration above zero: seconds, or a number with s, m, h or d, such as 20m")
     return seconds
@@ -115,6 +119,7 @@ def _identifier(value: Any) -> str:
 
 
 def _secrets(value: Any) -> tuple[bytes, ...]:
+    value = value.decode() if isinstance(value, bytes) else value
     values = value if isinstance(value, (list, tuple)) else str(value).split()
     secrets = [secret for item in values for secret in _resolve_secret(str(item))]
     if not secrets:

@@ -19,7 +19,7 @@ from pyramid.interfaces import ITweens
 from pyramid.tweens import EXCVIEW, INGRESS
 
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
-from pyramid_sessionkit.factory import FINISHED
+from pyramid_sessionkit.factory import FINISHED, FINISHER
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.outage import mark, respond
 from pyramid_sessionkit.session import Session
@@ -59,15 +59,20 @@ class Saver:
             return
         if not self.is_wanted(status):
             session.end()
-        elif session.new and (refusal := self._headers.refusal(request)):
+        elif session.needs_cookie and (refusal := self._headers.refusal(request)):
             session.end()
-            if len(session):
-                self._headers.warn(refusal)
+            self._headers.warn(refusal)
         else:
             session.commit()
 
     def is_wanted(self, status: int) -> bool:
         return status < 500 or self._settings.save_on_error
+
+    def finish_later(self, request: Any) -> None:
+        """Register the response callback, unless the session's factory did."""
+        if FINISHER not in request.__dict__:
+            request.__dict__[FINISHER] = True
+            request.add_response_callback(self.finish)
 
     def finish(self, request: Any, response: Any) -> None:
         """The response callback, which puts itself behind the others until it is the last."""
@@ -89,7 +94,7 @@ class Saver:
     def _finish(self, request: Any, response: Any, session: Session) -> None:
         try:
             if not session.settled:
-                self.save(request, session, response.status_int, request.exception)
+                self.save(request, session, response.status_int, getattr(request, "exception", None))
         except StoreUnavailable as error:
             # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
             session.abandon()
@@ -102,32 +107,28 @@ class Saver:
 
 def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
     saver: Saver = registry[SAVER]
+    without_tm = not _has_tm(registry)
 
     def outer_tween(request: Any) -> Any:
-        failed = False
         try:
             response = handler(request)
-        except SessionError as error:
-            session = session_of(request)
+        except Exception as error:
             if will_be_retried(request, error):
                 raise
-            if session is not None:
-                session.drop_changes()
-            failed = True
-            response = respond(request, error, committed=False)
-        except Exception as error:
             _end_after_failure(request, error, saver)
-            raise
+            if not isinstance(error, SessionError):
+                raise
+            response = respond(request, error, committed=False)
         else:
-            session = session_of(request)
+            if without_tm:
+                _mark_rendered(request, response)
+        session = session_of(request)
         if session is None:
-            request.add_response_callback(saver.finish)
+            saver.finish_later(request)
             return response
-        if isinstance(request.exception, StoreUnavailable) and not failed:
-            mark(request, response, request.exception, committed=False)
         try:
             saver.save(request, session, response.status_int, request.exception)
-        except SessionError as error:
+        except Exception as error:
             session.abandon()
             response = respond(request, error, committed=True)
         return response
@@ -136,18 +137,26 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
 
 
 def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
-    if not any(name == PYRAMID_TM for name, _ in _active_tweens(registry)):
+    if not _has_tm(registry):
         return handler
     saver: Saver = registry[SAVER]
 
     def inner_tween(request: Any) -> Any:
         response = handler(request)
+        _mark_rendered(request, response)
         session = session_of(request)
-        if session is not None and saver.is_wanted(response.status_int):
-            session.check()
+        if session is None or not saver.is_wanted(response.status_int) or will_be_retried(request, request.exception):
+            return response
+        session.check()
         return response
 
     return inner_tween
+
+
+def _mark_rendered(request: Any, response: Any) -> None:
+    """Below pyramid_tm, so that its veto sees that nothing was done for an error of ours that a view has rendered."""
+    if isinstance(request.exception, SessionError):
+        mark(request, response, request.exception, committed=False)
 
 
 def session_of(request: Any) -> Session | None:
@@ -166,17 +175,20 @@ def will_be_retried(request: Any, error: BaseException | None) -> bool:
 
 
 def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
+    """Carry out the endings of a request that failed; save the rest only if ``save_on_error`` says so."""
     session = session_of(request)
-    if session is None:
+    if session is None or not session.used:
         return
+    if session.new or isinstance(error, SessionError):
+        # Without a response a visitor could not be told the ID of a new one; and what failed once fails again.
+        session.drop_changes()
     try:
-        if session.used and session.new:
-            session.drop_changes()  # without a response its visitor could not be told the ID
         saver.save(request, session, 500, error)
-    except SessionError:
+    except Exception:
+        session.abandon()
         log.exception("The session of a request that failed could not be saved or ended either")
 
 
-def _active_tweens(registry: Any) -> list[tuple[str, Any]]:
+def _has_tm(registry: Any) -> bool:
     tweens = registry.queryUtility(ITweens)
-    return tweens.explicit or tweens.implicit() if tweens else []
+    return tweens is not None and any(name == PYRAMID_TM for name, _ in tweens.explicit or tweens.implicit())

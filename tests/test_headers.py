@@ -94,7 +94,7 @@ def test_a_session_that_was_looked_at_adds_vary_alone():
         (["no-store"], ["no-store"]),
         (["no-cache"], ["no-cache"]),
         (["private, max-age=60"], ["private, max-age=60"]),
-        (["max-age=60"], ["max-age=60"]),
+        (["max-age=60"], ["private, max-age=60"]),
         (["public"], ["private"]),
         (["Public"], ["private"]),
         (["public, max-age=60"], ["private, max-age=60"]),
@@ -105,7 +105,7 @@ def test_a_session_that_was_looked_at_adds_vary_alone():
         (["private, s-maxage=60"], ["private"]),
         (["PRIVATE, public"], ["PRIVATE"]),
         (["no-store, public"], ["no-store"]),
-        (["max-age=60", "public"], ["max-age=60", "private"]),
+        (["max-age=60", "public"], ["private, max-age=60", "private"]),
         # With field names, private covers those fields alone (RFC 9111, 5.2.2.7).
         (['private="X-User", public'], ['private, private="X-User"']),
     ],

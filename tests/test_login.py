@@ -222,6 +222,9 @@ class TestSafeNext:
         assert safe_next(Request.blank("/login?next=/a")) == "/a"
         assert safe_next(Request.blank("/login", POST={"next": "/é ü"})) == "/%C3%A9%20%C3%BC"
 
+    def test_bytes_that_are_no_text(self) -> None:
+        assert safe_next(Request.blank("/login?next=%ff"), "/home") == "/home"
+
     @pytest.mark.parametrize(
         "target",
         [

@@ -64,6 +64,7 @@ DEFAULTS = {
     "sql.url": None,
     "sql.table": "sessions",
     "sql.create_table": False,
+    "sql.timeout": 5,
     "sql.dbsession": None,
     "cached_sql.ttl": 60,
 }

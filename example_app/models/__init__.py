@@ -9,10 +9,11 @@ from sqlalchemy import Engine, engine_from_config
 from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from transaction import TransactionManager
 
+from example_app.models.message import Message
 from example_app.models.meta import Base
 from example_app.models.user import User
 
-__all__ = ["Base", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
+__all__ = ["Base", "Message", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
 
 configure_mappers()
 

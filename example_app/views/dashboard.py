@@ -1,15 +1,17 @@
-"""A page for those who are logged in."""
+"""What a user sees first after a login."""
 
 from datetime import datetime, timezone
 from typing import Any
 
-from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.view import view_config
 
+from example_app.views import NO_STORE
 
-# http_cache: after a logout the browser's Back button must not show this page again.
-@view_config(route_name="dashboard", logged_in=True, http_cache=0, renderer="example_app:templates/dashboard.jinja2")
+
+@view_config(
+    route_name="dashboard", logged_in=True, http_cache=NO_STORE, renderer="example_app:templates/dashboard.jinja2"
+)
 def dashboard(request: Request) -> dict[str, Any]:
     session = request.session
     return {
@@ -19,11 +21,6 @@ def dashboard(request: Request) -> dict[str, Any]:
         "logged_in_at": _utc(session.authenticated),
         "expires": _utc(session.expires),
     }
-
-
-@view_config(route_name="dashboard", logged_in=False)
-def to_login(request: Request) -> HTTPSeeOther:
-    return HTTPSeeOther(request.route_url("login"))
 
 
 def _utc(seconds: int | None) -> datetime | None:

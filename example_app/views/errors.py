@@ -2,7 +2,7 @@
 
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.request import Request
-from pyramid.view import exception_view_config, notfound_view_config
+from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 
 from pyramid_sessionkit import StoreUnavailable
 
@@ -15,6 +15,12 @@ def not_found(request: Request) -> dict[str, str]:
     return {"title": "Page not found", "text": "There is nothing at this address. It may have been moved or mistyped."}
 
 
+@forbidden_view_config(renderer=ERROR_PAGE)
+def forbidden(request: Request) -> dict[str, str]:
+    request.response.status_int = 403
+    return {"title": "Not for you", "text": "You are logged in, but only administrators may see this page."}
+
+
 @exception_view_config(BadCSRFToken, renderer=ERROR_PAGE)
 @exception_view_config(BadCSRFOrigin, renderer=ERROR_PAGE)
 def bad_csrf(request: Request) -> dict[str, str]:
@@ -23,6 +29,20 @@ def bad_csrf(request: Request) -> dict[str, str]:
         "title": "This form has expired",
         "text": "Nothing was changed. Go back, reload the page and send it again. Your browser must accept cookies.",
     }
+
+
+@exception_view_config(BadCSRFToken, header="Content-Type:application/json", renderer="json")
+@exception_view_config(BadCSRFOrigin, header="Content-Type:application/json", renderer="json")
+def bad_csrf_of_a_script(request: Request) -> dict[str, str]:
+    request.response.status_int = 400
+    return {"message": "Send the content of <meta name=csrf-token> of any page as the header X-CSRF-Token."}
+
+
+# What a browser never sends: an address that is not UTF-8.
+@exception_view_config(UnicodeDecodeError, renderer=ERROR_PAGE)
+def undecodable(request: Request) -> dict[str, str]:
+    request.response.status_int = 400
+    return {"title": "This cannot be read", "text": "There are characters in it that are no text."}
 
 
 @exception_view_config(StoreUnavailable, renderer=ERROR_PAGE)

@@ -4,37 +4,47 @@ from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
-from pyramid.security import forget, remember
+from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 
-from example_app.security import authenticate
+from example_app import forms
+from example_app.security import authenticate, log_in
+from example_app.views import NO_STORE
+from pyramid_sessionkit import safe_next
 
-REMEMBERED = 30 * 86400  # seconds
+REFUSED = "This e-mail address and password do not go together."
 
 
-@view_defaults(route_name="login", renderer="example_app:templates/login.jinja2")
+@view_defaults(route_name="login", http_cache=NO_STORE, renderer="example_app:templates/login.jinja2")
 class LoginViews:
     def __init__(self, request: Request) -> None:
         self.request = request
 
     @view_config(request_method="GET")
     def form(self) -> dict[str, Any]:
-        return {"email": "", "persistent": False, "refused": False}
+        return {"email": "", "persistent": False, "refused": None}
 
     @view_config(request_method="POST")
     def login(self) -> Any:
-        request = self.request
-        email = request.POST.get("email", "").strip()
-        persistent = "persistent" in request.POST
-        user = authenticate(request.dbsession, email, request.POST.get("password", ""))
+        values = forms.login(self.request.POST)
+        if not self._log_in(values):
+            return {"email": values["email"], "persistent": values["persistent"], "refused": REFUSED}
+        return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))
+
+    @view_config(request_method="POST", header="Content-Type:application/json", renderer="json")
+    def login_with_json(self) -> dict[str, str]:
+        if not self._log_in(forms.login(json_of(self.request))):
+            return {"message": REFUSED}
+        # The token of before the login is worth nothing now.
+        return {"userid": self.request.authenticated_userid, "csrf_token": self.request.session.get_csrf_token()}
+
+    def _log_in(self, values: dict[str, Any]) -> bool:
+        user = authenticate(self.request.dbsession, values["email"], values["password"])
         if user is None:
-            request.response.status_int = 403
-            return {"email": email, "persistent": persistent, "refused": True}
-        remember(request, str(user.id), persistent=persistent)
-        if persistent:
-            # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.
-            request.session.set_expiry(timeout=REMEMBERED, lifetime=REMEMBERED)
-        return HTTPSeeOther(request.route_url("dashboard"))
+            self.request.response.status_int = 403
+            return False
+        log_in(self.request, user, values["persistent"])
+        return True
 
 
 @view_config(route_name="logout", request_method="POST")
@@ -42,4 +52,12 @@ def logout(request: Request) -> HTTPSeeOther:
     forget(request)
     # The session is a new one now, so the message is not lost with the old one.
     request.session.flash("You are logged out.")
-    return HTTPSeeOther(request.route_url("home"))
+    return HTTPSeeOther(request.route_path("home"))
+
+
+def json_of(request: Request) -> Any:
+    """The body of the request, or None where that is no JSON."""
+    try:
+        return request.json_body
+    except (ValueError, LookupError, RecursionError):
+        return None

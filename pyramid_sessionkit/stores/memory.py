@@ -10,6 +10,7 @@ from time import time
 
 from zope.interface import implementer
 
+from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
 from pyramid_sessionkit.settings import Settings
 
@@ -52,6 +53,8 @@ class MemoryStore:
         with self._lock:
             if not self._is_current(key, record):
                 return None
+            if new_key in self._records:
+                raise StoreError("A session cannot be moved to a key that is taken")
             del self._records[key]
             return self._put(new_key, record)
 
@@ -97,10 +100,10 @@ class MemoryStore:
         return len(expired)
 
     def _make_room(self) -> None:
-        """Remove what expired, else a hundredth of what is there: looking through all of it should be rare."""
-        if self._purge(None):
+        """Remove what expired, and more up to a hundredth of all: looking through all of it should be rare."""
+        batch = max(1, self._max_sessions // 100) - self._purge(None)
+        if batch <= 0:
             return
-        batch = max(1, self._max_sessions // 100)
         victims = heapq.nsmallest(batch, self._records.items(), key=_expendable)
         for key, _ in victims:
             del self._records[key]

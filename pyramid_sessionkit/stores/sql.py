@@ -129,7 +129,9 @@ class SQLStore:
     def create(self, key: str, record: Record) -> Record | None:
         try:
             self._create.run({"session_key": key, **_values(record), "version": 1}, again=True)
-        except Taken:
+        except Taken as error:
+            if self._load.fetch({"key": key}, again=True) is None:
+                raise StoreError(f"The sessions' database refused a new session: {error}") from error
             return None
         return record.versioned(1)
 

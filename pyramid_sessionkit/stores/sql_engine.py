@@ -6,6 +6,7 @@ commits by itself: one round trip each, and none of the cost of building them fo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -42,7 +43,7 @@ def create_session_engine(url: str, timeout: int = 5) -> Engine:
             "sessionkit.sql.url is not a SQLAlchemy URL such as sqlite:///sessions.sqlite"
         ) from None
     sqlite = parsed.get_backend_name() == "sqlite"
-    if sqlite and parsed.database in (None, "", ":memory:"):
+    if sqlite and (":memory:" in (parsed.database or ":memory:") or parsed.query.get("mode") == "memory"):
         raise ConfigurationError(
             "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
             "name a file, or use sessionkit.store = memory"
@@ -66,7 +67,9 @@ def create_session_engine(url: str, timeout: int = 5) -> Engine:
 
 
 def _let_readers_pass_the_writer(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+    # Not where another connection is writing just now: the next one that is opened will do.
+    with contextlib.suppress(connection.OperationalError):
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 class Connections:
@@ -100,9 +103,15 @@ class Connections:
         """Forget the connection, and all that are idle, if the server has closed it."""
         if not self.engine.dialect.is_disconnect(error, connection.dbapi_connection, None):
             return False
-        connection.invalidate(error)
+        self.drop(connection)
         self.close()
         return True
+
+    def drop(self, connection: Any) -> None:
+        """Close a connection for good."""
+        connection.invalidate()
+        if self._kept is not None:
+            self._kept.__dict__.pop("connection", None)
 
     def close(self) -> None:
         """Close all that are idle. Threads that run on one lose it afterwards."""
@@ -203,6 +212,12 @@ class Statement:
                 raise StoreUnavailable(
                     "The connection to the sessions' database was lost before it answered"
                 ) from error
+        except BaseException as error:
+            # Interrupted, perhaps with an answer on its way that the next user would take for his own.
+            connections.drop(connection)
+            if not isinstance(error, Exception):
+                raise
+            raise StoreError(f"A session cannot be stored: {type(error).__name__}: {first_line(error)}") from error
         finally:
             connections.give_back(connection)
         return self._attempt(parameters, False, result)
@@ -226,8 +241,8 @@ class Statement:
 
 
 def _code(error: Exception) -> Any:
-    sqlstate = getattr(error, "sqlstate", None)
-    return sqlstate if sqlstate is not None else error.args[0] if error.args else None
+    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    return sqlstate or (error.args[0] if error.args else None)
 
 
 def _lacks_table(text: str) -> bool:

@@ -1,20 +1,22 @@
 """example_app as development.ini makes it, on SQLite files of the test's own."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher, profiles
 from pyramid.interfaces import ISessionFactory
 from pyramid.paster import get_appsettings
 from pyramid.router import Router
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, select
 from webtest import TestApp
 
 import example_app
 from example_app import demo
-from example_app.models import get_engine, get_session_factory
+from example_app.models import Message, User, get_engine, get_session_factory
 from pyramid_sessionkit.persistence import Persistence
 from tests.conftest import SpyStore
 
@@ -32,8 +34,23 @@ def database_of(app: Router) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The application's database with the demo users, whose passwords take long to hash: to be copied."""
+def cheap_hashes() -> Iterator[None]:
+    """Passwords are hashed a hundred times faster than is safe."""
+    cheap = PasswordHasher.from_parameters(profiles.CHEAPEST)
+    make_hash = PasswordHasher.hash
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PasswordHasher, "hash", lambda hasher, password: make_hash(cheap, password))
+        yield
+
+
+@pytest.fixture(scope="session")
+def ini_settings() -> dict[str, str]:
+    return get_appsettings(str(INI))
+
+
+@pytest.fixture(scope="session")
+def demo_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) -> Path:
+    """The application's database with the demo users: to be copied."""
     path = tmp_path_factory.mktemp("demo") / "example.sqlite"
     engine = get_engine({"sqlalchemy.url": f"sqlite:///{path}"})
     demo.prepare(get_session_factory(engine))
@@ -42,13 +59,13 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start_app(tmp_path: Path, demo_database: Path) -> Iterator[AppStarter]:
+def start_app(tmp_path: Path, demo_database: Path, ini_settings: dict[str, str]) -> Iterator[AppStarter]:
     """Starts the application, each time on the same files: as a restart does."""
     shutil.copy(demo_database, tmp_path)
     apps: list[Router] = []
 
     def start() -> Router:
-        settings = get_appsettings(str(INI))
+        settings = dict(ini_settings)
         settings["sqlalchemy.url"] = f"sqlite:///{tmp_path}/example.sqlite"
         settings["sessionkit.sql.url"] = f"sqlite:///{tmp_path}/sessions.sqlite"
         app = example_app.main({}, **settings)
@@ -69,6 +86,41 @@ def app(start_app: AppStarter) -> Router:
 @pytest.fixture
 def browser(app: Router) -> TestApp:
     return TestApp(app)
+
+
+@pytest.fixture
+def users(app: Router) -> Callable[[], dict[str, tuple[str, str]]]:
+    """Reads the name and location of all users by their e-mail address."""
+
+    def read() -> dict[str, tuple[str, str]]:
+        with app.registry["dbsession_factory"]() as dbsession:
+            return {user.email: (user.name, user.location) for user in dbsession.scalars(select(User))}
+
+    return read
+
+
+@pytest.fixture
+def messages(app: Router) -> Callable[[], list[str]]:
+    """Reads the texts of everyone's messages."""
+
+    def read() -> list[str]:
+        with app.registry["dbsession_factory"]() as dbsession:
+            return list(dbsession.scalars(select(Message.text).order_by(Message.id)))
+
+    return read
+
+
+@pytest.fixture
+def expire_sessions(tmp_path: Path) -> Callable[[], None]:
+    """Lets every session come to its end."""
+
+    def expire() -> None:
+        connection = sqlite3.connect(tmp_path / "sessions.sqlite")
+        with connection:
+            connection.execute("UPDATE sessions SET deadline = 1, expires = 1")
+        connection.close()
+
+    return expire
 
 
 @pytest.fixture

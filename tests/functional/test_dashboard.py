@@ -1,16 +1,10 @@
+import pytest
 from pyramid.router import Router
 from sqlalchemy import delete
 from webtest import TestApp
 
 from example_app.models import User
 from tests.functional.browsing import log_in, user_shown
-
-
-def test_an_anonymous_visitor_goes_to_the_login(browser: TestApp) -> None:
-    answer = browser.get("/dashboard")
-
-    assert answer.status_int == 303
-    assert answer.location == "http://localhost/login"
 
 
 def test_it_shows_the_user_and_the_session(browser: TestApp) -> None:
@@ -27,8 +21,18 @@ def test_it_tells_who_chose_to_be_remembered(browser: TestApp) -> None:
     assert "you stay logged in" in log_in(browser, persistent=True).follow()
 
 
-def test_the_browser_keeps_no_copy_for_its_back_button(browser: TestApp) -> None:
-    assert "no-store" in log_in(browser).follow().headers["Cache-Control"]
+@pytest.mark.parametrize("text", ["Messages", "Cart", "Profile", "Password", "Users"])
+def test_it_leads_to_all_pages(browser: TestApp, text: str) -> None:
+    page = log_in(browser).follow()
+    target = next(link["href"] for link in page.html.select(".rows a") if link.text == text)
+
+    assert browser.get(target).status_int == 200
+
+
+def test_it_does_not_lead_to_what_would_be_refused(browser: TestApp) -> None:
+    page = log_in(browser, "bob@example.com").follow()
+
+    assert "Users" not in [link.text for link in page.html.select("a")]
 
 
 def test_a_user_who_is_gone_is_anonymous(app: Router, browser: TestApp) -> None:
@@ -36,4 +40,4 @@ def test_a_user_who_is_gone_is_anonymous(app: Router, browser: TestApp) -> None:
     with app.registry["dbsession_factory"].begin() as dbsession:
         dbsession.execute(delete(User))
 
-    assert browser.get("/dashboard").location == "http://localhost/login"
+    assert browser.get("/dashboard").location == "http://localhost/login?next=%2Fdashboard"

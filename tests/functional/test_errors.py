@@ -1,4 +1,6 @@
 import pytest
+from pyramid.router import Router
+from webob import Request
 from webtest import TestApp, TestResponse
 
 from pyramid_sessionkit import StoreUnavailable
@@ -83,3 +85,11 @@ def test_an_outage_at_the_login_logs_nobody_in(browser: TestApp, spy: SpyStore) 
 
     assert title(page) == "Please try again shortly"
     assert user_shown(browser.get("/")) is None
+
+
+@pytest.mark.parametrize("address", ["/%ff", "/login?next=%ff"])
+def test_an_address_that_is_no_text(app: Router, address: str) -> None:
+    answer = Request.blank(address).get_response(app)
+
+    assert answer.status_int == 400
+    assert "This cannot be read" in answer.text

@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from webtest import TestApp
 
 from example_app import demo
@@ -39,6 +39,17 @@ def test_the_terminal_is_told_whom_to_log_in_as(start_app: AppStarter, capsys: p
     start_app()
 
     assert capsys.readouterr().out == "Demo users: ada@example.com and bob@example.com with the password: demo\n"
+
+
+def test_a_database_of_an_earlier_version_is_named_with_the_cure(tmp_path: Path) -> None:
+    engine = get_engine({"sqlalchemy.url": f"sqlite:///{tmp_path}/example.sqlite"})
+    with engine.begin() as connection:
+        connection.execute(
+            text("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT, password_hash TEXT)")
+        )
+    with pytest.raises(RuntimeError, match=r"example\.sqlite.* lacks location, role: delete that database"):
+        demo.prepare(get_session_factory(engine))
+    engine.dispose()
 
 
 def test_processes_that_start_at_once_make_each_user_once(tmp_path: Path) -> None:

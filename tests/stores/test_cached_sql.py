@@ -28,6 +28,8 @@ from pyramid_sessionkit.testing.conformance import (
 from tests.conftest import SECRET
 from tests.servers.memcached import Memcached
 
+pytestmark = pytest.mark.servers
+
 
 class TestCachedSQLStore(StoreConformance):
     @pytest.fixture

@@ -19,6 +19,8 @@ from tests.conftest import SECRET
 from tests.servers.memcached import Memcached
 from tests.servers.process import Server, free_port, program
 
+pytestmark = pytest.mark.servers
+
 
 class TestMemcachedStore(StoreConformance):
     @pytest.fixture

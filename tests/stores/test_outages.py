@@ -27,7 +27,10 @@ from tests.servers.process import Server
 from tests.servers.proxy import Proxy
 
 # PyMySQL leaves its socket to the garbage collector when it cannot connect.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 TIMEOUT = 1
 BOUND = 2 * TIMEOUT + 1.5

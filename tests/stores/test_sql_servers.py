@@ -13,6 +13,8 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import free_port
 
+pytestmark = pytest.mark.servers
+
 
 def open_store(url: str) -> Iterator[SQLStore]:
     store = SQLStore(create_session_engine(url))

@@ -1,0 +1,64 @@
+"""What users say about themselves: a form, and the same for scripts. Whose row it is, the session alone says."""
+
+from typing import Any
+
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.view import view_config, view_defaults
+from sqlalchemy import update
+
+from example_app import forms
+from example_app.models import User
+from example_app.views import NO_STORE
+from example_app.views.login import json_of
+
+
+@view_defaults(
+    route_name="profile", logged_in=True, http_cache=NO_STORE, renderer="example_app:templates/profile.jinja2"
+)
+class ProfileViews:
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @view_config(request_method="GET")
+    def form(self) -> dict[str, Any]:
+        user = self.request.identity
+        return {"values": {"name": user.name, "location": user.location}, "errors": {}}
+
+    @view_config(request_method="POST")
+    def save(self) -> Any:
+        request = self.request
+        values, errors = forms.profile(request.POST)
+        if errors:
+            request.response.status_int = 400
+            return {"values": values, "errors": errors}
+        update_own_row(request, values)
+        request.session.flash("Your profile is saved.")
+        return HTTPSeeOther(request.route_path("profile"))
+
+
+@view_defaults(route_name="api_me", request_method="PUT", http_cache=NO_STORE, renderer="json")
+class ApiViews:
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @view_config(logged_in=True)
+    def update(self) -> dict[str, Any]:
+        values, errors = forms.location(json_of(self.request))
+        if errors:
+            self.request.response.status_int = 400
+            return {"errors": errors}
+        return {"updated": update_own_row(self.request, values)}
+
+    # Scripts often accept anything, and the login page is of no use to them. Here is nothing to be forged.
+    @view_config(logged_in=False, require_csrf=False)
+    def refuse(self) -> dict[str, Any]:
+        response = self.request.response
+        response.status_int = 401
+        response.content_type = "application/problem+json"
+        return {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "Log in first."}
+
+
+def update_own_row(request: Request, values: dict[str, Any]) -> int:
+    """How many rows were changed."""
+    return request.dbsession.execute(update(User).where(User.id == request.identity.id).values(values)).rowcount

@@ -1,0 +1,54 @@
+"""Becoming a user."""
+
+from typing import Any
+
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.view import view_config, view_defaults
+from pyramid_retry import mark_error_retryable
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from example_app import forms
+from example_app.models.user import User, hasher
+from example_app.security import log_in
+from example_app.views import NO_STORE
+from pyramid_sessionkit import safe_next
+
+
+@view_defaults(route_name="signup", http_cache=NO_STORE, renderer="example_app:templates/signup.jinja2")
+class SignupViews:
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @view_config(request_method="GET")
+    def form(self) -> dict[str, Any]:
+        return {"values": {}, "errors": {}}
+
+    @view_config(request_method="POST")
+    def sign_up(self) -> Any:
+        request = self.request
+        values, errors = forms.signup(request.POST)
+        if not errors and self._is_taken(values["email"]):
+            errors = {"email": "There is an account with this e-mail address already."}
+        if errors:
+            request.response.status_int = 400
+            return {"values": values, "errors": errors}
+        user = self._add_user(**values)
+        log_in(request, user)
+        request.session.flash(f"Welcome, {user.name}.")
+        return HTTPSeeOther(safe_next(request, default=request.route_path("dashboard")))
+
+    def _is_taken(self, email: str) -> bool:
+        return self.request.dbsession.scalar(select(User.id).where(User.email == email)) is not None
+
+    def _add_user(self, name: str, email: str, password: str) -> User:
+        user = User(name=name, email=email, password_hash=hasher.hash(password))
+        self.request.dbsession.add(user)
+        try:
+            self.request.dbsession.flush()
+        except IntegrityError as error:
+            # Someone else took the address since we looked. The next attempt will see it.
+            mark_error_retryable(error)
+            raise
+        return user
