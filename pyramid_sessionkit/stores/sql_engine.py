@@ -224,9 +224,10 @@ class Statement:
 
     def _translated(self, error: Exception) -> Exception:
         text = first_line(error)
-        if _code(error) in ROLLED_BACK:
+        codes = _codes(error)
+        if codes & ROLLED_BACK:
             return _RolledBack(text)
-        if _code(error) in READ_ONLY:
+        if codes & READ_ONLY:
             return StoreUnavailable(f"The sessions' database takes no writes for the moment: {text}")
         if isinstance(error, self._driver.IntegrityError):
             return Taken(text)
@@ -240,9 +241,10 @@ class Statement:
         return StoreError(f"The sessions' database refused a statement: {text}")
 
 
-def _code(error: Exception) -> Any:
-    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return sqlstate or (error.args[0] if error.args else None)
+def _codes(error: Exception) -> set[Any]:
+    """What the drivers call the error: psycopg by SQLSTATE, psycopg2 by ``pgcode``, those of MariaDB by number."""
+    number = error.args[0] if error.args else None
+    return {getattr(error, "sqlstate", None), getattr(error, "pgcode", None), number}
 
 
 def _lacks_table(text: str) -> bool:
