@@ -10,6 +10,16 @@ from pyramid.exceptions import ConfigurationError
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.csrf import add_csrf_policy
 from pyramid_sessionkit.directives import add_security_directives, add_security_policy
+from pyramid_sessionkit.events import (
+    Events,
+    LoggedIn,
+    LoggedOut,
+    SessionCreated,
+    SessionEnded,
+    SessionEvent,
+    SessionRegenerated,
+    SuspiciousCookie,
+)
 from pyramid_sessionkit.exceptions import (
     NotSupported,
     SessionClosed,
@@ -32,6 +42,7 @@ from pyramid_sessionkit.settings import PREFIX, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.stores import BUILTIN, create_store
 from pyramid_sessionkit.tweens import SAVER, Saver, add_tweens
+from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, get_sessions
 
 __all__ = [
     "BasicAuthSource",
@@ -39,19 +50,30 @@ __all__ = [
     "IPurgeable",
     "ISessionStore",
     "IUserIndex",
+    "LoggedIn",
+    "LoggedOut",
     "NotSupported",
     "Record",
     "Session",
     "SessionClosed",
     "SessionConflict",
+    "SessionCreated",
+    "SessionEnded",
     "SessionError",
+    "SessionEvent",
     "SessionGone",
+    "SessionInfo",
     "SessionNotSerializable",
+    "SessionRegenerated",
     "SessionSecurityPolicy",
     "SessionSource",
     "SessionTooLarge",
+    "Sessions",
     "StoreError",
     "StoreUnavailable",
+    "SuspiciousCookie",
+    "UserSessions",
+    "get_sessions",
     "includeme",
     "safe_next",
 ]
@@ -68,7 +90,12 @@ def includeme(config: Configurator) -> None:
     app_settings.setdefault("tm.annotate_user", "false")
 
     own_store = None if settings.store in BUILTIN else _resolve(config, "store", settings.store)
-    persistence = Persistence(create_store(settings, app_settings, own_store), settings)
+    store = create_store(settings, app_settings, own_store)
+    if settings.max_sessions_per_user is not None and not IUserIndex.providedBy(store):
+        raise ConfigurationError(
+            f"{PREFIX}max_sessions_per_user needs a store that can list a user's sessions: memory, sql or cached_sql"
+        )
+    persistence = Persistence(store, settings, Events(config.registry))
     signer = CookieSigner(settings.cookie.name, settings.secret)
     headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
     saver = Saver(settings, headers)
@@ -78,6 +105,7 @@ def includeme(config: Configurator) -> None:
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id))
     add_tweens(config)
     add_csrf_policy(config)
+    config.add_request_method(UserSessions, "user_sessions", reify=True)
     add_gates(config, settings.login_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)

@@ -49,6 +49,11 @@ class CookieSigner:
         verified = [self.verify(value) for value in self._values(header)]
         return [session_id for session_id in verified if session_id is not None]
 
+    def unsigned(self, header: str) -> list[str]:
+        """For each value of our name that we did not sign the ID it claims; nothing if it is not even of that form."""
+        values = [value for value in self._values(header) if self.verify(value) is None]
+        return [value.partition(".")[0] if _VALUE(value) else "" for value in values]
+
     def present(self, header: str) -> bool:
         """Whether the browser sent a cookie of our name, ours or not."""
         return bool(self._values(header))

@@ -11,8 +11,9 @@ from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
 from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.events import SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
-from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence, key_of
 from pyramid_sessionkit.session import Session, generate_id
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -54,13 +55,22 @@ class SessionFactory:
             self._warn_of_other_processes()
 
         def find_ids() -> list[str]:
-            return self._signer.session_ids(environ.get("HTTP_COOKIE", ""))
+            header = environ.get("HTTP_COOKIE", "")
+            session_ids = self._signer.session_ids(header)
+            if not session_ids and header:
+                self._tell_of_forgeries(header)
+            return session_ids
 
         new_id = generate_id if self._generate is None else lambda: self._own_id(request)
         if FINISHER not in request.__dict__:
             request.__dict__[FINISHER] = True
             request.add_response_callback(self._on_response)
         return Session(self.persistence, find_ids, new_id, FINISHED in request.__dict__)
+
+    def _tell_of_forgeries(self, header: str) -> None:
+        for claimed in self._signer.unsigned(header)[:TRIED_COOKIES]:
+            kind, key = ("signature", key_of(claimed)) if claimed else ("malformed", "")
+            self.persistence.events.tell(SuspiciousCookie(key, None, kind))
 
     def has_cookie(self, request: Any) -> bool:
         """Whether a cookie of our name came with the request, ours or not."""

@@ -97,7 +97,13 @@ class IUserIndex(Interface):
     """A store that can tell which sessions belong to a user."""
 
     def sessions_of(userid: str) -> Iterable[tuple[str, Record]]:
-        """The key and record of each live session of this user, the oldest (by ``created``) first."""
+        """The key and record of each live session of this user, the oldest (by ``created``, then key) first."""
+
+    def live_sessions(limit: int | None = None) -> Iterable[tuple[str, Record]]:
+        """The key and record of all live sessions, the newest first, ``limit`` at most."""
+
+    def find_keys(prefix: str, limit: int) -> Iterable[str]:
+        """The keys of live sessions that begin with ``prefix``, ``limit`` at most."""
 
 
 class IPurgeable(Interface):
@@ -106,8 +112,8 @@ class IPurgeable(Interface):
     def purge(limit: int | None = None) -> int:
         """Remove expired records, ``limit`` at most, and return how many."""
 
-    def count() -> int:
-        """How many live sessions there are."""
+    def count(expired: bool = False) -> int:
+        """How many live sessions there are; or how many that have expired and were not purged yet."""
 
     def clear() -> int:
         """Remove every record, live or not, and return how many."""

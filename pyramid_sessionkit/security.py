@@ -125,7 +125,7 @@ class SessionSecurityPolicy:
         at_login = request.session.credentials or ""
         if hmac.compare_digest(at_login, _digest(self._credentials_hash(request, identity))):
             return True
-        request.session.invalidate()
+        request.session.invalidate("credentials_changed")
         return False
 
     def _credentials_at_login(self, request: Any, userid: str) -> str | None:

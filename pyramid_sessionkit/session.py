@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, Sequence, ValuesView
 from copy import deepcopy
 from time import time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
+from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, StoreError
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back, graft, merge
@@ -30,6 +31,14 @@ LONGEST_USERID = 255
 """Characters."""
 
 _FLASH_KEY = "_f_"
+
+
+class Ending(NamedTuple):
+    """A session that is to be ended."""
+
+    key: str
+    userid: str | None
+    reason: str
 
 
 @implementer(ISession)
@@ -93,7 +102,7 @@ class Session(MutableMapping[str, Any]):
         self._applied: list[Applied] = []
         self._fields: dict[str, Any] = {}  # of the record, that this request sets
         self._next_id: str | None = None  # where regenerate_id moves the record
-        self._ended: list[str] = []  # keys that this request ends
+        self._ended: list[Ending] = []  # sessions that this request ends
         self._invalidated = False
         self._written = False  # something was put into the contents or taken out
         self._exposed = False  # a list or dict of the contents is in the view's hands
@@ -321,19 +330,31 @@ class Session(MutableMapping[str, Any]):
 
     # What can be done with the session as a whole.
 
-    def invalidate(self) -> None:
+    def invalidate(self, reason: str = "logout") -> None:
         """End the session, on the server and in the browser. Afterwards this is a new and empty one.
 
         Carried out after the view, and whatever its response is. It logs out: the user is no part of the new one.
+        ``reason`` is what :class:`~pyramid_sessionkit.SessionEnded` will say.
         """
         self._open()
         sent = map(key_of, self._find_ids()[:TRIED_COOKIES])
-        stored = [self._key] if self._record else []
-        ended = dict.fromkeys([*self._ended, *sent, *stored])
+        ended = {ending.key: ending for ending in self._ended}
+        for key in sent:
+            ended.setdefault(key, Ending(key, None, reason))
+        if self._record is not None:
+            ended[self._key] = Ending(self._key, self._record.userid, reason)
         self._reset()
         self._adopt(None)
-        self._ended = list(ended)
+        self._ended = list(ended.values())
         self._invalidated = True
+
+    def end_other(self, key: str, userid: str, reason: str) -> None:
+        """End another session of this user along with the request; that of the request itself is invalidated."""
+        self._open()
+        if self._record is not None and key == self._key:
+            self.invalidate(reason)
+        elif key not in [ending.key for ending in self._ended]:
+            self._ended.append(Ending(key, userid, reason))
 
     def regenerate_id(self) -> None:
         """Give the session a new ID, so that the old one opens nothing. The contents stay."""
@@ -446,7 +467,7 @@ class Session(MutableMapping[str, Any]):
     def end(self) -> None:
         """Carry out the endings that the request asked for."""
         while self._ended:
-            self._persistence.end(self._ended[-1])
+            self._persistence.end(*self._ended[-1])
             self._ended.pop()
 
     def commit(self) -> None:
@@ -522,10 +543,14 @@ class Session(MutableMapping[str, Any]):
         if not self._is_to_be_created():
             return
         record = self._next_record(self._current(), data, int(time()))
+        logged_in = "authenticated" in self._fields
         self._id, record = self._persistence.create(record, self.id, self._new_id)
         self._key = key_of(self._id)
         self._send = True
         self._remember(record)
+        self._persistence.events.tell(SessionCreated(self._key, record.userid))
+        if logged_in:
+            self._logged_in(record)
 
     def _replace(self, data: bytes) -> None:
         assert self._record is not None
@@ -547,12 +572,22 @@ class Session(MutableMapping[str, Any]):
             raise
         if merged:
             graft(self._contents, merged[0])
+        old_key, logged_in = self._key, "authenticated" in self._fields
         if self._next_id and new_key:
             self._id, self._key, self._next_id = self._next_id, new_key, None
             self._send = True
         if self._cookie_moved(self._record, record):
             self._send = True
         self._remember(record)
+        if new_key:
+            self._persistence.events.tell(SessionRegenerated(new_key, record.userid, old_key))
+        if logged_in:
+            self._logged_in(record)
+
+    def _logged_in(self, record: Record) -> None:
+        assert record.userid is not None
+        self._persistence.events.tell(LoggedIn(self._key, record.userid))
+        self._persistence.limit_sessions(record.userid)
 
     def _cookie_moved(self, before: Record, after: Record) -> bool:
         if not after.persistent:

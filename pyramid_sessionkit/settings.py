@@ -312,6 +312,9 @@ class Settings:
     login_route: str | None = _option(
         None, _or_none(_text), "The route where visitors go whom logged_in or fresh_login turned away."
     )
+    max_sessions_per_user: int | None = _option(
+        None, _or_none(_whole), "The oldest sessions of a user beyond it end at login."
+    )
     cookie: CookieSettings = field(default_factory=CookieSettings, metadata={"prefix": "cookie_"})
     memory: MemorySettings = field(default_factory=MemorySettings, metadata={"prefix": "memory."})
     memcached: MemcachedSettings = field(default_factory=MemcachedSettings, metadata={"prefix": "memcached."})

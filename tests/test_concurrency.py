@@ -217,7 +217,7 @@ def test_a_dropped_write_is_logged_with_its_key_but_a_dropped_renewal_is_not(
         assert slow["made"]
         if change:
             slow["late"] = 1
-        persistence.end(slow.key)
+        persistence.end(slow.key, None, "revoked")
         slow.commit()
         slow.commit()
         assert (f"Session {slow.key[:8]} was ended" in caplog.text) is change

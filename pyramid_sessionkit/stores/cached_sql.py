@@ -58,6 +58,8 @@ class CachedSQLStore:
         self.sql = sql
         self.cache = cache
         self.sessions_of = sql.sessions_of
+        self.live_sessions = sql.live_sessions
+        self.find_keys = sql.find_keys
         self.purge = sql.purge
         self.count = sql.count
         self.create_table = sql.create_table

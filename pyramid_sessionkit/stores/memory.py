@@ -66,16 +66,25 @@ class MemoryStore:
         now = time()
         with self._lock:
             found = [(k, r) for k, r in self._records.items() if r.userid == userid and not r.expired(now)]
-        return sorted(found, key=lambda item: item[1].created)
+        return sorted(found, key=_age)
+
+    def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
+        now = time()
+        with self._lock:
+            found = [item for item in self._records.items() if not item[1].expired(now)]
+        return sorted(found, key=_age, reverse=True)[:limit]
+
+    def find_keys(self, prefix: str, limit: int) -> list[str]:
+        return [key for key, _ in self.live_sessions() if key.startswith(prefix)][:limit]
 
     def purge(self, limit: int | None = None) -> int:
         with self._lock:
             return self._purge(limit)
 
-    def count(self) -> int:
+    def count(self, expired: bool = False) -> int:
         now = time()
         with self._lock:
-            return sum(not record.expired(now) for record in self._records.values())
+            return sum(record.expired(now) is expired for record in self._records.values())
 
     def clear(self) -> int:
         with self._lock:
@@ -108,6 +117,10 @@ class MemoryStore:
         for key, _ in victims:
             del self._records[key]
         log.warning("The memory store is full: %d live sessions ended; raise sessionkit.memory.max_sessions", batch)
+
+
+def _age(item: tuple[str, Record]) -> tuple[int, str]:
+    return item[1].created, item[0]
 
 
 def _expendable(item: tuple[str, Record]) -> tuple[bool, int]:

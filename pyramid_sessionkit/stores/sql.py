@@ -157,6 +157,15 @@ class SQLStore:
         # MariaDB's binary collations ignore spaces at the end.
         return [(key, record) for key, record in found if record.userid == userid]
 
+    def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
+        rows = self._live_sessions.fetch_all({"now": int(time()), "batch": 2**31 - 1 if limit is None else limit})
+        return [(row[0], _record(row[1:])) for row in rows]
+
+    def find_keys(self, prefix: str, limit: int) -> list[str]:
+        # Keys are hex, so that a range does what LIKE would, without its wildcards.
+        values = {"now": int(time()), "first": prefix, "last": prefix + "g", "batch": limit}
+        return [row[0] for row in self._find_keys.fetch_all(values)]
+
     def purge(self, limit: int | None = None) -> int:
         purged = 0
         while limit is None or purged < limit:
@@ -167,8 +176,8 @@ class SQLStore:
                 break
         return purged
 
-    def count(self) -> int:
-        row = self._count.fetch({"now": int(time())}, again=True)
+    def count(self, expired: bool = False) -> int:
+        row = (self._count_expired if expired else self._count).fetch({"now": int(time())}, again=True)
         return int(row[0]) if row else 0
 
     def clear(self) -> int:
@@ -208,15 +217,23 @@ class SQLStore:
         record = [c[name] for name in FIELDS]
         owned = (c.userid == bindparam("owner")) & alive
         # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
-        expired = select(c.session_key).where(c.expires <= bindparam("now")).limit(bindparam("batch")).subquery()
+        dead = c.expires <= bindparam("now")
+        batch: Any = bindparam("batch")
+        expired = select(c.session_key).where(dead).limit(batch).with_for_update(skip_locked=True).subquery()
+        in_range = (c.session_key >= bindparam("first")) & (c.session_key < bindparam("last"))
         current = is_key & (c.version == bindparam("current")) & alive
         self._load = self._statement(select(*record).where(is_key))
         self._create = self._statement(insert(table).values(values))
         self._move = self._statement(update(table).values(values).where(current))
         self._delete = self._statement(delete(table).where(is_key))
-        self._sessions_of = self._statement(select(c.session_key, *record).where(owned).order_by(c.created))
+        by_age = c.created, c.session_key
+        self._sessions_of = self._statement(select(c.session_key, *record).where(owned).order_by(*by_age))
+        newest = select(c.session_key, *record).where(alive).order_by(*(column.desc() for column in by_age))
+        self._live_sessions = self._statement(newest.limit(batch))
+        self._find_keys = self._statement(select(c.session_key).where(in_range & alive).limit(batch))
         self._purge = self._statement(delete(table).where(c.session_key.in_(select(expired.c.session_key))))
         self._count = self._statement(select(func.count()).select_from(table).where(alive))
+        self._count_expired = self._statement(select(func.count()).select_from(table).where(dead))
         self._keys = self._statement(select(c.session_key))
         self._clear = self._statement(delete(table))
 

@@ -1,4 +1,4 @@
-"""example_app as waitress serves it, and a browser that visits it."""
+"""example_app on a server of its own, and a browser that visits it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 from pyramid.router import Router
-from waitress.server import create_server
 
 from tests.functional.conftest import app, cheap_hashes, demo_database, ini_settings, start_app
 
@@ -55,15 +56,26 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+class ThreadingServer(ThreadingMixIn, WSGIServer):
+    """waitress cannot be stopped from another thread, and is not what is tested here."""
+
+    daemon_threads = True  # Chromium keeps connections open on which it asks for nothing
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture
 def address(app: Router) -> Iterator[str]:
-    server = create_server(app, host="127.0.0.1", port=0)
-    thread = Thread(target=server.run)
+    server = make_server("127.0.0.1", 0, app, server_class=ThreadingServer, handler_class=QuietHandler)
+    thread = Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
     thread.join()
-    server.task_dispatcher.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

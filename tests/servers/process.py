@@ -64,8 +64,9 @@ class Server:
         """It keeps its connections and answers nothing."""
         self._signal(signal.SIGSTOP)
         if self._process is not None:
-            while _state(self._process.pid) != "T":
-                time.sleep(0.001)
+            for pid in _family(self._process.pid):
+                while _state(pid) not in ("T", ""):
+                    time.sleep(0.001)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -92,10 +93,16 @@ class Server:
 
 
 def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _family(pid: int) -> list[int]:
     """A process and its children: PostgreSQL answers from those."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended just now
+        return []
     return [pid, *(child for word in children for child in _family(int(word)))]

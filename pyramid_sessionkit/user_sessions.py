@@ -1,0 +1,145 @@
+"""Who is logged in where: list, revoke and count the sessions of one user, or of all."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pyramid.interfaces import ISessionFactory
+
+from pyramid_sessionkit.exceptions import NotSupported
+from pyramid_sessionkit.interfaces import IPurgeable, IUserIndex, Record
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.serializer import loads
+from pyramid_sessionkit.session import Session
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """A stored session. Times are in epoch seconds; ``expires`` is None where nothing limits it."""
+
+    key: str
+    userid: str | None
+    created: int
+    renewed: int
+    expires: int | None
+    current: bool
+    """Whether it is the session of the request that asks."""
+    contents: Mapping[str, Any]
+    """Read-only; empty if they cannot be decoded."""
+
+
+class UserSessions:
+    """``request.user_sessions``: the sessions of the logged-in user, and of nobody else."""
+
+    def __init__(self, request: Any) -> None:
+        self._userid: str | None = request.authenticated_userid
+        self._session: Session = request.session
+        self._store = _persistence(request.registry).store
+
+    def list(self) -> list[SessionInfo]:
+        """Those that are alive, the oldest first; none for an anonymous visitor."""
+        current = None if self._session.new else self._session.key
+        return [_info(key, record, current) for key, record in self._stored()]
+
+    def revoke(self, key: str) -> bool:
+        """End one of them, after the view; False if there is none of this user with that key."""
+        record = self._store.load(key) if self._userid is not None else None
+        if record is None or record.userid != self._userid:
+            return False
+        self._end([key])
+        return True
+
+    def revoke_others(self) -> int:
+        """End all but that of this request, after the view, and return how many those are."""
+        return self._end([key for key, _ in self._stored() if key != self._session.key])
+
+    def revoke_all(self) -> int:
+        """End all, that of this request too, after the view, and return how many those are."""
+        return self._end([key for key, _ in self._stored()])
+
+    def _stored(self) -> Iterable[tuple[str, Record]]:
+        index = _user_index(self._store)
+        return index.sessions_of(self._userid) if self._userid is not None else []
+
+    def _end(self, keys: builtins.list[str]) -> int:
+        for key in keys:
+            self._session.end_other(key, str(self._userid), "revoked")
+        return len(keys)
+
+
+class Sessions:
+    """All sessions of an application, for scripts and ``pshell``. Nothing here waits for the end of a request."""
+
+    def __init__(self, persistence: Persistence) -> None:
+        self._persistence = persistence
+        self.store = persistence.store
+
+    def of_user(self, userid: str) -> list[SessionInfo]:
+        """The sessions of a user that are alive, the oldest first."""
+        return [_info(key, record) for key, record in _user_index(self.store).sessions_of(userid)]
+
+    def all(self, limit: int | None = None) -> list[SessionInfo]:
+        """All that are alive, the newest first, ``limit`` at most."""
+        return [_info(key, record) for key, record in _user_index(self.store).live_sessions(limit)]
+
+    def get(self, key: str) -> SessionInfo | None:
+        """The session with this key; None if there is none that is alive."""
+        record = self.store.load(key, True)
+        return None if record is None else _info(key, record)
+
+    def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
+        """The keys of live sessions that begin so, ``limit`` at most."""
+        return list(_user_index(self.store).find_keys(prefix, limit))
+
+    def open(self, session_id: str) -> Session:
+        """The session of this ID, to read and change; call its ``save()``."""
+        return Session(self._persistence, lambda: [session_id])
+
+    def revoke(self, key: str) -> bool:
+        """End a session; False if there was none."""
+        info = self.get(key)
+        return self._persistence.end(key, None if info is None else info.userid, "revoked")
+
+    def count(self, expired: bool = False) -> int:
+        """How many are alive; or how many have expired and wait to be purged."""
+        return int(_purgeable(self.store).count(expired))
+
+    def purge(self, limit: int | None = None) -> int:
+        """Remove expired ones, ``limit`` at most, and return how many."""
+        return int(_purgeable(self.store).purge(limit))
+
+
+def get_sessions(registry: Any) -> Sessions:
+    """All sessions of the application with this registry: ``get_sessions(request.registry)``."""
+    return Sessions(_persistence(registry))
+
+
+def _persistence(registry: Any) -> Persistence:
+    persistence: Persistence = registry.getUtility(ISessionFactory).persistence
+    return persistence
+
+
+def _info(key: str, record: Record, current: str | None = None) -> SessionInfo:
+    try:
+        contents = loads(record.data)
+    except ValueError:
+        contents = {}
+    return SessionInfo(
+        key, record.userid, record.created, record.renewed, record.expires, key == current, MappingProxyType(contents)
+    )
+
+
+def _user_index(store: Any) -> Any:
+    if not IUserIndex.providedBy(store):
+        raise NotSupported("This store cannot list the sessions of a user: memory, sql and cached_sql can")
+    return store
+
+
+def _purgeable(store: Any) -> Any:
+    if not IPurgeable.providedBy(store):
+        raise NotSupported("This store can neither count nor purge its sessions: memory, sql and cached_sql can")
+    return store

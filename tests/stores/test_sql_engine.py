@@ -1,0 +1,417 @@
+"""Connections that are lost, interrupted or late, and what a database refuses: SQLite, behind a pool as others are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from sqlalchemy.pool import QueuePool
+
+from pyramid_sessionkit import Record, StoreError, StoreUnavailable
+from pyramid_sessionkit.stores import sql_engine
+from pyramid_sessionkit.stores.sql import SQLStore
+from pyramid_sessionkit.stores.sql_engine import CONFLICT_ATTEMPTS, QUICK, create_session_engine
+from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, make_record
+
+POOL_SIZE = 2
+
+CREATE_ENGINE = sqlalchemy.create_engine
+
+
+class Lost(sqlite3.OperationalError):
+    """What a driver raises on a connection that the server has closed."""
+
+
+class Connection(sqlite3.Connection):
+    server: Server
+    lost = False
+    closed = False
+
+    def cursor(self) -> Any:  # type: ignore[override]
+        return super().cursor(Cursor)
+
+    def rollback(self) -> None:
+        self.server.rollbacks += 1
+        super().rollback()
+
+    def close(self) -> None:
+        self.closed = True
+        super().close()
+
+
+class Cursor(sqlite3.Cursor):
+    connection: Connection
+
+    def execute(self, statement: str, *parameters: Any) -> Any:
+        self.connection.server.receive(self.connection)
+        return super().execute(statement, *parameters)
+
+
+class Server:
+    """A database whose connections can be lost, and whose statements can be made to fail."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.up = True
+        self.opened: list[Connection] = []
+        self.used: list[Connection] = []
+        """The connection of each statement."""
+        self.failures: list[BaseException] = []
+        """What the next statements raise."""
+        self.seconds = 0.0
+        """How long a statement takes."""
+        self.now = 0.0
+        self.rollbacks = 0
+
+    def connect(self) -> Connection:
+        if not self.up:
+            raise sqlite3.OperationalError("connection refused")
+        connection = sqlite3.connect(self.path, factory=Connection, check_same_thread=False)
+        connection.server = self
+        self.opened.append(connection)
+        return connection
+
+    def receive(self, connection: Connection) -> None:
+        self.used.append(connection)
+        self.now += self.seconds
+        if self.failures:
+            failure = self.failures.pop(0)
+            connection.lost = connection.lost or isinstance(failure, Lost)
+            raise failure
+        if connection.lost:
+            raise Lost("server closed the connection unexpectedly")
+
+    def restart(self) -> None:
+        for connection in self.opened:
+            connection.lost = True
+
+
+Open = Callable[..., SQLStore]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "sessions.sqlite")
+    yield server
+    for connection in server.opened:
+        connection.close()
+
+
+@pytest.fixture
+def open_store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """The store as it is for a server database; with ``pooled=False`` as it is for SQLite."""
+
+    def create_engine(url: Any, *, pool_reset_on_return: Any, pool_timeout: int, **options: Any) -> Any:
+        return CREATE_ENGINE(
+            "sqlite://",
+            creator=server.connect,
+            poolclass=QueuePool,
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=pool_timeout,
+            pool_reset_on_return=pool_reset_on_return,
+            isolation_level=options["isolation_level"],
+        )
+
+    def open_(pooled: bool = True) -> SQLStore:
+        engine = create_session_engine("postgresql://host/db", timeout=0)
+        engine.dialect.is_disconnect = lambda error, connection, cursor: isinstance(error, Lost)
+        if pooled:
+            engine.dialect.name = "pooled"
+        store = SQLStore(engine)
+        store.create_table()
+        store.close()
+        return store
+
+    monkeypatch.setattr(sql_engine, "create_engine", create_engine)
+    monkeypatch.setattr(sql_engine, "monotonic", lambda: server.now)
+    return open_
+
+
+@pytest.fixture
+def store(open_store: Open) -> SQLStore:
+    return open_store()
+
+
+@pytest.fixture
+def record(store: SQLStore, server: Server) -> Record:
+    """The one stored session."""
+    created = store.create(KEY, make_record(userid="ada"))
+    assert created
+    server.used.clear()
+    return created
+
+
+AGAIN: dict[str, Callable[[SQLStore], Any]] = {
+    "load": lambda store: store.load(KEY),
+    "create": lambda store: store.create(OTHER_KEY, make_record()),
+    "delete": lambda store: store.delete(KEY),
+    "sessions_of": lambda store: store.sessions_of("ada"),
+    "count": lambda store: store.count(),
+    "clear": lambda store: store.clear(),
+}
+"""What does no harm when it is done twice, and has something to return."""
+
+ONCE: dict[str, Callable[[SQLStore, Record], Any]] = {
+    "update": lambda store, record: store.update(KEY, record),
+    "move": lambda store, record: store.move(KEY, OTHER_KEY, record),
+}
+"""What may have been done though its answer was lost."""
+
+each_again = pytest.mark.parametrize("operation", AGAIN.values(), ids=AGAIN)
+each_once = pytest.mark.parametrize("operation", ONCE.values(), ids=ONCE)
+
+
+class TestLostConnections:
+    @each_again
+    def test_what_can_be_repeated_is(self, store: SQLStore, record: Record, server: Server, operation: Any) -> None:
+        server.restart()
+        assert operation(store)
+        assert len(server.used) == 2
+
+    @each_once
+    def test_what_may_have_been_done_is_not(
+        self, store: SQLStore, record: Record, server: Server, operation: Any
+    ) -> None:
+        server.restart()
+        with pytest.raises(StoreUnavailable, match="lost before it answered"):
+            operation(store, record)
+        assert len(server.used) == 1
+        assert store.load(KEY) == record
+
+    @each_again
+    def test_a_second_one_in_a_row_is_an_outage(
+        self, store: SQLStore, record: Record, server: Server, operation: Any
+    ) -> None:
+        server.failures = [Lost("gone") for _ in range(5)]
+        with pytest.raises(StoreUnavailable, match="lost before it answered"):
+            operation(store)
+        assert len(server.used) == 2
+        server.failures.clear()
+        assert operation(store)
+
+    @each_again
+    def test_a_server_that_stays_away_is_an_outage(
+        self, store: SQLStore, record: Record, server: Server, operation: Any
+    ) -> None:
+        server.restart()
+        server.up = False
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            operation(store)
+        server.up = True
+        assert operation(store)
+
+    @each_again
+    def test_what_was_noticed_late_is_not_repeated(
+        self, store: SQLStore, record: Record, server: Server, operation: Any
+    ) -> None:
+        server.restart()
+        server.seconds = QUICK + 0.1
+        with pytest.raises(StoreUnavailable, match="lost before it answered"):
+            operation(store)
+        assert len(server.used) == 1
+
+    @pytest.mark.parametrize("pooled", [True, False])
+    def test_they_are_closed_and_never_given_out_again(self, open_store: Open, server: Server, pooled: bool) -> None:
+        store = open_store(pooled)
+        record = store.create(KEY, make_record())
+        assert record
+        server.restart()
+        lost = server.used[-1]
+        with pytest.raises(StoreUnavailable):
+            store.update(KEY, record)
+        assert lost.closed
+        server.used.clear()
+        for _ in range(2 * POOL_SIZE):
+            assert store.load(KEY)
+        assert lost not in server.used
+        assert len(server.used) == 2 * POOL_SIZE
+
+    def test_one_takes_all_that_are_idle_with_it(self, store: SQLStore, record: Record, server: Server) -> None:
+        connections = store._connections
+        for taken in [connections.take() for _ in range(POOL_SIZE)]:
+            connections.give_back(taken)
+        server.restart()
+        with pytest.raises(StoreUnavailable):
+            store.update(KEY, record)
+        assert store.update(KEY, record)
+
+
+class TestThePool:
+    def test_every_connection_is_given_back(self, store: SQLStore, record: Record, server: Server) -> None:
+        opened = len(server.opened)
+        for _ in range(50):
+            assert store.load(KEY)
+            assert store.load(OTHER_KEY) is None
+            assert store.create(KEY, make_record()) is None
+            assert store.engine.pool.checkedout() == 0
+        assert len(server.opened) == opened
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            Lost("gone"),
+            sqlite3.OperationalError("disk I/O error"),
+            sqlite3.ProgrammingError("no"),
+            OverflowError("no"),
+            KeyboardInterrupt(),
+        ],
+        ids=lambda failure: type(failure).__name__,
+    )
+    def test_also_after_failures(self, store: SQLStore, record: Record, server: Server, failure: BaseException) -> None:
+        for _ in range(50):
+            server.failures = [failure]
+            with pytest.raises((StoreError, KeyboardInterrupt)):
+                store.update(KEY, record)
+            assert store.engine.pool.checkedout() == 0
+
+    def test_an_operation_is_one_statement_and_no_rollback(
+        self, store: SQLStore, record: Record, server: Server
+    ) -> None:
+        server.rollbacks = 0
+        assert store.load(KEY)
+        assert store.update(KEY, record)
+        assert len(server.used) == 2
+        assert server.rollbacks == 0
+
+    def test_where_it_is_empty_that_is_an_outage(self, store: SQLStore, record: Record) -> None:
+        connections = store._connections
+        taken = [connections.take() for _ in range(POOL_SIZE)]
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            store.load(KEY)
+        for connection in taken:
+            connections.give_back(connection)
+        assert store.load(KEY) == record
+
+
+class TestInterruptions:
+    @pytest.mark.parametrize("pooled", [True, False])
+    @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
+    def test_a_connection_that_may_still_answer_is_used_no_more(
+        self, open_store: Open, server: Server, pooled: bool, interruption: type[BaseException]
+    ) -> None:
+        store = open_store(pooled)
+        store.create(KEY, make_record())
+        server.failures = [interruption()]
+        with pytest.raises(interruption):
+            store.load(KEY)
+        interrupted = server.used[-1]
+        assert interrupted.closed
+        assert store.load(KEY)
+        assert server.used[-1] is not interrupted
+
+    def test_an_error_that_is_not_the_drivers_is_named(self, store: SQLStore, record: Record, server: Server) -> None:
+        server.failures = [OverflowError("int too large")]
+        with pytest.raises(StoreError, match="OverflowError: int too large") as caught:
+            store.load(KEY)
+        assert not isinstance(caught.value, StoreUnavailable)
+        assert server.used[-1].closed
+        assert store.load(KEY) == record
+
+
+def refusal(kind: type[sqlite3.Error], *arguments: Any, **codes: Any) -> sqlite3.Error:
+    """An error with its code where a driver puts it."""
+    error = kind(*arguments)
+    error.__dict__.update(codes)
+    return error
+
+
+AS_DRIVERS_SAY_IT: list[tuple[str, Callable[[type[sqlite3.Error], Any], sqlite3.Error]]] = [
+    ("sqlstate", lambda kind, code: refusal(kind, "refused", sqlstate=code)),
+    ("pgcode", lambda kind, code: refusal(kind, "refused", pgcode=code)),
+    ("both", lambda kind, code: refusal(kind, "refused", sqlstate=None, pgcode=code)),
+]
+
+
+def refusals(kind: type[sqlite3.Error], states: list[str], numbers: list[int]) -> Any:
+    """A parameter: a function that makes the error, for each of the codes as each driver says it."""
+    cases = [
+        pytest.param(lambda say=say, code=code: say(kind, code), id=f"{code} as {name}")
+        for code in states
+        for name, say in AS_DRIVERS_SAY_IT
+    ]
+    cases += [
+        pytest.param(lambda number=number: refusal(kind, number, "refused"), id=str(number)) for number in numbers
+    ]
+    return pytest.mark.parametrize("refuse", cases)
+
+
+ALL: dict[str, Callable[[SQLStore, Record], Any]] = {
+    **ONCE,
+    **{name: (lambda store, record, name=name: AGAIN[name](store)) for name in ("load", "create", "delete")},
+}
+
+
+class TestConflicts:
+    """Deadlocks and serialization failures: the database undid the statement."""
+
+    @pytest.fixture(autouse=True)
+    def pauses(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        slept: list[float] = []
+        monkeypatch.setattr(sql_engine, "sleep", slept.append)
+        return slept
+
+    @refusals(sqlite3.OperationalError, ["40001", "40P01"], [1213, 1020])
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_it_is_run_again_whatever_it_is(
+        self, store: SQLStore, record: Record, server: Server, refuse: Any, operation: Any
+    ) -> None:
+        server.failures = [refuse(), refuse()]
+        assert operation(store, record)
+        assert len(server.used) == 3
+        assert store.engine.pool.checkedout() == 0
+
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_but_not_for_ever(
+        self, store: SQLStore, record: Record, server: Server, operation: Any, pauses: list[float]
+    ) -> None:
+        server.failures = [refusal(sqlite3.OperationalError, 1213, "Deadlock found") for _ in range(99)]
+        with pytest.raises(StoreUnavailable, match=r"conflicts again and again.*Deadlock found"):
+            operation(store, record)
+        assert len(server.used) == CONFLICT_ATTEMPTS
+        assert 0 < sum(pauses) < 2
+        server.failures.clear()
+        assert store.load(KEY) == record
+
+    def test_a_connection_that_is_lost_after_one_is_no_reason_to_run_an_update_again(
+        self, store: SQLStore, record: Record, server: Server
+    ) -> None:
+        server.failures = [refusal(sqlite3.OperationalError, 1213, "Deadlock found"), Lost("gone")]
+        with pytest.raises(StoreUnavailable, match="lost before it answered"):
+            store.update(KEY, record)
+        assert len(server.used) == 2
+
+
+class TestRefusals:
+    # An InternalError, as psycopg has it: an OperationalError is an outage anyway.
+    @refusals(sqlite3.InternalError, ["25006"], [1290, 1792, 1836])
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_a_database_that_is_read_only_for_the_moment_is_an_outage(
+        self, store: SQLStore, record: Record, server: Server, refuse: Any, operation: Any
+    ) -> None:
+        server.failures = [refuse()]
+        with pytest.raises(StoreUnavailable, match="takes no writes for the moment"):
+            operation(store, record)
+        assert len(server.used) == 1
+
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_any_other_is_an_error_and_keeps_the_connection(
+        self, store: SQLStore, record: Record, server: Server, operation: Any
+    ) -> None:
+        server.failures = [refusal(sqlite3.InternalError, "permission denied", sqlstate="42501")]
+        with pytest.raises(StoreError, match="refused a statement: permission denied") as caught:
+            operation(store, record)
+        assert not isinstance(caught.value, StoreUnavailable)
+        assert len(server.used) == 1
+        assert not server.used[0].closed
+
+    def test_an_integrity_error_without_a_taken_key_is_named(
+        self, store: SQLStore, record: Record, server: Server
+    ) -> None:
+        server.failures = [sqlite3.IntegrityError("tenant may not be null")]
+        with pytest.raises(StoreError, match="refused a new session: tenant may not be null"):
+            store.create(OTHER_KEY, make_record())
