@@ -54,3 +54,33 @@ class NaiveSQLite:
 
     def set(self, key: str, data: bytes) -> None:
         self.connection.execute("INSERT OR REPLACE INTO naive VALUES (?, ?)", (key, data))
+
+
+class NaiveMemcached:
+    def __init__(self, address: str) -> None:
+        from pymemcache.client.base import PooledClient
+
+        self.client = PooledClient(address, no_delay=True, default_noreply=False, timeout=1, connect_timeout=1)
+
+    def get(self, key: str) -> bytes | None:
+        return self.client.get(key)
+
+    def set(self, key: str, data: bytes) -> None:
+        self.client.set(key, data, expire=1200)
+
+
+class NaivePostgreSQL:
+    def __init__(self, port: int) -> None:
+        import psycopg
+
+        self.connection = psycopg.connect(host="127.0.0.1", port=port, user="postgres", autocommit=True)
+        self.connection.execute("CREATE TABLE IF NOT EXISTS naive (key text PRIMARY KEY, data bytea)")
+
+    def get(self, key: str) -> bytes | None:
+        row = self.connection.execute("SELECT data FROM naive WHERE key = %s", (key,)).fetchone()
+        return row and row[0]
+
+    def set(self, key: str, data: bytes) -> None:
+        self.connection.execute(
+            "INSERT INTO naive VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET data = excluded.data", (key, data)
+        )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from naive import NaiveMemory, NaiveSession, NaiveSQLite
+from naive import NaiveMemcached, NaiveMemory, NaivePostgreSQL, NaiveSession, NaiveSQLite
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
@@ -117,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--count", type=int, default=2000, help="requests in a round")
+    parser.add_argument("--servers", action="store_true", help="also memcached and PostgreSQL, which it starts")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -125,6 +126,25 @@ def main() -> None:
         sql = our_app(store="sql", **{"sql.url": f"sqlite:///{path}/ours.sqlite", "sql.create_table": True})
         naive = naive_app(NaiveSQLite(str(path / "naive.sqlite")))
         compare("sqlite", sql, naive, 2.0, options.rounds, options.count // 4)
+        if options.servers:
+            with_servers(path, options.rounds, options.count // 4)
+
+
+def with_servers(folder: Path, rounds: int, count: int) -> None:
+    from tests.servers.memcached import Memcached
+    from tests.servers.postgresql import PostgreSQL
+
+    memcached = Memcached(folder)
+    memcached.start()
+    ours = our_app(store="memcached", **{"memcached.servers": memcached.address})
+    compare("memcached", ours, naive_app(NaiveMemcached(memcached.address)), 1.15, rounds, count)
+    memcached.stop()
+    postgresql = PostgreSQL(folder)
+    postgresql.initialise()
+    postgresql.start()
+    ours = our_app(store="sql", **{"sql.url": postgresql.url, "sql.create_table": True})
+    compare("postgresql", ours, naive_app(NaivePostgreSQL(postgresql.port)), 1.3, rounds, count)
+    postgresql.stop()
 
 
 if __name__ == "__main__":

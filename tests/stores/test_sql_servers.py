@@ -15,11 +15,20 @@ from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
 from pyramid_sessionkit.stores.sql import _values as values
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
-from pyramid_sessionkit.testing.conformance import KEY, StoreConformance, make_record
+from pyramid_sessionkit.testing.conformance import (
+    KEY,
+    StoreConformance,
+    expired_record,
+    in_threads,
+    make_record,
+    new_session,
+    write_key,
+)
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import free_port
+from tests.test_user_sessions import ten_logins_at_once
 
 pytestmark = pytest.mark.servers
 
@@ -123,3 +132,35 @@ class TestCachedPostgreSQL(StoreConformance):
             cached = CachedSQLStore(store, Cache(Nodes([memcached.address], 1), "pg:", 60))
             yield cached
             cached.cache.nodes.close()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_limit_of_three_holds_for_ten_logins_at_once(
+    kind: str, request: pytest.FixtureRequest, make_persistence: Any
+) -> None:
+    server = request.getfixturevalue(kind)
+    for store in open_store(server.url):
+        ten_logins_at_once(make_persistence(store, max_sessions_per_user=3))
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_several_purge_at_once_beside_live_requests(kind: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(kind)
+    for store in open_store(server.url):
+        rows = [{"session_key": f"{n:064}", **values(expired_record()), "version": 1} for n in range(5000)]
+        with store.engine.connect() as connection:
+            connection.execute(sessions_table(MetaData()).insert(), rows)
+        live = [new_session(store) for _ in range(4)]
+        stop = time.monotonic() + 20
+
+        def work(number: int) -> int:
+            if number < 4:
+                return store.purge()  # noqa: B023
+            written = 0
+            while store.count(True) and time.monotonic() < stop:  # noqa: B023
+                write_key(store, live[number % 4], written)  # noqa: B023
+                written += 1
+            return 0
+
+        assert sum(in_threads(work, 8)) == 5000
+        assert store.count() == 4

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from pyramid.exceptions import ConfigurationError
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.security import remember
+from webtest import TestApp
+
+from pyramid_sessionkit import NotSupported, StoreUnavailable, get_sessions
+from pyramid_sessionkit.persistence import Persistence, key_of
+from pyramid_sessionkit.session import Session
+from tests.conftest import SpyStore
+
+
+def log_in(request: Request) -> Response:
+    remember(request, request.params["user"])
+    request.session["browser"] = request.params.get("browser", "")
+    return Response("in")
+
+
+def who(request: Request) -> Response:
+    return Response(str(request.authenticated_userid))
+
+
+def devices(request: Request) -> Response:
+    return Response(
+        json=[{"key": info.key, "current": info.current, **info.contents} for info in request.user_sessions.list()]
+    )
+
+
+def revoke(request: Request) -> Response:
+    return Response(str(request.user_sessions.revoke(request.params["key"])))
+
+
+def revoke_others(request: Request) -> Response:
+    return Response(str(request.user_sessions.revoke_others()), status=int(request.params.get("status", 200)))
+
+
+def revoke_all(request: Request) -> Response:
+    return Response(str(request.user_sessions.revoke_all()))
+
+
+VIEWS = {
+    "/in": log_in,
+    "/who": who,
+    "/devices": devices,
+    "/revoke": revoke,
+    "/others": revoke_others,
+    "/all": revoke_all,
+}
+
+
+@pytest.fixture
+def browsers(make_app: Any) -> dict[str, TestApp]:
+    """Ada with a phone and a desk, and Bob."""
+    app = make_app(VIEWS).app
+    found = {name: TestApp(app) for name in ("phone", "desk", "bob", "nobody")}
+    for name in ("phone", "desk", "bob"):
+        found[name].get(f"/in?user={'bob' if name == 'bob' else 'ada'}&browser={name}")
+    return found
+
+
+def keys(browser: TestApp) -> dict[str, str]:
+    return {device["browser"]: device["key"] for device in browser.get("/devices").json}
+
+
+class TestOwnSessions:
+    def test_list(self, browsers: dict[str, TestApp]) -> None:
+        listed = browsers["desk"].get("/devices").json
+        assert {device["browser"]: device["current"] for device in listed} == {"phone": False, "desk": True}
+        assert browsers["nobody"].get("/devices").json == []
+
+    def test_revoke_one(self, browsers: dict[str, TestApp]) -> None:
+        assert browsers["desk"].get(f"/revoke?key={keys(browsers['desk'])['phone']}").text == "True"
+        assert [browsers[name].get("/who").text for name in ("phone", "desk", "bob")] == ["None", "ada", "bob"]
+
+    def test_revoke_this_one(self, browsers: dict[str, TestApp]) -> None:
+        browsers["desk"].get(f"/revoke?key={keys(browsers['desk'])['desk']}")
+        assert browsers["desk"].get("/who").text == "None"
+        assert "session" not in browsers["desk"].cookies
+
+    def test_never_anyone_elses(self, browsers: dict[str, TestApp]) -> None:
+        of_ada = keys(browsers["phone"])
+        for name in ("bob", "nobody"):
+            for key in [*of_ada.values(), "0" * 64, "", "%"]:
+                assert browsers[name].get("/revoke", params={"key": key}).text == "False"
+        assert browsers["bob"].get("/all").text == "1"
+        assert browsers["nobody"].get("/all").text == "0"
+        assert browsers["phone"].get("/who").text == browsers["desk"].get("/who").text == "ada"
+
+    @pytest.mark.parametrize("status", [200, 500])
+    def test_revoke_others_whatever_the_response(self, browsers: dict[str, TestApp], status: int) -> None:
+        assert browsers["desk"].get(f"/others?status={status}", status=status).text == "1"
+        assert [browsers[name].get("/who").text for name in ("phone", "desk", "bob")] == ["None", "ada", "bob"]
+
+    def test_revoke_all(self, browsers: dict[str, TestApp]) -> None:
+        assert browsers["desk"].get("/all").text == "2"
+        assert [browsers[name].get("/who").text for name in ("phone", "desk", "bob")] == ["None", "None", "bob"]
+
+    def test_one_that_is_revoked_while_it_runs_stays_dead(self, browsers: dict[str, TestApp], spy: SpyStore) -> None:
+        spy.before["update"] = lambda: browsers["desk"].get("/others")
+        browsers["phone"].get("/in?user=ada")  # a login moves the session: never tried, it is gone before
+        spy.before.clear()
+        spy.before["move"] = lambda: browsers["desk"].get("/others")
+        browsers["phone"].get("/in?user=ada")
+        assert browsers["phone"].get("/who").text == "None"
+
+    def test_a_revocation_that_did_not_reach_the_store_is_no_success(
+        self, browsers: dict[str, TestApp], spy: SpyStore
+    ) -> None:
+        spy.failing["delete"] = StoreUnavailable("down")
+        browsers["desk"].get("/others", status=503)
+
+
+class TestForScripts:
+    def test_everything(self, browsers: dict[str, TestApp], spy: SpyStore) -> None:
+        sessions = get_sessions(browsers["bob"].app.registry)
+        phone, desk = sessions.of_user("ada")
+        assert {phone.contents["browser"], desk.contents["browser"]} == {"phone", "desk"}
+        with pytest.raises(TypeError):
+            phone.contents["browser"] = "other"  # type: ignore[index]
+        assert sessions.count() == 3
+        assert len(sessions.all()) == 3
+        assert len(sessions.all(limit=2)) == 2
+        assert sessions.get(phone.key) == phone
+        assert sessions.keys_beginning_with(phone.key[:20]) == [phone.key]
+        assert sessions.revoke(phone.key)
+        assert not sessions.revoke(phone.key)
+        assert sessions.get(phone.key) is None
+        assert sessions.purge() == sessions.count(expired=True) == 0
+
+    def test_opening_one_by_its_id(self, make_app: Any, make_persistence: Any, spy: SpyStore) -> None:
+        persistence = make_persistence(spy)
+        made = Session(persistence)
+        made["a"] = 1
+        made.save()
+        opened = get_sessions(make_app({}).app.registry).open(made.id)
+        opened["b"] = 2
+        opened.save()
+        assert Session(persistence, lambda: [made.id]).copy() == {"a": 1, "b": 2}
+
+    def test_a_store_without_an_index_names_those_that_have_one(self, make_app: Any) -> None:
+        class Plain:
+            load = create = update = move = delete = lambda self, *args: None
+
+        app = make_app(VIEWS, **{"sessionkit.store": lambda settings: Plain()})
+        sessions = get_sessions(app.app.registry)
+        for call in (lambda: sessions.of_user("ada"), sessions.all, lambda: sessions.keys_beginning_with("a")):
+            with pytest.raises(NotSupported, match="memory, sql and cached_sql"):
+                call()
+        for call in (sessions.count, sessions.purge):
+            with pytest.raises(NotSupported, match="memory, sql and cached_sql"):
+                call()
+        with pytest.raises(ConfigurationError, match=r"max_sessions_per_user .*memory, sql or cached_sql"):
+            make_app({}, max_sessions_per_user=3, **{"sessionkit.store": lambda settings: Plain()})
+
+
+class TestLimit:
+    def test_the_oldest_end_at_login(self, make_persistence: Any, any_store: Any) -> None:
+        persistence: Persistence = make_persistence(any_store, max_sessions_per_user=2)
+        ids = []
+        for number in range(4):
+            session = Session(persistence)
+            session.login("ada")
+            session._fields["created"] = 1000 + number
+            session.save()
+            ids.append(session.id)
+        assert [key for key, _ in any_store.sessions_of("ada")] == [key_of(session_id) for session_id in ids[2:]]
+
+    def test_anonymous_sessions_do_not_count(self, make_persistence: Any, spy: SpyStore) -> None:
+        persistence = make_persistence(max_sessions_per_user=1)
+        for _ in range(3):
+            session = Session(persistence)
+            session["a"] = 1
+            session.save()
+        assert spy.store.count() == 3
+
+    def test_ten_logins_at_once(self, make_persistence: Any, any_store: Any) -> None:
+        ten_logins_at_once(make_persistence(any_store, max_sessions_per_user=3))
+
+
+def ten_logins_at_once(persistence: Persistence) -> None:
+    for _ in range(5):
+        together = Barrier(10)
+
+        def log_in(number: int) -> None:
+            session = Session(persistence)
+            session.login("ada")
+            together.wait()  # noqa: B023
+            session.save()
+
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(log_in, range(10)))
+        assert len(list(persistence.store.sessions_of("ada"))) == 3
