@@ -42,7 +42,7 @@ from pyramid_sessionkit.settings import PREFIX, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.stores import BUILTIN, create_store
 from pyramid_sessionkit.tweens import SAVER, Saver, add_tweens
-from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, get_sessions
+from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, UserSessionsMethod, get_sessions
 
 __all__ = [
     "BasicAuthSource",
@@ -105,7 +105,7 @@ def includeme(config: Configurator) -> None:
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id))
     add_tweens(config)
     add_csrf_policy(config)
-    config.add_request_method(UserSessions, "user_sessions", reify=True)
+    config.add_request_method(UserSessionsMethod(), "user_sessions")
     add_gates(config, settings.login_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)

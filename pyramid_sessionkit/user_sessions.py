@@ -36,9 +36,21 @@ class UserSessions:
     """``request.user_sessions``: the sessions of the logged-in user, and of nobody else."""
 
     def __init__(self, request: Any) -> None:
-        self._userid: str | None = request.authenticated_userid
-        self._session: Session = request.session
-        self._store = _persistence(request.registry).store
+        self._request = request
+
+    @property
+    def _userid(self) -> str | None:
+        userid: str | None = self._request.authenticated_userid
+        return userid
+
+    @property
+    def _session(self) -> Session:
+        session: Session = self._request.session
+        return session
+
+    @property
+    def _store(self) -> Any:
+        return _persistence(self._request.registry).store
 
     def list(self) -> list[SessionInfo]:
         """Those that are alive, the oldest first; none for an anonymous visitor."""
@@ -62,13 +74,26 @@ class UserSessions:
         return self._end([key for key, _ in self._stored()])
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
-        index = _user_index(self._store)
-        return index.sessions_of(self._userid) if self._userid is not None else []
+        index, userid = _user_index(self._store), self._userid
+        return index.sessions_of(userid) if userid is not None else []
 
     def _end(self, keys: builtins.list[str]) -> int:
         for key in keys:
             self._session.end_other(key, str(self._userid), "revoked")
         return len(keys)
+
+
+class UserSessionsMethod:
+    """What ``config.add_request_method`` is given, so that ``request.user_sessions`` is an object.
+
+    A property would do, but Pyramid makes a class for each request to hold it, which costs more than the session.
+    """
+
+    def __get__(self, request: Any, owner: Any = None) -> UserSessions:
+        return UserSessions(request)
+
+    def __call__(self, request: Any) -> UserSessions:
+        return UserSessions(request)
 
 
 class Sessions:
