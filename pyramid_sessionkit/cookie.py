@@ -25,6 +25,7 @@ class CookieSigner:
 
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
         self._name = name
+        self._prefix = f"{name}="
         context = f"pyramid_sessionkit cookie {name}".encode()
         self._keys = [_SigningKey(hmac.digest(secret, context, "sha256")) for secret in secrets]
 
@@ -46,6 +47,9 @@ class CookieSigner:
 
         Reads the header itself, since one undecodable byte in any cookie makes WebOb refuse all of them.
         """
+        if ";" not in header and header.startswith(self._prefix):  # nothing but our cookie, as most browsers have it
+            session_id = self.verify(header[len(self._prefix) :].strip(' \t"'))
+            return [] if session_id is None else [session_id]
         verified = [self.verify(value) for value in self._values(header)]
         return [session_id for session_id in verified if session_id is not None]
 

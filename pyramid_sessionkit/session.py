@@ -123,10 +123,12 @@ class Session(MutableMapping[str, Any]):
     def _adopt(self, found: Found | None) -> Contents:
         self._created = int(time())
         self._contents = contents = {} if found is None else found.contents
-        self._settled = False
-        if found is not None:
+        if found is None:
+            self._settled = not self._persistence.settings.save_uninitialized
+        else:
             self._id, self._key, self._record = found.session_id, found.key, found.record
             self._start = found.record.data
+            self._settled = not self._renewal_is_due()
         return contents
 
     def _open(self) -> Contents:
@@ -135,8 +137,11 @@ class Session(MutableMapping[str, Any]):
                 "The session was changed after the response callbacks ran, when it could not be saved any more: "
                 "change it in the view, a tween or a response callback"
             )
+        contents = self._contents
+        if contents is None:
+            contents = self._read()
         self._settled = False
-        return self._read()
+        return contents
 
     def _write(self) -> Contents:
         contents = self._open()
@@ -346,6 +351,7 @@ class Session(MutableMapping[str, Any]):
         self._reset()
         self._adopt(None)
         self._ended = list(ended.values())
+        self._settled = False
         self._invalidated = True
 
     def end_other(self, key: str, userid: str, reason: str) -> None:

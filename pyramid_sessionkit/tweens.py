@@ -126,6 +126,8 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         if session is None:
             saver.finish_later(request)
             return response
+        if session.settled:
+            return response
         try:
             saver.save(request, session, response.status_int, request.exception)
         except Exception as error:
@@ -145,7 +147,12 @@ def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
         response = handler(request)
         _mark_rendered(request, response)
         session = session_of(request)
-        if session is None or not saver.is_wanted(response.status_int) or will_be_retried(request, request.exception):
+        if (
+            session is None
+            or session.settled
+            or not saver.is_wanted(response.status_int)
+            or will_be_retried(request, request.exception)
+        ):
             return response
         session.check()
         return response

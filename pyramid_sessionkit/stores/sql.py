@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    extract,
     func,
     insert,
     inspect,
@@ -59,6 +60,12 @@ FIELDS = (
 """The columns of a record, in the order of its fields."""
 
 PURGE_BATCH = 1000
+
+_NOW: dict[str, ColumnElement[Any]] = {
+    "postgresql": extract("epoch", func.clock_timestamp()),
+    "mysql": func.unix_timestamp(),
+    "mariadb": func.unix_timestamp(),
+}
 
 
 def from_settings(settings: Settings) -> SQLStore:
@@ -186,6 +193,12 @@ class SQLStore:
     def all_keys(self) -> list[str]:
         """The keys of all rows, live or not."""
         return [row[0] for row in self._keys.fetch_all({})]
+
+    def clock(self) -> float | None:
+        """The database's time, in epoch seconds; None where it has no clock of its own, or one we cannot ask."""
+        now = _NOW.get(self.engine.dialect.name)
+        row = None if now is None else self._statement(select(now)).fetch({}, again=True)
+        return None if row is None else float(row[0])
 
     def close(self) -> None:
         """Close all connections; the next operation opens new ones."""

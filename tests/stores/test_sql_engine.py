@@ -335,7 +335,9 @@ def refusals(kind: type[sqlite3.Error], states: list[str], numbers: list[int]) -
         for name, say in AS_DRIVERS_SAY_IT
     ]
     cases += [
-        pytest.param(lambda number=number: refusal(kind, number, "refused"), id=str(number)) for number in numbers
+        pytest.param(lambda number=number, state=state: refusal(kind, number, "refused", **state), id=f"{number}{name}")
+        for number in numbers
+        for name, state in [("", {}), (" as PyMySQL", {"sqlstate": "HY000"})]
     ]
     return pytest.mark.parametrize("refuse", cases)
 
