@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -13,6 +11,7 @@ from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.stores.after_fork import forget_after_fork
 
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ class Nodes:
         self._timeout = timeout
         self._hash = RendezvousHash(list(servers))
         self._kept = threading.local()
-        _forget_after_fork(self)
+        forget_after_fork(self)
 
     def node_of(self, key: str) -> str:
         return self.servers[0] if len(self.servers) == 1 else str(self._hash.get_node(key))
@@ -77,6 +76,10 @@ class Nodes:
         """Close the connections; the next command opens new ones."""
         self._kept = threading.local()
 
+    def forget(self) -> None:
+        """Leave all connections to the process that opened them."""
+        self.close()
+
     def _client(self, node: str) -> Client:
         kept = self._kept.__dict__
         clients: _Clients = kept["clients"] if "clients" in kept else kept.setdefault("clients", _Clients())
@@ -99,15 +102,3 @@ class _Clients(dict[str, Client]):
 def _unavailable(node: str, error: Exception) -> StoreUnavailable:
     reason = str(error) or type(error).__name__
     return StoreUnavailable(f"memcached at {node} cannot be reached: {reason}")
-
-
-def _forget_after_fork(nodes: Nodes) -> None:
-    """A child must not talk on its parent's connections."""
-    reference = weakref.ref(nodes)
-
-    def forget() -> None:
-        inherited = reference()
-        if inherited is not None:
-            inherited.close()
-
-    os.register_at_fork(after_in_child=forget)

@@ -7,9 +7,7 @@ commits by itself: one round trip each, and none of the cost of building them fo
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-import weakref
 from collections.abc import Sequence
 from operator import attrgetter, methodcaller
 from random import uniform
@@ -24,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.stores.after_fork import forget_after_fork
 from pyramid_sessionkit.stores.sql_timeouts import connect_arguments, limit_answers
 
 QUICK = 0.5
@@ -82,7 +81,7 @@ class Connections:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._kept: threading.local | None = threading.local() if engine.dialect.name == "sqlite" else None
-        _forget_after_fork(self)
+        forget_after_fork(self)
 
     def take(self) -> Any:
         """A connection, to be given back in any case."""
@@ -130,17 +129,6 @@ class Connections:
             return self.engine.raw_connection()
         except (self.engine.dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
             raise StoreUnavailable(f"The sessions' database cannot be reached: {first_line(error)}") from error
-
-
-def _forget_after_fork(connections: Connections) -> None:
-    reference = weakref.ref(connections)
-
-    def forget() -> None:
-        inherited = reference()
-        if inherited is not None:
-            inherited.forget()
-
-    os.register_at_fork(after_in_child=forget)
 
 
 ROLLED_BACK = frozenset(("40001", "40P01", 1213, 1020))

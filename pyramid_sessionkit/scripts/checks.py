@@ -1,0 +1,153 @@
+"""``psessions check``: what can be found out before a visitor does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import time
+from typing import Any
+
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.settings import Settings
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+
+CLOCK_TOLERANCE = 5
+"""Seconds."""
+
+FEW_CHARACTERS = 8
+"""Fewer different ones than that do not come out of a random generator."""
+
+KNOWN_SECRETS = (b"for-development-only-and-known-to-everyone",)
+NO_KEY = "0" * 64
+
+
+@dataclass(frozen=True)
+class Result:
+    check: str
+    status: str
+    message: str
+
+
+def all_checks(settings: Settings, store: Any) -> tuple[list[Result], bool]:
+    """Their results, and whether the store can be reached."""
+    name = settings.store if isinstance(settings.store, str) else "a factory"
+    results = [Result("settings", OK, f"all are valid; sessionkit.store = {name}")]
+    try:
+        results.extend(_store(settings, store))
+        reachable = True
+    except StoreUnavailable as error:
+        results.append(Result("store", FAILED, " ".join(str(error).split())))
+        reachable = False
+    return [*results, *_secret(settings), _cookie(settings)], reachable
+
+
+def _store(settings: Settings, store: Any) -> Iterator[Result]:
+    sql = getattr(store, "sql", store)
+    if not hasattr(sql, "has_table"):
+        store.load(NO_KEY, True)
+        yield _reached(store)
+        return
+    there = sql.has_table()
+    yield _reached(store)
+    if hasattr(store, "cache"):
+        yield _cache(store.cache.nodes)
+    yield (
+        _table(settings.sql.table, sql.engine)
+        if there
+        else Result(
+            "table",
+            FAILED,
+            f"there is no table {settings.sql.table}: make it with psessions create-table or with Alembic",
+        )
+    )
+    yield _clock(sql)
+
+
+def _reached(store: Any) -> Result:
+    if getattr(store, "process_local", False):
+        return Result("store", WARNING, "each process has sessions of its own, and a restart ends them")
+    return Result("store", OK, "it answers")
+
+
+def _cache(nodes: Any) -> Result:
+    for key in {
+        nodes.node_of(f"{number:064x}"): f"{number:064x}" for number in range(100 * len(nodes.servers))
+    }.values():
+        try:
+            nodes.call(key, lambda client: client.version(), True)
+        except StoreError as error:
+            return Result("cache", WARNING, f"{error}; the database answers, slower")
+    return Result("cache", OK, "memcached answers")
+
+
+def _table(name: str, engine: Any) -> Result:
+    from sqlalchemy import MetaData, inspect
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pyramid_sessionkit.stores.sql import sessions_table
+
+    ours = sessions_table(MetaData(), name)
+    try:
+        inspector = inspect(engine)
+        there = {column["name"]: column for column in inspector.get_columns(ours.name, schema=ours.schema)}
+        primary = inspector.get_pk_constraint(ours.name, schema=ours.schema)["constrained_columns"]
+        indexes = inspector.get_indexes(ours.name, schema=ours.schema)
+    except SQLAlchemyError as error:
+        return Result("table", FAILED, f"{name} cannot be inspected: {str(error).splitlines()[0]}")
+    missing = sorted(set(ours.columns.keys()) - set(there))
+    if missing:
+        return Result("table", FAILED, f"{name} lacks {', '.join(missing)}: make it anew, or migrate it with Alembic")
+    strange = [n for n, c in there.items() if n not in ours.columns and not c["nullable"] and c["default"] is None]
+    if strange:
+        return Result("table", FAILED, f"{name} wants values that no session has: {', '.join(strange)}")
+    if primary != ["session_key"]:
+        return Result("table", FAILED, f"session_key is not the primary key of {name}")
+    indexed = {index["column_names"][0] for index in indexes if index["column_names"]}
+    slow = [column for column in ("userid", "expires") if column not in indexed]
+    if slow:
+        return Result("table", WARNING, f"{name} has no index on {' and '.join(slow)}: lists or purging will be slow")
+    return Result("table", OK, f"{name} has all columns")
+
+
+def _clock(sql: Any) -> Result:
+    before = time()
+    clock = sql.clock()
+    if clock is None:
+        return Result("clock", OK, "the database has none of its own")
+    difference = clock - (before + time()) / 2
+    if abs(difference) > CLOCK_TOLERANCE:
+        way = "behind" if difference > 0 else "ahead of"
+        return Result("clock", FAILED, f"this machine is {abs(difference):.0f} s {way} the database: set up NTP")
+    return Result("clock", OK, f"this machine and the database agree to {CLOCK_TOLERANCE} s")
+
+
+def _secret(settings: Settings) -> Iterator[Result]:
+    fine = True
+    for number, secret in enumerate(settings.secret, 1):
+        which = "the secret" if len(settings.secret) == 1 else f"secret {number} of {len(settings.secret)}"
+        if secret in KNOWN_SECRETS:
+            fine = False
+            yield Result("secret", WARNING, f"{which} is that of an example: whoever knows it can sign cookies")
+        elif len(set(secret)) < FEW_CHARACTERS:
+            fine = False
+            yield Result(
+                "secret", WARNING, f"{which} has only {len(set(secret))} different characters: make a random one"
+            )
+    if fine:
+        yield Result("secret", OK, "long and varied enough")
+
+
+def _cookie(settings: Settings) -> Result:
+    cookie = settings.cookie
+    worries = []
+    if cookie.secure is False:
+        worries.append("cookie_secure = false sends it in the clear")
+    if not cookie.httponly:
+        worries.append("cookie_httponly = false shows it to scripts")
+    if cookie.samesite in ("None", "off"):
+        worries.append(f"cookie_samesite = {cookie.samesite} lets other sites send requests with it")
+    if worries:
+        return Result("cookie", WARNING, "; ".join(worries))
+    secure = "always over HTTPS" if cookie.always_secure else "over HTTPS where the request is"
+    return Result("cookie", OK, f"{secure}, HttpOnly, SameSite {cookie.samesite}")

@@ -1,0 +1,125 @@
+"""What psessions can do, a function each: it prints its answer and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pyramid.interfaces import ISessionFactory
+
+from pyramid_sessionkit.exceptions import NotSupported
+from pyramid_sessionkit.scripts.checks import FAILED, all_checks
+from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
+
+if TYPE_CHECKING:
+    from pyramid_sessionkit.scripts.output import Output
+
+DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
+
+KEY_LENGTH = 64
+EVERY = 2**31 - 1
+"""The largest limit that all databases take."""
+
+
+class Refused(Exception):
+    """What was asked for is not there, or is not done; the message says why."""
+
+
+def list_(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    found = sessions.all(args.limit) if args.user is None else sessions.of_user(args.user)[::-1][: args.limit]
+    out.sessions(found)
+    if len(found) == args.limit:
+        out.note(f"The newest {args.limit}; for more give --limit")
+    return DONE
+
+
+def show(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    out.session(_find(sessions, args.key))
+    return DONE
+
+
+def revoke(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    if args.all:
+        keys = _all_keys(args, sessions)
+    elif args.user is not None:
+        keys = [info.key for info in sessions.of_user(args.user)]
+        if not keys:
+            raise Refused("This user has no sessions")
+    else:
+        keys = [_find(sessions, args.key).key]
+    revoked = sum(sessions.revoke(key) for key in keys)
+    out.answer({"revoked": revoked}, f"{_sessions(revoked)} revoked")
+    return DONE
+
+
+def count(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    alive, expired = sessions.count(), sessions.count(expired=True)
+    out.answer({"alive": alive, "expired": expired}, f"{alive} alive, {expired} expired and not purged yet")
+    return DONE
+
+
+def purge(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    if args.dry_run:
+        expired = sessions.count(expired=True)
+        out.answer({"expired": expired}, f"{_sessions(expired)} would be removed")
+        return DONE
+    total = sessions.count(expired=True) if out.shows_progress else 0
+    purged = 0
+    with out.progress(total if total > args.batch else 0) as advance:
+        while removed := sessions.purge(limit=args.batch):
+            purged += removed
+            advance(removed)
+            if removed < args.batch:
+                break
+    out.answer({"purged": purged}, f"{_sessions(purged)} removed")
+    return DONE
+
+
+def create_table(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    store: Any = sessions.store
+    if not hasattr(store, "create_table"):
+        raise NotSupported("This store has no table: sql and cached_sql do")
+    name = registry.getUtility(ISessionFactory).persistence.settings.sql.table
+    there = store.has_table()
+    store.create_table()
+    out.answer({"table": name, "created": not there}, f"The table {name} {'was there already' if there else 'is made'}")
+    return DONE
+
+
+def check(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    results, reachable = all_checks(registry.getUtility(ISessionFactory).persistence.settings, sessions.store)
+    out.checks(results)
+    if not reachable:
+        return UNAVAILABLE
+    return REFUSED if any(result.status == FAILED for result in results) else DONE
+
+
+def _find(sessions: Sessions, key: str) -> SessionInfo:
+    """The session whose key begins so. What is no key is not repeated in the message: it may be a session ID."""
+    key = key.lower()
+    if not re.fullmatch(rf"[0-9a-f]{{1,{KEY_LENGTH}}}", key):
+        raise Refused(f"A key is up to {KEY_LENGTH} hexadecimal digits, as `list` shows them")
+    keys = [key] if len(key) == KEY_LENGTH else sessions.keys_beginning_with(key)
+    if len(keys) > 1:
+        raise Refused(f"Several sessions have keys that begin with {key}: give more of it")
+    info = sessions.get(keys[0]) if keys else None
+    if info is None:
+        raise Refused(f"No session that is alive has a key that begins with {key}")
+    return info
+
+
+def _all_keys(args: argparse.Namespace, sessions: Sessions) -> list[str]:
+    if not args.yes and not sys.stdin.isatty():
+        raise Refused("There is no terminal to ask on: to revoke all sessions, give --yes")
+    keys = sessions.keys_beginning_with("", EVERY)
+    if keys and not args.yes:
+        print(f"Revoke all {len(keys)} sessions? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise Refused("Nothing was revoked")
+    return keys
+
+
+def _sessions(number: int) -> str:
+    return "1 session" if number == 1 else f"{number} sessions"

@@ -1,0 +1,126 @@
+"""What psessions prints: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from time import time
+from typing import Any, TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from pyramid_sessionkit.scripts.checks import FAILED, OK, WARNING, Result
+from pyramid_sessionkit.session import CSRF_KEY
+from pyramid_sessionkit.user_sessions import SessionInfo
+
+SHORT_KEY = 12
+WIDE = 160
+"""Columns where nobody looks: in a pipe or a file each session keeps its line."""
+
+STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
+UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+class Output:
+    """Prints answers to ``file``, as JSON or for people; what is no answer goes to stderr."""
+
+    def __init__(self, file: TextIO, as_json: bool) -> None:
+        self._file = file
+        self._json = as_json
+        self._errors = Console(stderr=True, markup=False, highlight=False)
+
+    @property
+    def shows_progress(self) -> bool:
+        return self._errors.is_terminal
+
+    def answer(self, data: Any, text: str) -> None:
+        print(json.dumps(data, indent=2) if self._json else text, file=self._file)
+
+    def note(self, text: str) -> None:
+        """For people only."""
+        if not self._json:
+            self._errors.print(text, soft_wrap=True)
+
+    def sessions(self, found: Sequence[SessionInfo]) -> None:
+        if self._json or not found:
+            return self.answer([_fields(info) for info in found], "No sessions")
+        table = Table("Key", "User", "Created", "Renewed", "Expires", box=SIMPLE_HEAD)
+        table.columns[0].no_wrap = True
+        for info in found:
+            times = (local(when) for when in (info.created, info.renewed, info.expires))
+            table.add_row(info.key[:SHORT_KEY], _user(info), *times)
+        self._print(table)
+
+    def session(self, info: SessionInfo) -> None:
+        """With its contents, but for the CSRF token: with that one can forge requests."""
+        contents = {**info.contents, **({CSRF_KEY: "(hidden)"} if CSRF_KEY in info.contents else {})}
+        if self._json:
+            return self.answer({**_fields(info), "contents": contents}, "")
+        table = Table.grid(padding=(0, 2))
+        table.add_row("Key", info.key)
+        table.add_row("User", _user(info))
+        for name, when in (("Created", info.created), ("Renewed", info.renewed), ("Expires", info.expires)):
+            table.add_row(name, local(when))
+        self._print(table)
+        lines = json.dumps(contents, indent=2, ensure_ascii=False).splitlines()
+        self._print(Text("\n".join(["Contents", *map(printable, lines)])))
+
+    def checks(self, results: Sequence[Result]) -> None:
+        if self._json:
+            return self.answer([asdict(result) for result in results], "")
+        for result in results:
+            line = Text.assemble((f"{result.status:8}", STYLES[result.status]), f"{result.check:9}{result.message}")
+            self._print(line)
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[int], None]]:
+        """Yield what is told of progress; a bar shows it on a terminal, where there is something to show."""
+        if not total or not self.shows_progress:
+            yield lambda done: None
+            return
+        with Progress(console=self._errors, transient=True) as bar:
+            task = bar.add_task("Purging", total=total)
+            yield lambda done: bar.advance(task, done)
+
+    def _print(self, what: Table | Text) -> None:
+        console = Console(file=self._file, markup=False, emoji=False, highlight=False)
+        if not console.is_terminal and "COLUMNS" not in os.environ:
+            console.width = WIDE
+        console.print(what, soft_wrap=isinstance(what, Text))
+
+
+def local(when: int | None) -> str:
+    """``2025-03-09 14:05:00 (3m ago)``, in the local time zone."""
+    if when is None:
+        return "never"
+    return f"{datetime.fromtimestamp(when).isoformat(' ', 'seconds')} ({relative(when - round(time()))})"
+
+
+def relative(seconds: int) -> str:
+    """The largest unit tells enough."""
+    for unit, length in UNITS:
+        if abs(seconds) >= length:
+            amount = f"{abs(seconds) // length}{unit}"
+            return f"in {amount}" if seconds > 0 else f"{amount} ago"
+    return "now"
+
+
+def printable(text: str) -> str:
+    """Without the control characters by which a visitor's text could play tricks on a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _user(info: SessionInfo) -> str:
+    return "-" if info.userid is None else printable(info.userid)
+
+
+def _fields(info: SessionInfo) -> dict[str, Any]:
+    return {name: getattr(info, name) for name in ("key", "userid", "created", "renewed", "expires")}
