@@ -379,8 +379,10 @@ class Session(MutableMapping[str, Any]):
         if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
             raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
         if self._gone:
+            ended = self._ended
             self._reset()
             self._adopt(None)
+            self._ended = ended
         if self.userid not in (None, userid):
             self.invalidate()
         self.regenerate_id()
@@ -418,9 +420,13 @@ class Session(MutableMapping[str, Any]):
         """Drop what this request did to the session and read again what is stored."""
         session_ids = [self._id] if self._record and self._id else self._find_ids()
         send, saved, invalidated = self._send, self._saved, self._invalidated and not self._ended
+        mine = {key_of(session_id) for session_id in session_ids}
+        ended = [ending for ending in self._ended if ending.key not in mine]
         self._reset()
-        self._send, self._saved, self._invalidated = send, saved, invalidated  # what was done already stays done
+        # What was done already stays done, and what ends other sessions is no change of this one.
+        self._send, self._saved, self._invalidated, self._ended = send, saved, invalidated, ended
         self._adopt(self._persistence.find(session_ids, fresh=True))
+        self._settled = self._settled and not ended
 
     def save(self) -> None:
         """Save now, rather than after the view.

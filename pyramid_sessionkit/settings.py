@@ -119,9 +119,9 @@ def _identifier(value: Any) -> str:
 
 
 def _secrets(value: Any) -> tuple[bytes, ...]:
-    value = value.decode() if isinstance(value, bytes) else value
-    values = value if isinstance(value, (list, tuple)) else str(value).split()
-    secrets = [secret for item in values for secret in _resolve_secret(str(item))]
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    words = [word for item in listed for word in _as_text(item).split()]
+    secrets = [secret for word in words for secret in _resolve_secret(word)]
     if not secrets:
         raise ValueError("must not be empty")
     if any(len(secret) < MINIMUM_SECRET for secret in secrets):
@@ -130,6 +130,13 @@ def _secrets(value: Any) -> tuple[bytes, ...]:
             "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
         )
     return tuple(secret.encode() for secret in secrets)
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError:
+        raise ValueError("must be text") from None
 
 
 def _resolve_secret(item: str) -> list[str]:

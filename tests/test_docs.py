@@ -2,30 +2,103 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
+from pyramid.config import Configurator
+from pyramid.paster import get_appsettings
+from pyramid.request import Request
+from pyramid.security import remember
 from webtest import TestApp
 
-DOCS = Path(__file__).parent.parent / "docs"
+import pyramid_sessionkit
+from pyramid_sessionkit.merge import merge
+from pyramid_sessionkit.settings import PREFIX, options, parse_settings
+from pyramid_sessionkit.stores.sql import sessions_table
+from pyramid_sessionkit.testing import make_session
+from tests.conftest import SECRET
+from tests.test_sources import basic, bearer
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PRODUCTION = ROOT / "example_app" / "production.ini"
 
 
-def named_blocks(page: str) -> dict[str, str]:
-    """The code blocks of a page that have a name, in the order of the page."""
-    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
-    blocks = {}
+class Block(NamedTuple):
+    """A block of code of a page; ``line`` is that of its first line."""
+
+    language: str
+    name: str
+    line: int
+    text: str
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    lines = page.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
-        if line.strip().startswith(":name: ") and lines[number - 1].strip() == ".. code-block:: python":
-            indented = takewhile(lambda text: not text or text.startswith("   "), lines[number + 1 :])
-            blocks[line.split(":name: ")[1]] = dedent("\n".join(indented)).strip() + "\n"
-    return blocks
+        directive = re.fullmatch(r"( *)\.\. code-block:: (\w+)", line)
+        if directive is None:
+            continue
+        indent, language = directive[1] + "   ", directive[2]
+        inside = list(takewhile(lambda text: not text or text.startswith(indent), lines[number + 1 :]))  # noqa: B023
+        name = inside.pop(0).strip().removeprefix(":name: ") if inside[0] else ""
+        yield Block(language, name, number + 2 + bool(name), dedent("\n".join(inside)).rstrip() + "\n")
+
+
+def named_blocks(page: str) -> dict[str, Block]:
+    """The blocks of a page that have a name, in the order of the page."""
+    return {block.name: block for block in blocks_of(DOCS / page) if block.name}
+
+
+def module_of(page: str, *names: str, **given: Any) -> ModuleType:
+    """A module with these blocks of a page, which finds in it what an application is supposed to have."""
+    module = ModuleType("_".join(["sample", *names]).replace("-", "_"))
+    sys.modules[module.__name__] = module  # where config.scan looks
+    vars(module).update(given)
+    blocks = named_blocks(page)
+    for name in names:
+        # As if it were in the page, which tracebacks then show.
+        code = compile("\n" * (blocks[name].line - 1) + blocks[name].text, str(DOCS / page), "exec")
+        exec(code, vars(module))
+    return module
+
+
+PAGES = [*sorted(DOCS.glob("**/*.rst")), ROOT / "README.rst"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_all_samples_are_python(page: Path) -> None:
+    for block in blocks_of(page):
+        if block.language == "python":
+            ast.parse(block.text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_all_settings_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    known = {name for name, _ in options()}
+    named = set(re.findall(r"\bsessionkit\.[a-z_]+(?:\.[a-z_]+)*[a-z]\b(?![_.(])", text))
+    assert {name for name in named - known if not name.startswith("sessionkit.custom")} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_in_samples_are_taken(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SESSION_SECRET", "OLD_SESSION_SECRET"):
+        monkeypatch.setenv(name, SECRET)
+    for block in blocks_of(page):
+        if block.language == "ini":
+            lines = [line.partition(" = ") for line in block.text.splitlines() if line.startswith(PREFIX)]
+            parse_settings({PREFIX + "secret": SECRET, **{name: value for name, _, value in lines}})
 
 
 class Tutorial:
@@ -37,24 +110,24 @@ class Tutorial:
         self.steps = sorted({name.split("-")[1] for name in self.blocks})
         self.modules: list[ModuleType] = []
 
-    def write(self, last_step: str) -> str:
+    def text(self, last_step: str) -> str:
         """``main`` stays at the end, and a later one takes its place; all else is put above it."""
-        parts, start, main = [], "", ""
+        parts, main, ending = [], "", ""
         for name, block in self.blocks.items():
             if name.split("-")[1] > last_step:
                 break
             if name.endswith("-main"):
-                main, _, ending = block.partition("\n\nif __name__")
-                start = start or f"if __name__{ending}"
+                main, _, rest = block.text.partition("\n\nif __name__")
+                ending = ending or f"if __name__{rest}"
             else:
-                parts.append(block)
-        return "\n\n".join([*parts, main, start])
+                parts.append(block.text)
+        return "\n\n".join([*parts, main, ending])
 
     def start(self, last_step: str | None = None) -> TestApp:
-        """Start it, as it is after that step."""
+        """Start it as it is after that step, or at the end."""
         step = last_step or self.steps[-1]
         name = f"tutorial_app_{step}_{len(self.modules)}"
-        (self._folder / f"{name}.py").write_text(self.write(step), encoding="utf-8")
+        (self._folder / f"{name}.py").write_text(self.text(step), encoding="utf-8")
         importlib.invalidate_caches()
         module = importlib.import_module(name)
         self.modules.append(module)
@@ -140,9 +213,9 @@ class TestTutorial:
             page = browser.get("/cart").forms["cart"].submit("item", index=0, status=303)
         assert "<ul><li>2 apples</li></ul>" in page.follow().text
         send_credentials(browser, "/signup", "ada@example.com")
-        assert "<li>2 apples" in browser.get("/cart").text
+        assert "<li>2 apples</li>" in browser.get("/cart").text
         log_out(browser)
-        assert "<li>" not in browser.get("/cart").text
+        assert "<ul></ul>" in browser.get("/cart").text
         browser.get("/dashboard", status=303)
 
     def test_a_restart_logs_nobody_out(self, tutorial: Tutorial, browser: TestApp) -> None:
@@ -151,3 +224,327 @@ class TestTutorial:
         browser.app = tutorial.start().app
         assert "ada@example.com" in browser.get("/dashboard").text
         assert browser.get("/").text == "You were here 2 times."
+
+
+OWN_STORE = module_of("howto/own_store.rst", "own-store", "own-store-tests")
+
+TestFileStore = OWN_STORE.TestFileStore
+"""The conformance suite, as the page runs it on the store that it shows."""
+
+
+def test_a_store_of_ones_own_by_its_settings(tmp_path: Path) -> None:
+    settings = {
+        "sessionkit.secret": SECRET,
+        "sessionkit.store": OWN_STORE.create_store,
+        "sessionkit.custom.folder": str(tmp_path / "sessions"),
+    }
+    browser = application(settings, lambda config: add_counter(config))
+    assert [browser.get("/").json for _ in range(3)] == [1, 2, 3]
+    (tmp_path / "sessions" / "lock").unlink()
+    browser.get("/", status=503)
+
+
+def application(settings: dict[str, Any], *configure: Callable[[Configurator], Any]) -> TestApp:
+    config = Configurator(settings={"sessionkit.secret": SECRET, **settings})
+    config.include("pyramid_sessionkit")
+    for step in configure:
+        step(config)
+    return TestApp(config.make_wsgi_app())
+
+
+def add_counter(config: Configurator) -> None:
+    config.add_route("count", "/")
+    config.add_view(lambda request: request.session.apply("n", lambda n: n + 1, 0), route_name="count", renderer="json")
+
+
+def add_login(config: Configurator) -> None:
+    """``/login/ada`` for those samples that leave it out."""
+    config.add_route("log_in", "/login/{name}")
+    config.add_view(lambda request: remember(request, request.matchdict["name"]), route_name="log_in", renderer="json")
+
+
+def scanned(module: ModuleType, **routes: str) -> Callable[[Configurator], None]:
+    def configure(config: Configurator) -> None:
+        for name, path in routes.items():
+            config.add_route(name, path)
+        config.scan(module)
+
+    return configure
+
+
+class SampleUser(SimpleNamespace):
+    def has_password(self, password: str) -> bool:
+        return password == self.password_hash
+
+    def set_password(self, password: str) -> None:
+        self.password_hash = password
+
+
+class SampleAdmin:
+    __acl__ = [("Allow", "group:admin", "admin")]
+
+
+@pytest.fixture
+def users() -> dict[str, SampleUser]:
+    names = {"7": "ada", "8": "bob"}
+    return {key: SampleUser(id=int(key), name=name, password_hash="old", groups=[]) for key, name in names.items()}
+
+
+@pytest.fixture
+def find_user(users: dict[str, SampleUser]) -> Callable[[Request, str], SampleUser | None]:
+    return lambda request, userid: users.get(userid)
+
+
+def test_add(users: dict[str, SampleUser]) -> None:
+    def check_password(request: Request) -> SampleUser | None:
+        return users["7"] if request.params.get("password") == "right" else None
+
+    def dbsession(request: Request) -> Any:
+        return SimpleNamespace(get=lambda model, key: users.get(str(key)))
+
+    module = module_of(
+        "howto/add.rst", "add-security", "add-views", "add-gate", check_password=check_password, User=SampleUser
+    )
+    users["7"].groups = ["admin"]
+    assert module.principals(None, users["7"]) == ["user:7", "group:admin"]
+    browser = application(
+        {"sessionkit.identity": module.identity, "sessionkit.login_route": "login"},
+        scanned(module, login="/login", logout="/logout", account="/account"),
+        lambda config: config.add_request_method(dbsession, reify=True),
+    )
+    assert browser.get("/account").location == "http://localhost/login?next=%2Faccount"
+    assert browser.post("/login", {"password": "wrong"}).location == "http://localhost/login"
+    assert browser.post("/login", {"password": "right"}).follow().json == {"user": "7"}
+    browser.post("/logout")
+    browser.get("/account", status=303)
+
+
+class TestGates:
+    @pytest.fixture
+    def browser(self, users: dict[str, SampleUser]) -> TestApp:
+        def fill_cart(request: Request) -> bool:
+            request.session["cart"] = ["apples"]
+            return True
+
+        module = module_of(
+            "howto/gate.rst",
+            *("gate-views", "gate-login", "gate-api", "gate-permission"),
+            check_password=lambda request: users["7"] if "right" in request.POST else None,
+        )
+        paths = {name: f"/{name}" for name in ("account", "payment", "checkout", "login", "api")}
+        return application(
+            {"sessionkit.login_route": "login", "sessionkit.principals": lambda request, user: []},
+            lambda config: config.add_route("admin", "/admin", factory=lambda request: SampleAdmin()),
+            lambda config: config.add_route("fill", "/fill"),
+            lambda config: config.add_view(fill_cart, route_name="fill", renderer="json"),
+            lambda config: config.set_default_csrf_options(require_csrf=False),
+            scanned(module, **paths),
+        )
+
+    @pytest.mark.parametrize("path", ["/account", "/payment", "/admin"])
+    def test_to_the_login_and_back(self, browser: TestApp, path: str) -> None:
+        gate = browser.get(path, status=303)
+        assert gate.location == f"http://localhost/login?next=%2F{path[1:]}"
+        assert browser.post(gate.location, {"wrong": "1"}).location == gate.location
+        assert browser.post(gate.location, {"right": "1"}).location == f"http://localhost{path}"
+        browser.get(path, status=403 if path == "/admin" else 200)
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"Accept": "*/*"}, 303),
+            ({"Accept": "text/html"}, 303),
+            ({"Accept": "application/json"}, 401),
+            ({"X-Requested-With": "fetch"}, 401),
+        ],
+    )
+    def test_what_happens_to_whom(self, browser: TestApp, headers: dict[str, str], status: int) -> None:
+        answer = browser.get("/account", headers=headers, status=status)
+        assert status == 303 or answer.content_type == "application/problem+json"
+
+    def test_a_form_leads_back_to_its_page(self, browser: TestApp) -> None:
+        answer = browser.post("/payment", headers={"Referer": "http://localhost/form?x=1"}, status=303)
+        assert answer.location == "http://localhost/login?next=%2Fform%3Fx%3D1"
+
+    def test_an_api(self, browser: TestApp) -> None:
+        assert browser.put("/api", headers={"Accept": "*/*"}, status=401).json == {"message": "Log in first."}
+        browser.post("/login", {"right": "1"})
+        assert browser.put("/api").json == {"user": "7"}
+
+    def test_session_has(self, browser: TestApp) -> None:
+        assert browser.get("/checkout").json == {"cart": None}
+        browser.get("/fill")
+        assert browser.get("/checkout").json == {"cart": ["apples"]}
+
+
+class TestAPIClients:
+    @pytest.fixture
+    def browser(self, users: dict[str, SampleUser]) -> TestApp:
+        module = module_of(
+            "howto/api_clients.rst",
+            "api-sources",
+            TOKENS={sha256(b"t0ken").hexdigest(): "8"},
+            find_user={user.name: user for user in users.values()}.get,
+        )
+
+        def configure(config: Configurator) -> None:
+            config.set_default_csrf_options(require_csrf=True)
+            for name in ("login", "who"):
+                config.add_route(name, f"/{name}")
+            config.add_view(
+                lambda request: request.authenticated_userid, route_name="who", logged_in=True, renderer="json"
+            )
+
+        return application(
+            {"sessionkit.login_route": "login"}, configure, lambda config: config.include(module), add_login
+        )
+
+    def test_who_they_are(self, browser: TestApp) -> None:
+        assert browser.get("/who", headers=bearer("t0ken")).json == "8"
+        browser.get("/who", headers=bearer("wrong"), status=303)
+        assert browser.get("/who", headers=basic("old", "ada")).json == 7
+        browser.get("/who", headers=basic("wrong", "ada"), status=303)
+
+    def test_what_the_unknown_are_told(self, browser: TestApp) -> None:
+        answer = browser.get("/who", headers={"Accept": "application/json"}, status=401)
+        challenges = ["Bearer", 'Basic realm="Shop", charset="UTF-8"']
+        assert answer.headers.getall("WWW-Authenticate") == challenges
+        answer = browser.get("/who", headers={"X-Requested-With": "fetch"}, status=401)
+        assert "WWW-Authenticate" not in answer.headers
+
+    def test_csrf(self, browser: TestApp) -> None:
+        assert browser.post("/who", headers=bearer("t0ken")).json == "8"
+        browser.post("/who", headers=basic("old", "ada"), status=400)
+        browser.get("/login/7")
+        browser.post("/who", headers=bearer("t0ken"), status=400)
+
+
+def test_password(users: dict[str, SampleUser], find_user: Any) -> None:
+    module = module_of("howto/password.rst", "password-hash", "password-view")
+    browser = application(
+        {"sessionkit.identity": find_user, "sessionkit.credentials_hash": module.credentials_hash},
+        scanned(module, password="/password"),
+        add_login,
+        lambda config: config.add_route("who", "/who"),
+        lambda config: config.add_view(lambda request: request.authenticated_userid, route_name="who", renderer="json"),
+    )
+    other = TestApp(browser.app)
+    for visitor in (browser, other):
+        visitor.get("/login/7")
+    assert browser.post("/password", {"current": "wrong", "new": "new"}).location == "http://localhost/password"
+    assert other.get("/who").json == "7"
+    assert browser.post("/password", {"current": "old", "new": "new"}).location == "http://localhost/"
+    assert browser.get("/who").json == "7"
+    assert other.get("/who").json is None
+
+
+def test_remember_me(users: dict[str, SampleUser]) -> None:
+    module = module_of("howto/remember_me.rst", "remember-me", check_password=lambda request: users["7"])
+
+    def configure(config: Configurator) -> None:
+        config.add_route("login", "/login")
+        config.add_view(module.login, route_name="login")
+
+    browser = application({}, configure)
+    assert "Max-Age" not in browser.post("/login").headers["Set-Cookie"]
+    assert "Max-Age=2592000" in browser.post("/login", {"remember_me": "on"}).headers["Set-Cookie"]
+
+
+def test_counters() -> None:
+    request = SimpleNamespace(session=make_session(), path="/here")
+    for _ in range(2):
+        module = module_of("howto/counters.rst", "counters-apply", "counters-more", request=request)
+    assert module.views == 2
+    assert dict(request.session) == {"views": 2, "cart": {"apples": 2}, "seen": ["/here", "/here"]}
+
+
+def test_alembic() -> None:
+    module = module_of("howto/alembic.rst", "alembic-models")
+    assert module.Base.metadata.tables["sessions"] is module.sessions
+    assert sessions_table(module.Base.metadata, "web.sessions").schema == "web"
+
+
+def test_outage() -> None:
+    def fail(request: Request) -> None:
+        raise pyramid_sessionkit.StoreUnavailable("the host of the database")
+
+    module = module_of("howto/outage.rst", "outage-view")
+    browser = application(
+        {},
+        lambda config: config.add_route("fail", "/fail"),
+        lambda config: config.add_view(fail, route_name="fail"),
+        scanned(module),
+    )
+    answer = browser.get("/fail", status=503)
+    assert answer.json["error"].endswith("You have not been logged out.")
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_testing() -> None:
+    def main(global_config: dict[str, str], **settings: Any) -> Any:
+        return application(
+            settings,
+            lambda config: config.add_route("login", "/login"),
+            lambda config: config.add_view(
+                lambda request: remember(request, request.POST["user"]), route_name="login", renderer="json"
+            ),
+            lambda config: config.add_route("account", "/account"),
+            lambda config: config.add_view(
+                lambda request: {"user": request.identity}, route_name="account", renderer="json"
+            ),
+        ).app
+
+    module = module_of(
+        "howto/test.rst", "test-unit", "test-save", "test-functional", main=main, make_session=make_session
+    )
+    module.test_add_to_cart()
+    module.test_login()
+
+
+def test_purge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ini = tmp_path / "app.ini"
+    ini.write_text(
+        f"[app:main]\nuse = call:tests.test_docs:purged_app\nsessionkit.secret = {SECRET}\n", encoding="utf-8"
+    )
+    monkeypatch.setattr(sys, "argv", ["purge_sessions.py", str(ini)])
+    module_of("howto/operate.rst", "operate-purge")
+    assert capsys.readouterr().out == "0 expired sessions removed; 0 left\n"
+
+
+def purged_app(global_config: dict[str, str], **settings: str) -> Any:
+    return application(settings).app
+
+
+def test_the_table_of_merges() -> None:
+    text = (DOCS / "explanation/merging.rst").read_text(encoding="utf-8").partition(":name: merging-examples")[2]
+    cells = re.findall(r"^   [* ] - `(\{.*\})`$", text, re.MULTILINE)
+    assert len(cells) == 36
+    for row in zip(*[iter(map(ast.literal_eval, cells))] * 4):  # noqa: B905
+        start, mine, stored, result = row
+        assert merge(start, mine, stored, []) == result
+
+
+class TestProduction:
+    OPTIONS = {
+        "DATABASE_URL": "postgresql+psycopg://example:p%%40ss@127.0.0.1/example",
+        "MEMCACHED": "127.0.0.1:11211",
+        "LISTEN": "127.0.0.1:6543",
+        "PROXY": "127.0.0.1",
+    }
+
+    def test_its_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SESSION_SECRET", SECRET)
+        loaded = get_appsettings(str(PRODUCTION), options=self.OPTIONS)
+        settings = parse_settings(loaded)
+        assert settings.secret == (SECRET.encode(),)
+        assert settings.store == "cached_sql"
+        assert settings.sql.url == loaded["sqlalchemy.url"] == "postgresql+psycopg://example:p%40ss@127.0.0.1/example"
+        assert settings.memcached.servers == ("127.0.0.1:11211",)
+        assert settings.cookie.always_secure
+        assert loaded["example.demo"] == "false"
+
+    def test_what_has_to_be_given(self) -> None:
+        text = PRODUCTION.read_text(encoding="utf-8")
+        assert set(re.findall(r"%\(([A-Z]\w+)\)s", text)) == set(self.OPTIONS)
+        for place in (text, (PRODUCTION.with_name("compose.yaml")).read_text(encoding="utf-8")):
+            assert all(f"{name}=" in place for name in self.OPTIONS)

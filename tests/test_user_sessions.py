@@ -11,7 +11,7 @@ from pyramid.response import Response
 from pyramid.security import remember
 from webtest import TestApp
 
-from pyramid_sessionkit import NotSupported, StoreUnavailable, get_sessions
+from pyramid_sessionkit import NotSupported, SessionGone, StoreUnavailable, get_sessions
 from pyramid_sessionkit.persistence import Persistence, key_of
 from pyramid_sessionkit.session import Session
 from tests.conftest import SpyStore
@@ -115,6 +115,37 @@ class TestOwnSessions:
     ) -> None:
         spy.failing["delete"] = StoreUnavailable("down")
         browsers["desk"].get("/others", status=503)
+
+    def test_a_reload_does_not_forget_what_was_revoked(self, make_persistence: Any, spy: SpyStore) -> None:
+        persistence = make_persistence()
+        ids = []
+        for _ in range(2):
+            session = Session(persistence)
+            session.login("ada")
+            session.save()
+            ids.append(session.id)
+        session = Session(persistence, lambda: [ids[0]])
+        session.end_other(key_of(ids[1]), "ada", "revoked")
+        session.reload()
+        session.commit()
+        assert [key for key, _ in spy.store.sessions_of("ada")] == [key_of(ids[0])]
+
+    def test_nor_does_a_login_after_the_session_was_gone(self, make_persistence: Any, spy: SpyStore) -> None:
+        persistence = make_persistence()
+        other = Session(persistence)
+        other.login("ada")
+        other.save()
+        session = Session(persistence)
+        session["a"] = 1
+        session.save()
+        spy.store.delete(session.key)
+        session["a"] = 2
+        with pytest.raises(SessionGone):
+            session.save()
+        session.end_other(other.key, "ada", "revoked")
+        session.login("ada")
+        session.commit()
+        assert [key for key, _ in spy.store.sessions_of("ada")] == [session.key]
 
 
 class TestForScripts:

@@ -231,7 +231,7 @@ class Statement:
 
 def _codes(error: Exception) -> set[Any]:
     """What the drivers call the error: psycopg by SQLSTATE, psycopg2 by ``pgcode``, those of MariaDB by number."""
-    number = error.args[0] if error.args else None
+    number = error.args[0] if error.args and isinstance(error.args[0], (int, str)) else None
     return {getattr(error, "sqlstate", None), getattr(error, "pgcode", None), number}
 
 
