@@ -18,6 +18,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         config.include(".routes")
         config.set_default_csrf_options(require_csrf=True)
         config.scan(".views")
+        config.scan(".subscribers")
     if asbool(settings.get("example.demo")):
         demo.prepare(config.registry["dbsession_factory"])
     return config.make_wsgi_app()

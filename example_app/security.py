@@ -7,6 +7,7 @@ from pyramid.security import remember
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from example_app.devices import device_of
 from example_app.models.user import User, hasher
 
 REMEMBERED = 30 * 86400  # seconds
@@ -60,6 +61,8 @@ def is_right_password(password_hash: str, password: str) -> bool:
 def log_in(request: Request, user: User, persistent: bool = False) -> None:
     """Make the session this user's; ``persistent`` if it should outlive the browser."""
     remember(request, str(user.id), persistent=persistent)
+    # After remember(), which empties the session of another user.
+    request.session["device"] = device_of(request)
     if persistent:
         # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.
         request.session.set_expiry(timeout=REMEMBERED, lifetime=REMEMBERED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -59,7 +60,9 @@ class UserSessions:
 
     def revoke(self, key: str) -> bool:
         """End one of them, after the view; False if there is none of this user with that key."""
-        record = self._store.load(key) if self._userid is not None else None
+        if self._userid is None or not _is_key(key):
+            return False
+        record = self._store.load(key)
         if record is None or record.userid != self._userid:
             return False
         self._end([key])
@@ -113,7 +116,7 @@ class Sessions:
 
     def get(self, key: str) -> SessionInfo | None:
         """The session with this key; None if there is none that is alive."""
-        record = self.store.load(key, True)
+        record = self.store.load(key, True) if _is_key(key) else None
         return None if record is None else _info(key, record)
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
@@ -127,7 +130,7 @@ class Sessions:
     def revoke(self, key: str) -> bool:
         """End a session; False if there was none."""
         info = self.get(key)
-        return self._persistence.end(key, None if info is None else info.userid, "revoked")
+        return info is not None and self._persistence.end(key, info.userid, "revoked")
 
     def count(self, expired: bool = False) -> int:
         """How many are alive; or how many have expired and wait to be purged."""
@@ -141,6 +144,9 @@ class Sessions:
 def get_sessions(registry: Any) -> Sessions:
     """All sessions of the application with this registry: ``get_sessions(request.registry)``."""
     return Sessions(_persistence(registry))
+
+
+_is_key = re.compile("[0-9a-f]{64}").fullmatch
 
 
 def _persistence(registry: Any) -> Persistence:

@@ -7,7 +7,10 @@ from pyramid.view import view_config
 from sqlalchemy import select
 
 from example_app.models import User
-from example_app.views import NO_STORE
+from example_app.views import NO_STORE, utc
+from pyramid_sessionkit import get_sessions
+
+SHOWN = 50
 
 
 @view_config(
@@ -17,5 +20,23 @@ from example_app.views import NO_STORE
     http_cache=NO_STORE,
     renderer="example_app:templates/admin.jinja2",
 )
-def users(request: Request) -> dict[str, Any]:
-    return {"users": request.dbsession.scalars(select(User).order_by(User.id)).all()}
+def users_and_sessions(request: Request) -> dict[str, Any]:
+    users = request.dbsession.scalars(select(User).order_by(User.id)).all()
+    return {"users": users, **_sessions(request, {str(user.id): user.name for user in users})}
+
+
+def _sessions(request: Request, names: dict[str, str]) -> dict[str, Any]:
+    """All in numbers, and the newest; of none of them what it contains."""
+    # Reads them all: with very many of them, be content with count() and all(SHOWN).
+    alive = get_sessions(request.registry).all()
+    logged_in = sum(session.userid is not None for session in alive)
+    newest = [
+        {
+            "user": names.get(session.userid, f"{session.userid} (gone)") if session.userid else None,
+            "key": session.key[:8],
+            "created": utc(session.created),
+            "last_seen": utc(session.renewed),
+        }
+        for session in alive[:SHOWN]
+    ]
+    return {"alive": len(alive), "logged_in": logged_in, "anonymous": len(alive) - logged_in, "newest": newest}

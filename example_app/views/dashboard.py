@@ -1,12 +1,11 @@
 """What a user sees first after a login."""
 
-from datetime import datetime, timezone
 from typing import Any
 
 from pyramid.request import Request
 from pyramid.view import view_config
 
-from example_app.views import NO_STORE
+from example_app.views import NO_STORE, utc
 
 
 @view_config(
@@ -18,10 +17,6 @@ def dashboard(request: Request) -> dict[str, Any]:
         "views": session.get("views", 0),
         "persistent": session.persistent,
         "key": session.key[:8],
-        "logged_in_at": _utc(session.authenticated),
-        "expires": _utc(session.expires),
+        "logged_in_at": utc(session.authenticated),
+        "expires": utc(session.expires),
     }
-
-
-def _utc(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)

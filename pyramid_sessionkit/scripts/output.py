@@ -55,7 +55,7 @@ class Output:
         table = Table("Key", "User", "Created", "Renewed", "Expires", box=SIMPLE_HEAD)
         table.columns[0].no_wrap = True
         for info in found:
-            times = (local(when) for when in (info.created, info.renewed, info.expires))
+            times = (local(when, "minutes") for when in (info.created, info.renewed, info.expires))
             table.add_row(info.key[:SHORT_KEY], _user(info), *times)
         self._print(table)
 
@@ -97,11 +97,11 @@ class Output:
         console.print(what, soft_wrap=isinstance(what, Text))
 
 
-def local(when: int | None) -> str:
+def local(when: int | None, precision: str = "seconds") -> str:
     """``2025-03-09 14:05:00 (3m ago)``, in the local time zone."""
     if when is None:
         return "never"
-    return f"{datetime.fromtimestamp(when).isoformat(' ', 'seconds')} ({relative(when - round(time()))})"
+    return f"{datetime.fromtimestamp(when).isoformat(' ', precision)} ({relative(when - round(time()))})"
 
 
 def relative(seconds: int) -> str:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from configparser import Error as IniError
+from configparser import InterpolationMissingOptionError
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with redirect_stdout(sys.stderr):
         try:
             return _run(args, out)
-        except (ConfigurationError, PlasterError, IniError) as error:
+        except IniError as error:
+            return _fail(_ini_problem(error), USAGE)
+        except (ConfigurationError, PlasterError) as error:
             return _fail(error, USAGE)
         except StoreUnavailable as error:
             return _fail(error, UNAVAILABLE)
@@ -68,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, out: Output) -> int:
-    with _bootstrap(args.config_uri) as env:
+    with _bootstrap(args.config_uri, dict(args.var)) as env:
         registry = env["registry"]
         if not hasattr(registry.queryUtility(ISessionFactory), "persistence"):
             raise ConfigurationError('This application has no config.include("pyramid_sessionkit")')
@@ -82,22 +85,38 @@ def _run(args: argparse.Namespace, out: Output) -> int:
             getattr(sessions.store, "close", lambda: None)()
 
 
-def _bootstrap(config_uri: str) -> Any:
+def _bootstrap(config_uri: str, variables: dict[str, str]) -> Any:
     path = config_uri.partition("#")[0]
     if ":" not in path and not Path(path).is_file():
         raise ConfigurationError(f"There is no file {path}")
     try:
-        setup_logging(config_uri)
-        return bootstrap(config_uri)
+        setup_logging(config_uri, global_conf=variables)
+        return bootstrap(config_uri, options=variables)
     except LookupError as error:
         if type(error) is not LookupError:  # not PasteDeploy's, which has no section of this name
             raise
         raise ConfigurationError(str(error)) from error
 
 
+def _ini_problem(error: IniError) -> str:
+    """What is wrong, without the text that is: it may be a secret."""
+    if isinstance(error, InterpolationMissingOptionError):
+        return f"{error.option} in the ini file needs a variable: give --var {error.reference}=VALUE"
+    option, line = getattr(error, "option", None), getattr(error, "lineno", None)
+    where = f" in {option}" if option else f" in line {line}" if line else ""
+    return f"The ini file cannot be read: {type(error).__name__}{where}"
+
+
 def _fail(error: object, code: int) -> int:
     print(" ".join(str(error).split()), file=sys.stderr)
     return code
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("must be NAME=VALUE")
+    return name, value
 
 
 def _positive(text: str) -> int:
@@ -114,6 +133,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config_uri", metavar="INI_FILE", help="the application's ini file, as for pserve")
+    parser.add_argument(
+        "--var",
+        metavar="NAME=VALUE",
+        type=_variable,
+        action="append",
+        default=[],
+        help="a variable of the ini file, such as %%(NAME)s; may be given several times",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with times in epoch seconds")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
@@ -79,9 +79,22 @@ def address(app: Router) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium: Browser, address: str) -> Iterator[Page]:
-    """A new browser, in which addresses are relative to the application's."""
-    context = chromium.new_context(base_url=address, viewport={"width": 1100, "height": 760})
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
+def new_browser(chromium: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Makes browsers that share nothing, in which addresses are relative to the application's."""
+    contexts = []
+
+    def make(**options: Any) -> Page:
+        context = chromium.new_context(base_url=address, viewport={"width": 1100, "height": 760}, **options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_browser: Callable[..., Page]) -> Page:
+    """A new browser."""
+    return new_browser()

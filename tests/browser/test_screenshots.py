@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.browsing import fill_in, log_in
+from tests.browser.browsing import fill_in, log_in, press
 from tests.browser.conftest import SCREENSHOTS
 
 pytestmark = pytest.mark.servers
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PHONE = {"width": 360, "height": 720}
+DEVICES = [
+    ("ada@example.com", "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1"),
+    ("ada@example.com", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:127.0) Gecko/20100101 Firefox/127.0"),
+    ("bob@example.com", "Mozilla/5.0 (Linux; Android 14) Chrome/126.0.0.0 Mobile Safari/537.36"),
+]
 DESKTOP = {"width": 1100, "height": 760}
 IS_TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
@@ -54,11 +60,30 @@ def test_pages_for_users(page: Page) -> None:
     take(page, "password", "/account/password")
     fill_in(page, "Change password", current="wrong", new="a new password")
     take(page, "password-wrong")
-    take(page, "admin", "/admin")
     page.goto("/messages")
     fill_in(page, "Save", text="Order ink before the pencils run out")
     fill_in(page, "Save", text="Ask Bob about the notebooks:\nlined, dotted or plain?")
     take(page, "messages")
+
+
+def test_several_devices(page: Page, new_browser: Callable[..., Page]) -> None:
+    for email, user_agent in DEVICES:
+        other = new_browser(user_agent=user_agent)
+        other.goto("/login")
+        log_in(other, email)
+    new_browser().goto("/")
+    page.goto("/login")
+    log_in(page)
+    take(page, "devices", "/account/devices")
+    take(page, "admin", "/admin")
+    for name, path in (("devices-phone", "/account/devices"), ("admin-phone", "/admin")):
+        page.goto(path)
+        page.set_viewport_size(PHONE)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    page.set_viewport_size(DESKTOP)
+    page.goto("/account/devices")
+    press(page, "Log out all others")
+    take(page, "devices-others-out")
 
 
 def test_a_full_cart(page: Page) -> None:
@@ -83,8 +108,6 @@ def test_at_night_and_on_a_phone(page: Page) -> None:
     take(page, "dashboard-dark")
     page.set_viewport_size(PHONE)
     page.screenshot(path=SCREENSHOTS / "dashboard-phone.png", full_page=True)
-    page.goto("/admin")
-    page.screenshot(path=SCREENSHOTS / "admin-phone.png", full_page=True)
     page.goto("/cart")
     page.fill("#add-notebook [name=quantity]", "12")
     page.click("#add-notebook button")

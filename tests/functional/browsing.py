@@ -72,9 +72,20 @@ def messages_shown(page: TestResponse) -> list[str]:
     return [shown.text for shown in page.html.select(".rows li p")]
 
 
+def devices_shown(page: TestResponse) -> list[tuple[str, str]]:
+    """Browser and address of each device, this one first."""
+    return [(row.th.text, row.td.text) for row in page.html.select("#devices tbody tr")]
+
+
 def notice(page: TestResponse) -> str | None:
     """The message of success."""
     shown = page.html.select_one("[role=status]")
+    return shown and shown.text
+
+
+def error(page: TestResponse) -> str | None:
+    """The message of what went wrong."""
+    shown = page.html.select_one("[role=alert]")
     return shown and shown.text
 
 

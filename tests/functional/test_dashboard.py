@@ -21,7 +21,7 @@ def test_it_tells_who_chose_to_be_remembered(browser: TestApp) -> None:
     assert "you stay logged in" in log_in(browser, persistent=True).follow()
 
 
-@pytest.mark.parametrize("text", ["Messages", "Cart", "Profile", "Password", "Users"])
+@pytest.mark.parametrize("text", ["Messages", "Cart", "Profile", "Password", "Devices", "Users"])
 def test_it_leads_to_all_pages(browser: TestApp, text: str) -> None:
     page = log_in(browser).follow()
     target = next(link["href"] for link in page.html.select(".rows a") if link.text == text)

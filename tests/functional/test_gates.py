@@ -8,7 +8,7 @@ from webtest import TestApp
 
 from tests.functional.browsing import fill_in, log_in, same_visitor, sign_up, user_shown
 
-GATED = ["/dashboard", "/messages", "/profile", "/account/password", "/admin"]
+GATED = ["/dashboard", "/messages", "/profile", "/account/password", "/account/devices", "/admin"]
 FOR_ALL = ["/", "/login", "/signup", "/cart"]
 
 ELSEWHERE = [

@@ -1,0 +1,19 @@
+"""Told by pyramid_sessionkit what happens to sessions: here a line in the log for each."""
+
+import logging
+
+from pyramid.events import subscriber
+
+from pyramid_sessionkit import LoggedIn, SessionEnded
+
+log = logging.getLogger(__name__)
+
+
+@subscriber(LoggedIn)
+def logged_in(event: LoggedIn) -> None:
+    log.info("User %s logged in: session %s", event.userid, event.key[:8])
+
+
+@subscriber(SessionEnded)
+def session_ended(event: SessionEnded) -> None:
+    log.info("Session %s of user %s ended: %s", event.key[:8], event.userid or "nobody", event.reason)
