@@ -65,7 +65,8 @@ def _written(declared: Field[Any]) -> str:
     """What an ini file would have to say to mean the default: found by asking the option's own parser."""
     default = declared.default
     durations = (f"{default // size}{unit}" for unit, size in _UNITS if _divides(default, size))
-    for text in ("auto", "none", "true", "false", *durations, str(default)):
+    plain = " ".join(default) if isinstance(default, tuple) else str(default)
+    for text in ("auto", "none", "true", "false", *durations, plain):
         try:
             value = declared.metadata["parse"](text)
         except ValueError:
