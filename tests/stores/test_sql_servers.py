@@ -164,3 +164,9 @@ def test_several_purge_at_once_beside_live_requests(kind: str, request: pytest.F
 
         assert sum(in_threads(work, 8)) == 5000
         assert store.count() == 4
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_the_clock_of_the_database(kind: str, request: pytest.FixtureRequest) -> None:
+    for store in open_store(request.getfixturevalue(kind).url):
+        assert abs(store.clock() - time.time()) < 5
