@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     bindparam,
@@ -119,6 +120,9 @@ class SQLStore:
     ``engine`` must commit by itself, as that of :func:`create_session_engine` does.
     """
 
+    _purge: Statement
+    _purge_waiting: Statement
+
     def __init__(self, engine: Engine, table: str = "sessions") -> None:
         self.engine = engine
         self._connections = Connections(engine)
@@ -177,11 +181,21 @@ class SQLStore:
         purged = 0
         while limit is None or purged < limit:
             batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - purged)
-            removed = self._purge.run({"now": int(time()), "batch": batch}, again=True)
+            removed = self._purge_batch({"now": int(time()), "batch": batch})
             purged += removed
             if removed < batch:
                 break
         return purged
+
+    def _purge_batch(self, values: dict[str, Any]) -> int:
+        try:
+            return self._purge.run(values, again=True)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            # MariaDB before 10.6 and MySQL before 8 know no SKIP LOCKED: there a second purge waits for the first.
+            self._purge = self._purge_waiting
+            return self._purge.run(values, again=True)
 
     def count(self, expired: bool = False) -> int:
         row = (self._count_expired if expired else self._count).fetch({"now": int(time())}, again=True)
@@ -229,10 +243,9 @@ class SQLStore:
         values: dict[str, Any] = {name: bindparam(name) for name in ("session_key", *FIELDS, "expires")}
         record = [c[name] for name in FIELDS]
         owned = (c.userid == bindparam("owner")) & alive
-        # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
         dead = c.expires <= bindparam("now")
         batch: Any = bindparam("batch")
-        expired = select(c.session_key).where(dead).limit(batch).with_for_update(skip_locked=True).subquery()
+        expired = select(c.session_key).where(dead).limit(batch)
         in_range = (c.session_key >= bindparam("first")) & (c.session_key < bindparam("last"))
         current = is_key & (c.version == bindparam("current")) & alive
         self._load = self._statement(select(*record).where(is_key))
@@ -244,7 +257,8 @@ class SQLStore:
         newest = select(c.session_key, *record).where(alive).order_by(*(column.desc() for column in by_age))
         self._live_sessions = self._statement(newest.limit(batch))
         self._find_keys = self._statement(select(c.session_key).where(in_range & alive).limit(batch))
-        self._purge = self._statement(delete(table).where(c.session_key.in_(select(expired.c.session_key))))
+        self._purge = self._statement(_delete_all(table, expired.with_for_update(skip_locked=True)))
+        self._purge_waiting = self._statement(_delete_all(table, expired))
         self._count = self._statement(select(func.count()).select_from(table).where(alive))
         self._count_expired = self._statement(select(func.count()).select_from(table).where(dead))
         self._keys = self._statement(select(c.session_key))
@@ -252,6 +266,12 @@ class SQLStore:
 
     def _statement(self, statement: Executable) -> Statement:
         return Statement(self._connections, statement, self._table.fullname)
+
+
+def _delete_all(table: Table, keys: Select[Any]) -> Executable:
+    # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
+    derived = keys.subquery()
+    return delete(table).where(table.c.session_key.in_(select(derived.c.session_key)))
 
 
 def _alive(expires: Column[int]) -> ColumnElement[bool]:

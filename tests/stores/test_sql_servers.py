@@ -144,6 +144,18 @@ def test_a_limit_of_three_holds_for_ten_logins_at_once(
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_database_without_skip_locked_purges_too(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for store in open_store(request.getfixturevalue(kind).url):
+        assert "SKIP LOCKED" in store._purge._sql
+        monkeypatch.setattr(store._purge, "_sql", store._purge._sql.replace("SKIP LOCKED", "SKIP WHAT"))
+        for _ in range(2):
+            store.create(KEY, expired_record())
+            assert store.purge() == 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_several_purge_at_once_beside_live_requests(kind: str, request: pytest.FixtureRequest) -> None:
     server = request.getfixturevalue(kind)
     for store in open_store(server.url):
