@@ -164,9 +164,9 @@ class StoreConformance:
         assert store.load(OTHER_KEY) is None
 
     def test_it_expires_in_time(self, store: Any) -> None:
-        store.create(KEY, make_record(timeout=2))
+        store.create(KEY, make_record(timeout=3))
         assert store.load(KEY) is not None
-        time.sleep(2.1)
+        time.sleep(3.1)
         assert store.load(KEY) is None
 
     def test_binary_data_of_the_largest_size(self, store: Any) -> None:

@@ -85,7 +85,7 @@ def new_browser(chromium: Browser, address: str) -> Iterator[Callable[..., Page]
 
     def make(**options: Any) -> Page:
         context = chromium.new_context(base_url=address, viewport={"width": 1100, "height": 760}, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         return context.new_page()
 

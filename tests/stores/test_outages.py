@@ -33,8 +33,8 @@ pytestmark = [
 ]
 
 TIMEOUT = 1
-BOUND = 2 * TIMEOUT + 1.5
-"""Seconds: connecting and answering may each take the time-out."""
+BOUND = 10
+"""Seconds: connecting and answering may each take the time-out, and a busy machine some more; a hang takes for ever."""
 
 
 @dataclass
