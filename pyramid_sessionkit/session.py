@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, Sequence, ValuesView
 from copy import deepcopy
+from dataclasses import replace
 from time import time
 from typing import Any, Final, NamedTuple
 
@@ -348,11 +349,15 @@ class Session(MutableMapping[str, Any]):
             ended.setdefault(key, Ending(key, None, reason))
         if self._record is not None:
             ended[self._key] = Ending(self._key, self._record.userid, reason)
+        self._begin_anew(list(ended.values()))
+        self._invalidated = True
+
+    def _begin_anew(self, ended: list[Ending]) -> None:
+        """As a new and empty session, which still ends what it was told to."""
         self._reset()
         self._adopt(None)
-        self._ended = list(ended.values())
+        self._ended = ended
         self._settled = False
-        self._invalidated = True
 
     def end_other(self, key: str, userid: str, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
@@ -379,10 +384,7 @@ class Session(MutableMapping[str, Any]):
         if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
             raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
         if self._gone:
-            ended = self._ended
-            self._reset()
-            self._adopt(None)
-            self._ended = ended
+            self._begin_anew(self._ended)
         if self.userid not in (None, userid):
             self.invalidate()
         self.regenerate_id()
@@ -630,32 +632,19 @@ class Session(MutableMapping[str, Any]):
         return Record(EMPTY, None, None, None, now, now, settings.timeout, deadline, settings.persistent)
 
     def _next_record(self, stored: Record, data: bytes, renewed: int) -> Record:
-        fields = self._fields
-        if not fields:
-            return Record(
-                data,
-                stored.userid,
-                stored.authenticated,
-                stored.credentials,
-                stored.created,
-                renewed,
-                stored.timeout,
-                stored.deadline,
-                stored.persistent,
-                stored.version,
-            )
-        return Record(
+        record = Record(
             data,
-            fields.get("userid", stored.userid),
-            fields.get("authenticated", stored.authenticated),
-            fields.get("credentials", stored.credentials),
-            fields.get("created", stored.created),
+            stored.userid,
+            stored.authenticated,
+            stored.credentials,
+            stored.created,
             renewed,
-            fields.get("timeout", stored.timeout),
-            fields.get("deadline", stored.deadline),
-            fields.get("persistent", stored.persistent),
+            stored.timeout,
+            stored.deadline,
+            stored.persistent,
             stored.version,
         )
+        return replace(record, **self._fields) if self._fields else record
 
 
 def generate_id() -> str:

@@ -248,7 +248,7 @@ class MemcachedSettings:
         _servers,
         "host:port, [IPv6]:port or unix:/path, by whitespace. Keys are spread over them.",
     )
-    timeout: float = _option(1, _duration, "How long connecting, and each answer, may take.")
+    timeout: int = _option(1, _duration, "How long connecting, and each answer, may take.")
     prefix: str = _option("sessionkit:", _memcached_prefix, "What the name of every item begins with.")
 
 
