@@ -30,10 +30,12 @@ from pyramid_sessionkit.exceptions import (
     SessionTooLarge,
     StoreError,
     StoreUnavailable,
+    TransactionFailed,
 )
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
-from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.interfaces import IJoinable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.joined import JOINING, Joining
 from pyramid_sessionkit.login import add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.security import SessionSecurityPolicy
@@ -47,6 +49,7 @@ from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions
 __all__ = [
     "BasicAuthSource",
     "BearerTokenSource",
+    "IJoinable",
     "IPurgeable",
     "ISessionStore",
     "IUserIndex",
@@ -72,6 +75,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "SuspiciousCookie",
+    "TransactionFailed",
     "UserSessions",
     "get_sessions",
     "includeme",
@@ -100,9 +104,13 @@ def includeme(config: Configurator) -> None:
     headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
     saver = Saver(settings, headers)
 
-    config.registry[SAVER] = saver
+    joining = Joining(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None
+    persistence_of = None if joining is None else joining.persistence_of
     generate_id = _resolve(config, "generate_id", settings.generate_id)
-    config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id))
+
+    config.registry[SAVER] = saver
+    config.registry[JOINING] = joining
+    config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id, persistence_of))
     add_tweens(config)
     add_csrf_policy(config)
     config.add_request_method(UserSessionsMethod(), "user_sessions")

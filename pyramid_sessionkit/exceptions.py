@@ -36,5 +36,9 @@ class SessionConflict(StoreUnavailable):
     """Other requests kept changing the session faster than this one could merge its own changes."""
 
 
+class TransactionFailed(StoreError):
+    """The session is part of a transaction (``sessionkit.sql.dbsession``) that can only be rolled back."""
+
+
 class NotSupported(StoreError):
     """The configured store cannot offer this operation; the message names the stores that can."""

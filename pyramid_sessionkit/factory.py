@@ -33,7 +33,8 @@ Callback = Callable[[Any, Any], None]
 class SessionFactory:
     """Makes the session of a request. Nothing is read yet, neither the cookie nor the store.
 
-    ``on_response`` is the response callback that sends the cookie.
+    ``on_response`` is the response callback that sends the cookie; ``persistence_of(request)`` gives a request a
+    persistence of its own.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class SessionFactory:
         signer: CookieSigner,
         on_response: Callback,
         generate: Callable[[Any], str] | None = None,
+        persistence_of: Callable[[Any], Persistence] | None = None,
     ) -> None:
         self.persistence = persistence
+        self._persistence_of = persistence_of
         self._signer = signer
         self._on_response = on_response
         self._generate = generate
@@ -65,7 +68,8 @@ class SessionFactory:
         if FINISHER not in request.__dict__:
             request.__dict__[FINISHER] = True
             request.add_response_callback(self._on_response)
-        return Session(self.persistence, find_ids, new_id, FINISHED in request.__dict__)
+        persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
+        return Session(persistence, find_ids, new_id, FINISHED in request.__dict__)
 
     def _tell_of_forgeries(self, header: str) -> None:
         for claimed in self._signer.unsigned(header)[:TRIED_COOKIES]:

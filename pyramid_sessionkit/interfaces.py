@@ -117,3 +117,15 @@ class IPurgeable(Interface):
 
     def clear() -> int:
         """Remove every record, live or not, and return how many."""
+
+
+class IJoinable(Interface):
+    """A store whose sessions can be part of an application's own transactions."""
+
+    def joined(dbsession: Any) -> Any:
+        """An ISessionStore for the same sessions, on the connection and in the transaction of a SQLAlchemy session.
+
+        It commits nothing. A conflict that the database answers by refusing the transaction raises
+        :exc:`~pyramid_sessionkit.SessionConflict`; a transaction that can only be rolled back,
+        :exc:`~pyramid_sessionkit.TransactionFailed`.
+        """

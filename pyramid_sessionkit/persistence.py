@@ -9,7 +9,7 @@ from hashlib import sha256
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded
+from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone, StoreError
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.serializer import Contents, loads
@@ -39,10 +39,21 @@ class Found(NamedTuple):
 class Persistence:
     """What all sessions of an application share: their store and settings."""
 
-    def __init__(self, store: Any, settings: Settings, events: Events | None = None) -> None:
+    def __init__(
+        self,
+        store: Any,
+        settings: Settings,
+        events: Events | None = None,
+        defer: Callable[..., None] | None = None,
+    ) -> None:
         self.store = store
         self.settings = settings
         self.events = events or Events()
+        self._defer = defer or _now
+
+    def tell(self, event: SessionEvent) -> None:
+        """Tell of what was done to the store, once it is certain."""
+        self._defer(self.events.tell, event)
 
     def find(self, session_ids: Sequence[str], fresh: bool = False) -> Found | None:
         """The first of these sessions that is alive; only so many are looked for as a browser has reason to send."""
@@ -93,21 +104,23 @@ class Persistence:
         """End a session; False if there was none."""
         ended = bool(self.store.delete(key))
         if ended:
-            self.events.tell(SessionEnded(key, userid, reason))
+            self.tell(SessionEnded(key, userid, reason))
             if reason == "logout" and userid is not None:
-                self.events.tell(LoggedOut(key, userid))
+                self.tell(LoggedOut(key, userid))
         return ended
 
     def limit_sessions(self, userid: str) -> None:
-        """End the oldest sessions of a user beyond ``max_sessions_per_user``.
+        """End the oldest sessions of a user beyond ``max_sessions_per_user``, once the login is certain.
 
         Run after each login, this is right also when several log in at once: whoever looks last sees all of them,
         and the newest are the same for everyone.
         """
-        most = self.settings.max_sessions_per_user
-        if most is not None:
-            for key, _ in list(self.store.sessions_of(userid))[:-most]:
-                self.end(key, userid, "limit")
+        if self.settings.max_sessions_per_user is not None:
+            self._defer(self._end_oldest, userid, self.settings.max_sessions_per_user)
+
+    def _end_oldest(self, userid: str, most: int) -> None:
+        for key, _ in list(self.store.sessions_of(userid))[:-most]:
+            self.end(key, userid, "limit")
 
     def _decoded(self, key: str, record: Record) -> Contents | None:
         try:
@@ -116,3 +129,7 @@ class Persistence:
             log.warning("Session %s cannot be decoded; its visitor gets a new one, and its bytes stay", key[:8])
             self.events.tell(SessionEnded(key, record.userid, "unreadable"))
             return None
+
+
+def _now(function: Callable[..., None], *args: Any) -> None:
+    function(*args)

@@ -71,6 +71,7 @@ class Session(MutableMapping[str, Any]):
         "_proof",
         "_record",
         "_renew",
+        "_reverted",
         "_saved",
         "_send",
         "_settled",
@@ -89,6 +90,7 @@ class Session(MutableMapping[str, Any]):
         self._find_ids = find_ids
         self._new_id = new_id or generate_id
         self._closed = closed
+        self._reverted = False  # it was used in a transaction that was rolled back
         self._reset()
 
     def _reset(self) -> None:
@@ -446,12 +448,17 @@ class Session(MutableMapping[str, Any]):
     @property
     def used(self) -> bool:
         """Whether the request looked at its session."""
-        return self._contents is not None
+        return self._contents is not None or self._reverted
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to be done for this session."""
         return self._settled and not self._exposed
+
+    @property
+    def store(self) -> Any:
+        """Where it is stored: for a request in joined mode, in its transaction."""
+        return self._persistence.store
 
     @property
     def stored_id(self) -> str:
@@ -511,6 +518,11 @@ class Session(MutableMapping[str, Any]):
         self._ended = []
         self._invalidated = False
 
+    def revert(self) -> None:
+        """Forget what the request did: it was part of a transaction that was rolled back."""
+        self._reverted = self.used
+        self._reset()
+
     def close(self) -> None:
         """From now on a change raises :exc:`SessionClosed`."""
         self._closed = True
@@ -562,7 +574,7 @@ class Session(MutableMapping[str, Any]):
         self._key = key_of(self._id)
         self._send = True
         self._remember(record)
-        self._persistence.events.tell(SessionCreated(self._key, record.userid))
+        self._persistence.tell(SessionCreated(self._key, record.userid))
         if logged_in:
             self._logged_in(record)
 
@@ -594,13 +606,13 @@ class Session(MutableMapping[str, Any]):
             self._send = True
         self._remember(record)
         if new_key:
-            self._persistence.events.tell(SessionRegenerated(new_key, record.userid, old_key))
+            self._persistence.tell(SessionRegenerated(new_key, record.userid, old_key))
         if logged_in:
             self._logged_in(record)
 
     def _logged_in(self, record: Record) -> None:
         assert record.userid is not None
-        self._persistence.events.tell(LoggedIn(self._key, record.userid))
+        self._persistence.tell(LoggedIn(self._key, record.userid))
         self._persistence.limit_sessions(record.userid)
 
     def _cookie_moved(self, before: Record, after: Record) -> bool:

@@ -118,6 +118,13 @@ def _identifier(value: Any) -> str:
     return text
 
 
+def _attribute(value: Any) -> str:
+    text = _text(value)
+    if not text.isidentifier():
+        raise ValueError("must be the name of an attribute of the request, such as dbsession")
+    return text
+
+
 def _secrets(value: Any) -> tuple[bytes, ...]:
     listed = value if isinstance(value, (list, tuple)) else [value]
     words = [word for item in listed for word in _as_text(item).split()]
@@ -273,6 +280,12 @@ class SQLSettings:
     table: str = _option("sessions", _identifier, "The table's name; schema.table where the database has schemas.")
     create_table: bool = _option(False, _boolean, "Make the table at start-up where it is missing.")
     timeout: int = _option(5, _duration, "How long connecting, and each answer, may take.")
+    dbsession: str | None = _option(
+        None,
+        _or_none(_attribute),
+        "The attribute of a request that holds the application's SQLAlchemy session, such as dbsession: sessions "
+        "commit and roll back with it (store = sql only). Default: they are saved after the request's transaction.",
+    )
 
 
 @dataclass(frozen=True)
@@ -333,6 +346,11 @@ class Settings:
             raise ConfigurationError(
                 f"{PREFIX}reissue_time = {self.reissue_time}s is above {PREFIX}timeout = {self.timeout}s: "
                 "the session would end before it could be renewed"
+            )
+        if self.sql.dbsession and self.store != "sql":
+            raise ConfigurationError(
+                f"{PREFIX}sql.dbsession = {self.sql.dbsession} needs {PREFIX}store = sql: no other store can take part "
+                "in the application's transactions"
             )
 
 

@@ -3,7 +3,8 @@
 A request passes ``outer tween, pyramid_tm, inner tween, exception views, view``, and its response comes back the
 other way and then through the response callbacks:
 
-- the inner tween checks that the session can be saved while the transaction can still be aborted;
+- the inner tween checks that the session can be saved while the transaction can still be aborted; in joined mode
+  (``sessionkit.sql.dbsession``) it saves it as a part of the transaction;
 - the outer tween saves it after the transaction ended;
 - :meth:`Saver.finish`, the last response callback, saves what came later and sends the cookie.
 """
@@ -15,15 +16,18 @@ from collections.abc import Callable
 from typing import Any
 
 from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import ITweens
+from pyramid.settings import aslist
 from pyramid.tweens import EXCVIEW, INGRESS
 
-from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
+from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable, TransactionFailed
 from pyramid_sessionkit.factory import FINISHED, FINISHER
 from pyramid_sessionkit.headers import SessionHeaders
+from pyramid_sessionkit.joined import JOINING, Joined, Joining
 from pyramid_sessionkit.outage import mark, respond
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.settings import PREFIX, Settings
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -31,6 +35,8 @@ SAVER = "pyramid_sessionkit.saver"
 """Where the registry holds the :class:`Saver`."""
 
 PYRAMID_TM = "pyramid_tm.tm_tween_factory"
+OUTER = "pyramid_sessionkit.tweens.outer_tween_factory"
+INNER = "pyramid_sessionkit.tweens.inner_tween_factory"
 DEBUG_TOOLBAR = "pyramid_debugtoolbar.toolbar_tween_factory"
 MAX_ROUNDS = 10
 _ROUNDS = "_sessionkit_rounds"
@@ -40,10 +46,19 @@ Handler = Callable[[Any], Any]
 
 def add_tweens(config: Configurator) -> None:
     """Plug both tweens in, in their places around pyramid_tm wherever that is."""
-    config.add_tween(
-        "pyramid_sessionkit.tweens.outer_tween_factory", over=(PYRAMID_TM, EXCVIEW), under=(DEBUG_TOOLBAR, INGRESS)
-    )
-    config.add_tween("pyramid_sessionkit.tweens.inner_tween_factory", over=EXCVIEW, under=(PYRAMID_TM, INGRESS))
+    _check_explicit_order(aslist(config.get_settings().get("pyramid.tweens", [])))
+    config.add_tween(OUTER, over=(PYRAMID_TM, EXCVIEW), under=(DEBUG_TOOLBAR, INGRESS))
+    config.add_tween(INNER, over=EXCVIEW, under=(PYRAMID_TM, INGRESS))
+
+
+def _check_explicit_order(listed: list[str]) -> None:
+    """Where the application lists its tweens, Pyramid does what the list says, whatever we ask for."""
+    ours = (OUTER, INNER) if PYRAMID_TM in listed else (OUTER,)
+    needed = [name for name in (OUTER, PYRAMID_TM, INNER, EXCVIEW) if name in ours or name in listed]
+    if listed and [name for name in listed if name in needed] != needed:
+        raise ConfigurationError(
+            f"pyramid.tweens must list these, in this order, for sessions to be saved: {' '.join(needed)}"
+        )
 
 
 class Saver:
@@ -107,14 +122,24 @@ class Saver:
 
 def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
     saver: Saver = registry[SAVER]
+    joining: Joining | None = registry.get(JOINING)
     without_tm = not _has_tm(registry)
+    if joining is not None:
+        if without_tm:
+            raise ConfigurationError(
+                f'{PREFIX}sql.dbsession needs pyramid_tm, which is not included: config.include("pyramid_tm")'
+            )
+        joining.check(registry)
 
     def outer_tween(request: Any) -> Any:
+        joined = None if joining is None else joining.of(request)
         try:
             response = handler(request)
         except Exception as error:
             if will_be_retried(request, error):
                 raise
+            if joined is not None:
+                _leave_after_failure(request, joined)
             _end_after_failure(request, error, saver)
             if not isinstance(error, SessionError):
                 raise
@@ -126,10 +151,11 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         if session is None:
             saver.finish_later(request)
             return response
-        if session.settled:
-            return response
         try:
-            saver.save(request, session, response.status_int, request.exception)
+            if joined is not None:
+                joined.leave(session, failed=False)
+            if not session.settled:
+                saver.save(request, session, response.status_int, request.exception)
         except Exception as error:
             session.abandon()
             response = respond(request, error, committed=True)
@@ -142,6 +168,9 @@ def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
     if not _has_tm(registry):
         return handler
     saver: Saver = registry[SAVER]
+    joining: Joining | None = registry.get(JOINING)
+    if joining is not None:
+        return _joined_tween(handler, saver, joining)
 
     def inner_tween(request: Any) -> Any:
         response = handler(request)
@@ -158,6 +187,43 @@ def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
         return response
 
     return inner_tween
+
+
+def _joined_tween(handler: Handler, saver: Saver, joining: Joining) -> Handler:
+    def joined_tween(request: Any) -> Any:
+        joined = joining.of(request)
+        joined.enter()
+        try:
+            response = handler(request)
+            _mark_rendered(request, response)
+            _save_in_transaction(request, response, joined, saver)
+        except BaseException:
+            joined.abort()
+            raise
+        return response
+
+    return joined_tween
+
+
+def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Saver) -> None:
+    session = session_of(request)
+    if session is None:
+        return
+    if joined.will_abort(response):
+        joined.abort()
+    elif not session.settled:
+        try:
+            saver.save(request, session, response.status_int, request.exception)
+        except TransactionFailed as error:
+            log.warning("What %s %r did to its session is lost: %s", request.method, request.path_info, error)
+            joined.doom()
+
+
+def _leave_after_failure(request: Any, joined: Joined) -> None:
+    try:
+        joined.leave(session_of(request), failed=True)
+    except Exception:
+        log.exception("What was to follow the commit of a request that failed later could not be done")
 
 
 def _mark_rendered(request: Any, response: Any) -> None:
@@ -184,7 +250,7 @@ def will_be_retried(request: Any, error: BaseException | None) -> bool:
 def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     """Carry out the endings of a request that failed; save the rest only if ``save_on_error`` says so."""
     session = session_of(request)
-    if session is None or not session.used:
+    if session is None or not session.used or session.settled:
         return
     if session.new or isinstance(error, SessionError):
         # Without a response a visitor could not be told the ID of a new one; and what failed once fails again.

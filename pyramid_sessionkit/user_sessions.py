@@ -49,10 +49,6 @@ class UserSessions:
         session: Session = self._request.session
         return session
 
-    @property
-    def _store(self) -> Any:
-        return _persistence(self._request.registry).store
-
     def list(self) -> list[SessionInfo]:
         """Those that are alive, the oldest first; none for an anonymous visitor."""
         current = None if self._session.new else self._session.key
@@ -62,7 +58,7 @@ class UserSessions:
         """End one of them, after the view; False if there is none of this user with that key."""
         if self._userid is None or not _is_key(key):
             return False
-        record = self._store.load(key)
+        record = self._session.store.load(key)
         if record is None or record.userid != self._userid:
             return False
         self._end([key])
@@ -77,8 +73,8 @@ class UserSessions:
         return self._end([key for key, _ in self._stored()])
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
-        index, userid = _user_index(self._store), self._userid
-        return index.sessions_of(userid) if userid is not None else []
+        _user_index(_persistence(self._request.registry).store)
+        return [] if self._userid is None else self._session.store.sessions_of(self._userid)
 
     def _end(self, keys: builtins.list[str]) -> int:
         for key in keys:

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import time
 from typing import Any
 
 from pyramid.exceptions import ConfigurationError
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    Executable,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Select,
-    String,
-    Table,
-    bindparam,
-    delete,
-    extract,
-    func,
-    insert,
-    inspect,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import mysql
+from sqlalchemy import ColumnElement, Executable, MetaData, extract, func, inspect, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.types import TypeEngine
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.interfaces import IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.interfaces import IJoinable, IPurgeable, ISessionStore, IUserIndex, Record
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.sql_engine import (
     Connections,
@@ -45,20 +21,18 @@ from pyramid_sessionkit.stores.sql_engine import (
     create_session_engine,
     first_line,
 )
-
-FIELDS = (
-    "data",
-    "userid",
-    "authenticated",
-    "credentials",
-    "created",
-    "renewed",
-    "timeout",
-    "deadline",
-    "persistent",
-    "version",
+from pyramid_sessionkit.stores.sql_joined import JoinedSQLStore
+from pyramid_sessionkit.stores.sql_table import (
+    SessionStatements,
+    keyed_record,
+    moved_values,
+    row_record,
+    row_values,
+    rows_of,
+    sessions_table,
 )
-"""The columns of a record, in the order of its fields."""
+
+__all__ = ["SQLStore", "from_settings", "sessions_table"]
 
 PURGE_BATCH = 1000
 
@@ -79,41 +53,7 @@ def from_settings(settings: Settings) -> SQLStore:
     return store
 
 
-def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
-    """The table of the sessions, in the ``MetaData`` of an application so that Alembic sees it.
-
-    ``name`` may have a schema: ``web.sessions``.
-    """
-    schema, _, table = name.rpartition(".")
-    return Table(
-        table,
-        metadata,
-        Column("session_key", _exact(64), primary_key=True),
-        Column("data", LargeBinary(2**24 - 1), nullable=False),
-        Column("userid", _exact(255), index=True),
-        Column("authenticated", BigInteger),
-        Column("credentials", String(255)),
-        Column("created", BigInteger, nullable=False),
-        Column("renewed", BigInteger, nullable=False),
-        Column("timeout", BigInteger),
-        Column("deadline", BigInteger),
-        Column("persistent", Boolean, nullable=False),
-        Column("expires", BigInteger, index=True),
-        Column("version", Integer, nullable=False),
-        schema=schema or None,
-    )
-
-
-def _exact(length: int) -> TypeEngine[str]:
-    """Text compared byte by byte: databases differ in what they take for equal."""
-    return (
-        String(length)
-        .with_variant(String(length, collation="C"), "postgresql")
-        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
-    )
-
-
-@implementer(ISessionStore, IUserIndex, IPurgeable)
+@implementer(ISessionStore, IUserIndex, IPurgeable, IJoinable)
 class SQLStore:
     """Sessions in the table ``table`` of the database that ``engine`` reaches.
 
@@ -127,19 +67,23 @@ class SQLStore:
         self.engine = engine
         self._connections = Connections(engine)
         self._table = sessions_table(MetaData(), table)
-        self._columns = self._table.c
+        self._sql = SessionStatements(self._table)
         self._prepare()
+
+    def joined(self, dbsession: Any) -> JoinedSQLStore:
+        """The same sessions in the transaction of a SQLAlchemy session, whose database has to be this one."""
+        return JoinedSQLStore(dbsession, self._table, self._sql)
 
     def load(self, key: str, fresh: bool = False) -> Record | None:
         row = self._load.fetch({"key": key}, again=True)
         if row is None:
             return None
-        record = _record(row)
+        record = row_record(row)
         return None if record.expired(time()) else record
 
     def create(self, key: str, record: Record) -> Record | None:
         try:
-            self._create.run({"session_key": key, **_values(record), "version": 1}, again=True)
+            self._create.run({"session_key": key, **row_values(record), "version": 1}, again=True)
         except Taken as error:
             if self._load.fetch({"key": key}, again=True) is None:
                 raise StoreError(f"The sessions' database refused a new session: {error}") from error
@@ -150,27 +94,22 @@ class SQLStore:
         return self.move(key, key, record)
 
     def move(self, key: str, new_key: str, record: Record) -> Record | None:
-        version = record.version + 1
-        values = {"session_key": new_key, **_values(record), "version": version}
-        current = {"key": key, "current": record.version, "now": int(time())}
+        values = moved_values(key, new_key, record)
         try:
-            moved = self._move.run(values | current, again=False)
+            moved = self._move.run(values, again=False)
         except Taken as error:
             raise StoreError("A session cannot be moved to a key that is taken") from error
-        return record.versioned(version) if moved else None
+        return record.versioned(values["version"]) if moved else None
 
     def delete(self, key: str) -> bool:
         return self._delete.run({"key": key}, again=True) > 0
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
-        rows = self._sessions_of.fetch_all({"owner": userid, "now": int(time())})
-        found = [(row[0], _record(row[1:])) for row in rows]
-        # MariaDB's binary collations ignore spaces at the end.
-        return [(key, record) for key, record in found if record.userid == userid]
+        return rows_of(userid, self._sessions_of.fetch_all({"owner": userid, "now": int(time())}))
 
     def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
         rows = self._live_sessions.fetch_all({"now": int(time()), "batch": 2**31 - 1 if limit is None else limit})
-        return [(row[0], _record(row[1:])) for row in rows]
+        return [keyed_record(row) for row in rows]
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
         # Keys are hex, so that a range does what LIKE would, without its wildcards.
@@ -237,73 +176,20 @@ class SQLStore:
         return inspect(self.engine).has_table(self._table.name, schema=self._table.schema)
 
     def _prepare(self) -> None:
-        c, table = self._columns, self._table
-        is_key = c.session_key == bindparam("key")
-        alive = _alive(c.expires)
-        values: dict[str, Any] = {name: bindparam(name) for name in ("session_key", *FIELDS, "expires")}
-        record = [c[name] for name in FIELDS]
-        owned = (c.userid == bindparam("owner")) & alive
-        dead = c.expires <= bindparam("now")
-        batch: Any = bindparam("batch")
-        expired = select(c.session_key).where(dead).limit(batch)
-        in_range = (c.session_key >= bindparam("first")) & (c.session_key < bindparam("last"))
-        current = is_key & (c.version == bindparam("current")) & alive
-        self._load = self._statement(select(*record).where(is_key))
-        self._create = self._statement(insert(table).values(values))
-        self._move = self._statement(update(table).values(values).where(current))
-        self._delete = self._statement(delete(table).where(is_key))
-        by_age = c.created, c.session_key
-        self._sessions_of = self._statement(select(c.session_key, *record).where(owned).order_by(*by_age))
-        newest = select(c.session_key, *record).where(alive).order_by(*(column.desc() for column in by_age))
-        self._live_sessions = self._statement(newest.limit(batch))
-        self._find_keys = self._statement(select(c.session_key).where(in_range & alive).limit(batch))
-        self._purge = self._statement(_delete_all(table, expired.with_for_update(skip_locked=True)))
-        self._purge_waiting = self._statement(_delete_all(table, expired))
-        self._count = self._statement(select(func.count()).select_from(table).where(alive))
-        self._count_expired = self._statement(select(func.count()).select_from(table).where(dead))
-        self._keys = self._statement(select(c.session_key))
-        self._clear = self._statement(delete(table))
+        sql = self._sql
+        self._load = self._statement(sql.load)
+        self._create = self._statement(sql.create)
+        self._move = self._statement(sql.move)
+        self._delete = self._statement(sql.delete)
+        self._sessions_of = self._statement(sql.sessions_of)
+        self._live_sessions = self._statement(sql.live_sessions)
+        self._find_keys = self._statement(sql.find_keys)
+        self._purge = self._statement(sql.purge)
+        self._purge_waiting = self._statement(sql.purge_waiting)
+        self._count = self._statement(sql.count)
+        self._count_expired = self._statement(sql.count_expired)
+        self._keys = self._statement(sql.keys)
+        self._clear = self._statement(sql.clear)
 
     def _statement(self, statement: Executable) -> Statement:
         return Statement(self._connections, statement, self._table.fullname)
-
-
-def _delete_all(table: Table, keys: Select[Any]) -> Executable:
-    # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
-    derived = keys.subquery()
-    return delete(table).where(table.c.session_key.in_(select(derived.c.session_key)))
-
-
-def _alive(expires: Column[int]) -> ColumnElement[bool]:
-    return or_(expires.is_(None), expires > bindparam("now"))
-
-
-def _values(record: Record) -> dict[str, Any]:
-    return {
-        "data": record.data,
-        "userid": record.userid,
-        "authenticated": record.authenticated,
-        "credentials": record.credentials,
-        "created": record.created,
-        "renewed": record.renewed,
-        "timeout": record.timeout,
-        "deadline": record.deadline,
-        "persistent": record.persistent,
-        "expires": record.expires,
-    }
-
-
-def _record(row: Sequence[Any]) -> Record:
-    data, userid, authenticated, credentials, created, renewed, timeout, deadline, persistent, version = row
-    return Record(
-        bytes(data),
-        userid,
-        authenticated,
-        credentials,
-        created,
-        renewed,
-        timeout,
-        deadline,
-        bool(persistent),
-        version,
-    )

@@ -137,7 +137,7 @@ ROLLED_BACK = frozenset(("40001", "40P01", 1213, 1020))
 READ_ONLY = frozenset(("25006", 1290, 1792, 1836))
 
 
-class _RolledBack(Exception):
+class RolledBack(Exception):
     """The database undid the statement, so that it can be run again whatever it was."""
 
 
@@ -177,7 +177,7 @@ class Statement:
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 return self._attempt(parameters, again, result)
-            except _RolledBack as conflict:
+            except RolledBack as conflict:
                 refused = conflict
                 sleep(uniform(0, 0.005 * (attempt + 1)))
         raise StoreUnavailable(f"The sessions' database saw conflicts again and again: {refused}")
@@ -195,7 +195,7 @@ class Statement:
                 cursor.close()
         except self._driver.Error as error:
             if not connections.drop_if_dead(connection, error):
-                raise self._translated(error) from error
+                raise translated(error, self._driver, self._table) from error
             if not again or monotonic() - started > QUICK:
                 raise StoreUnavailable(
                     "The connection to the sessions' database was lost before it answered"
@@ -210,26 +210,28 @@ class Statement:
             connections.give_back(connection)
         return self._attempt(parameters, False, result)
 
-    def _translated(self, error: Exception) -> Exception:
-        text = first_line(error)
-        codes = _codes(error)
-        if codes & ROLLED_BACK:
-            return _RolledBack(text)
-        if codes & READ_ONLY:
-            return StoreUnavailable(f"The sessions' database takes no writes for the moment: {text}")
-        if isinstance(error, self._driver.IntegrityError):
-            return Taken(text)
-        if _lacks_table(text):
-            return StoreError(
-                f"The table {self._table} is missing or has other columns ({text}): set sessionkit.sql.create_table = "
-                "true to have it made, or add pyramid_sessionkit.stores.sql.sessions_table to your Alembic metadata"
-            )
-        if isinstance(error, self._driver.OperationalError):
-            return StoreUnavailable(f"The sessions' database did not do what it was told: {text}{_advice(text)}")
-        return StoreError(f"The sessions' database refused a statement: {text}")
+
+def translated(error: Exception, driver: Any, table: str) -> Exception:
+    """What a driver's error says of the sessions in ``table``."""
+    text = first_line(error)
+    codes = codes_of(error)
+    if codes & ROLLED_BACK:
+        return RolledBack(text)
+    if codes & READ_ONLY:
+        return StoreUnavailable(f"The sessions' database takes no writes for the moment: {text}")
+    if isinstance(error, driver.IntegrityError):
+        return Taken(text)
+    if _lacks_table(text):
+        return StoreError(
+            f"The table {table} is missing or has other columns ({text}): set sessionkit.sql.create_table = "
+            "true to have it made, or add pyramid_sessionkit.stores.sql.sessions_table to your Alembic metadata"
+        )
+    if isinstance(error, driver.OperationalError):
+        return StoreUnavailable(f"The sessions' database did not do what it was told: {text}{_advice(text)}")
+    return StoreError(f"The sessions' database refused a statement: {text}")
 
 
-def _codes(error: Exception) -> set[Any]:
+def codes_of(error: Exception) -> set[Any]:
     """What the drivers call the error: psycopg by SQLSTATE, psycopg2 by ``pgcode``, those of MariaDB by number."""
     number = error.args[0] if error.args and isinstance(error.args[0], (int, str)) else None
     return {getattr(error, "sqlstate", None), getattr(error, "pgcode", None), number}
