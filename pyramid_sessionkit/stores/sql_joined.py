@@ -37,10 +37,17 @@ class JoinedSQLStore:
         return None if record is None or record.expired(time()) else record
 
     def create(self, key: str, record: Record) -> Record | None:
-        # Asked first: a refused INSERT would cost the application its transaction.
-        if self._execute(self._sql.load, {"key": key}).fetchone() is not None:
+        values = {"session_key": key, **row_values(record), "version": 1}
+        # A refused INSERT would cost the application its transaction on PostgreSQL, and on no other database.
+        if self._bind().dialect.name == "postgresql":
+            created = self._execute(self._sql.create_unless_taken, values).fetchone()
+            return None if created is None else record.versioned(1)
+        try:
+            self._execute(self._sql.create, values)
+        except Taken as error:
+            if self._execute(self._sql.load_and_share, {"key": key}).fetchone() is None:
+                raise StoreError(f"The sessions' database refused a new session: {error}") from error
             return None
-        self._execute(self._sql.create, {"session_key": key, **row_values(record), "version": 1})
         return record.versioned(1)
 
     def update(self, key: str, record: Record) -> Record | None:
@@ -48,7 +55,10 @@ class JoinedSQLStore:
 
     def move(self, key: str, new_key: str, record: Record) -> Record | None:
         values = moved_values(key, new_key, record)
-        moved = self._execute(self._sql.move, values).rowcount
+        try:
+            moved = self._execute(self._sql.move, values).rowcount
+        except Taken as error:
+            raise StoreError("A session cannot be moved to a key that is taken") from error
         return record.versioned(values["version"]) if moved else None
 
     def delete(self, key: str) -> bool:
@@ -59,7 +69,6 @@ class JoinedSQLStore:
 
     def _execute(self, statement: Executable, values: dict[str, Any]) -> Any:
         try:
-            # The session may have a database for each table.
             connection = self.dbsession.connection(bind_arguments={"clause": self._table})
             return connection.execute(statement, values)
         except PendingRollbackError as error:
@@ -75,13 +84,14 @@ class JoinedSQLStore:
             return StoreUnavailable("The connection to the application's database was lost")
         if codes_of(original) & FAILED:
             return _transaction_failed(original)
-        driver = self.dbsession.get_bind(clause=self._table).dialect.loaded_dbapi
-        meaning = translated(original, driver, self._table.fullname)
+        meaning = translated(original, self._bind().dialect.loaded_dbapi, self._table.fullname)
         if isinstance(meaning, RolledBack):
             return SessionConflict(f"The database refused the transaction, since another was first: {meaning}")
-        if isinstance(meaning, Taken):
-            return StoreError(f"The sessions' database refused a session: {meaning}")
         return meaning
+
+    def _bind(self) -> Any:
+        # The session may have a database for each table.
+        return self.dbsession.get_bind(clause=self._table)
 
 
 def _transaction_failed(error: BaseException) -> TransactionFailed:

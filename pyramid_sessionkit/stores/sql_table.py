@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine
 
 from pyramid_sessionkit.interfaces import Record
@@ -97,7 +97,10 @@ class SessionStatements:
         current = is_key & (c.version == bindparam("current")) & alive
         self.load = select(*record).where(is_key)
         self.load_and_lock = self.load.with_for_update()
+        self.load_and_share = self.load.with_for_update(read=True)
         self.create = insert(table).values(values)
+        unless_taken = postgresql.insert(table).values(values).on_conflict_do_nothing()
+        self.create_unless_taken = unless_taken.returning(c.session_key)
         self.move = update(table).values(values).where(current)
         self.delete = delete(table).where(is_key)
         by_age = c.created, c.session_key

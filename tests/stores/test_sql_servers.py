@@ -13,8 +13,8 @@ from pyramid_sessionkit import StoreUnavailable
 from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
-from pyramid_sessionkit.stores.sql_table import row_values as values
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.stores.sql_table import row_values as values
 from pyramid_sessionkit.testing.conformance import (
     KEY,
     StoreConformance,
