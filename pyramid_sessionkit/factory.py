@@ -14,7 +14,8 @@ from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence, key_of
-from pyramid_sessionkit.session import Session, generate_id
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.unit_of_work import generate_id
 
 log = logging.getLogger("pyramid_sessionkit")
 

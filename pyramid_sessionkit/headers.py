@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
-from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings, override_cookie
+from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -32,12 +33,12 @@ class SessionHeaders:
         self._cookie = CookieHeaders(settings.cookie)
         self._warned: set[str] = set()
 
-    def add(self, request: Any, response: Any, session: Session) -> None:
+    def add(self, request: Any, response: Any, work: UnitOfWork) -> None:
         """Called once, when the response is otherwise ready."""
         headers = response.headerlist
         _vary_on_cookie(headers)
-        if session.set_cookie or session.delete_cookie:
-            cookie = self._cookie_header(request, session)
+        if work.set_cookie or work.delete_cookie:
+            cookie = self._cookie_header(request, work)
             if cookie is not None:
                 headers.append(("Set-Cookie", cookie))
                 _keep_from_shared_caches(headers)
@@ -52,16 +53,16 @@ class SessionHeaders:
             self._warned.add(refusal)
             log.warning("No session cookie was sent and no session stored: %s", refusal)
 
-    def _cookie_header(self, request: Any, session: Session) -> str | None:
-        if not session.set_cookie and not self._signer.present(request.environ.get("HTTP_COOKIE", "")):
+    def _cookie_header(self, request: Any, work: UnitOfWork) -> str | None:
+        if not work.set_cookie and not self._signer.present(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
         refusal = _refusal(cookie, https, request)
         if refusal is not None:
             self.warn(refusal)
             return None
-        if session.set_cookie:
-            return cookie.set(self._signer.sign(session.stored_id), https, _max_age(session))
+        if work.set_cookie:
+            return cookie.set(self._signer.sign(work.stored_id), https, _max_age(work.metadata()))
         return cookie.delete(https)
 
     def _cookie_for(self, request: Any) -> CookieHeaders:
@@ -89,11 +90,11 @@ def _path(request: Any) -> str:
     )
 
 
-def _max_age(session: Session) -> int | None:
+def _max_age(record: Record) -> int | None:
     """Seconds until the session ends, for a cookie that outlives the browser."""
-    if not session.persistent:
+    if not record.persistent:
         return None
-    return MAX_AGE if session.expires is None else max(0, session.expires - int(time()))
+    return MAX_AGE if record.expires is None else max(0, record.expires - int(time()))
 
 
 def _vary_on_cookie(headers: HeaderList) -> None:

@@ -21,8 +21,8 @@ from zope.interface import implementer
 from pyramid_sessionkit.exceptions import SessionConflict, TransactionFailed
 from pyramid_sessionkit.interfaces import ISessionStore, Record
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX
+from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -214,7 +214,7 @@ class Joined:
         if not self._preset:
             self._request.tm.doom()
 
-    def leave(self, session: Session | None, failed: bool) -> None:
+    def leave(self, work: UnitOfWork | None, failed: bool) -> None:
         """The transaction has ended: make the session what is stored now, and do what waited for the commit."""
         if not self._entered:
             return
@@ -222,8 +222,8 @@ class Joined:
         committed = self._committed if self._transaction is not None and not self._preset else not failed
         deferred, self._deferred, self._transaction = self._deferred, [], None
         if self._aborted or not committed:
-            if session is not None:
-                session.revert()
+            if work is not None:
+                work.revert()
             return
         for function, args in deferred:
             function(*args)

@@ -1,27 +1,21 @@
-"""The session that views use: a dict that is read on first use and knows what its request did to it."""
+"""The session that views use: a dict that is read on first use, and what can be done with it as a whole."""
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, Sequence, ValuesView
 from copy import deepcopy
-from dataclasses import replace
 from time import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
-from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, StoreError
-from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back, graft, merge
-from pyramid_sessionkit.persistence import TRIED_COOKIES, Found, Persistence, key_of
-from pyramid_sessionkit.serializer import EMPTY, Contents, check, dumps, loads
+from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back
+from pyramid_sessionkit.persistence import Persistence, key_of
+from pyramid_sessionkit.serializer import Contents
 from pyramid_sessionkit.settings import LONGEST_DURATION
-
-log = logging.getLogger("pyramid_sessionkit")
+from pyramid_sessionkit.unit_of_work import UnitOfWork, generate_id
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
@@ -34,14 +28,6 @@ LONGEST_USERID = 255
 _FLASH_KEY = "_f_"
 
 
-class Ending(NamedTuple):
-    """A session that is to be ended."""
-
-    key: str
-    userid: str | None
-    reason: str
-
-
 @implementer(ISession)
 class Session(MutableMapping[str, Any]):
     """The contents of one visitor's session, and what is known about it.
@@ -50,34 +36,7 @@ class Session(MutableMapping[str, Any]):
     saved after the view, with those of other requests that ran meanwhile; see :meth:`save` to do so earlier.
     """
 
-    __slots__ = (
-        "_applied",
-        "_checked",
-        "_closed",
-        "_contents",
-        "_created",
-        "_dropped",
-        "_ended",
-        "_exposed",
-        "_fields",
-        "_find_ids",
-        "_gone",
-        "_id",
-        "_invalidated",
-        "_key",
-        "_new_id",
-        "_next_id",
-        "_persistence",
-        "_proof",
-        "_record",
-        "_renew",
-        "_reverted",
-        "_saved",
-        "_send",
-        "_settled",
-        "_start",
-        "_written",
-    )
+    __slots__ = ("work",)
 
     def __init__(
         self,
@@ -86,125 +45,66 @@ class Session(MutableMapping[str, Any]):
         new_id: Callable[[], str] | None = None,
         closed: bool = False,
     ) -> None:
-        self._persistence = persistence
-        self._find_ids = find_ids
-        self._new_id = new_id or generate_id
-        self._closed = closed
-        self._reverted = False  # it was used in a transaction that was rolled back
-        self._reset()
-
-    def _reset(self) -> None:
-        """As it was before this request did anything."""
-        self._contents: Contents | None = None  # None until it is used
-        self._record: Record | None = None  # what is stored
-        self._id: str | None = None  # under which ID that is stored; or the ID a new session will have
-        self._key = ""
-        self._start = EMPTY  # the contents as they were stored
-        self._checked: bytes | None = None  # the contents that were found to read back as written
-        self._proof: Contents | None = None  # what they read back as
-        self._applied: list[Applied] = []
-        self._fields: dict[str, Any] = {}  # of the record, that this request sets
-        self._next_id: str | None = None  # where regenerate_id moves the record
-        self._ended: list[Ending] = []  # sessions that this request ends
-        self._invalidated = False
-        self._written = False  # something was put into the contents or taken out
-        self._exposed = False  # a list or dict of the contents is in the view's hands
-        self._renew = False
-        self._gone = False  # another request ended it
-        self._dropped = False  # nothing more is to be saved
-        self._settled = True  # there is nothing left to do for this session
-        self._saved = False
-        self._send = False  # the browser does not know yet what was saved
-        self._created = 0
+        self.work = UnitOfWork(persistence, find_ids, new_id or generate_id, closed)
 
     # Reading and writing the contents.
 
-    def _read(self) -> Contents:
-        contents = self._contents
-        return self._adopt(self._persistence.find(self._find_ids())) if contents is None else contents
-
-    def _adopt(self, found: Found | None) -> Contents:
-        self._created = int(time())
-        self._contents = contents = {} if found is None else found.contents
-        if found is None:
-            self._settled = not self._persistence.settings.save_uninitialized
-        else:
-            self._id, self._key, self._record = found.session_id, found.key, found.record
-            self._start = found.record.data
-            self._settled = not self._renewal_is_due()
-        return contents
-
-    def _open(self) -> Contents:
-        if self._closed:
-            raise SessionClosed(
-                "The session was changed after the response callbacks ran, when it could not be saved any more: "
-                "change it in the view, a tween or a response callback"
-            )
-        contents = self._contents
-        if contents is None:
-            contents = self._read()
-        self._settled = False
-        return contents
-
-    def _write(self) -> Contents:
-        contents = self._open()
-        self._written = True
-        return contents
-
     def __getitem__(self, name: str) -> Any:
-        contents = self._contents
-        value = (self._read() if contents is None else contents)[name]
+        work = self.work
+        contents = work.contents
+        value = (work.read() if contents is None else contents)[name]
         if type(value) not in _SCALARS:
-            self._exposed = True
+            work.exposed = True
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
-        contents = self._contents
-        value = (self._read() if contents is None else contents).get(name, default)
+        work = self.work
+        contents = work.contents
+        value = (work.read() if contents is None else contents).get(name, default)
         if type(value) not in _SCALARS:
-            self._exposed = True
+            work.exposed = True
         return value
 
     def __contains__(self, name: object) -> bool:
-        return name in self._read()
+        return name in self.work.read()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(self.work.read())
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self.work.read())
 
     def keys(self) -> KeysView[str]:
-        return self._read().keys()
+        return self.work.read().keys()
 
     def values(self) -> ValuesView[Any]:
-        self._exposed = True
-        return self._read().values()
+        self.work.exposed = True
+        return self.work.read().values()
 
     def items(self) -> ItemsView[str, Any]:
-        self._exposed = True
-        return self._read().items()
+        self.work.exposed = True
+        return self.work.read().items()
 
     def __setitem__(self, name: str, value: Any) -> None:
         if not isinstance(name, str):
             raise TypeError(f"The keys of a session are text, not {type(name).__name__}")
-        self._write()[name] = value
+        self.work.write()[name] = value
         if type(value) not in _SCALARS:
-            self._exposed = True
+            self.work.exposed = True
 
     def __delitem__(self, name: str) -> None:
-        del self._write()[name]
+        del self.work.write()[name]
 
     def clear(self) -> None:
         """Remove the contents. This logs nobody out: see :meth:`invalidate`."""
-        self._write().clear()
+        self.work.write().clear()
 
     def popitem(self) -> tuple[str, Any]:
-        return self._write().popitem()
+        return self.work.write().popitem()
 
     def copy(self) -> Contents:
         """The contents as a dict of their own, to the innermost list."""
-        return deepcopy(self._read())
+        return deepcopy(self.work.read())
 
     def __or__(self, other: Any) -> Contents:
         return self.copy() | dict(other)
@@ -217,13 +117,13 @@ class Session(MutableMapping[str, Any]):
         return self
 
     def __repr__(self) -> str:
-        if self._contents is None:
+        if self.work.contents is None:
             return "<Session, not used yet>"
-        return f"<Session {self._key[:8] if self._record else 'new'}>"
+        return f"<Session {'new' if self.work.new else self.work.stored_key[:8]}>"
 
     def changed(self) -> None:
         """Never needed: changes inside lists and dicts are found. Here since :class:`ISession` has it."""
-        self._write()
+        self.work.write()
 
     def apply(self, name: str, function: Function, default: Any = None) -> Any:
         """Set ``name`` to ``function(value)`` and return it: for what requests that run at once must not lose.
@@ -232,11 +132,11 @@ class Session(MutableMapping[str, Any]):
         nothing but compute. ``session.apply("views", lambda n: n + 1, 0)`` counts every view. ``default`` is what
         it is given where there is no value.
         """
-        contents = self._open()
+        contents = self.work.open()
         before = as_read_back(contents[name]) if name in contents else MISSING
         after = function(deepcopy(default) if before is MISSING else contents[name])
         self[name] = after
-        self._applied.append(Applied(name, function, deepcopy(default), before, as_read_back(after)))
+        self.work.applied += (Applied(name, function, deepcopy(default), before, as_read_back(after)),)
         return after
 
     # Flash messages and the CSRF token, stored as Pyramid's own sessions do.
@@ -273,13 +173,7 @@ class Session(MutableMapping[str, Any]):
     @property
     def id(self) -> str:
         """The session ID, a bearer secret: whoever has it has the session. Log :attr:`key` instead."""
-        self._read()
-        if self._next_id:
-            return self._next_id
-        if self._id is None:
-            self._id = self._new_id()
-            self._key = key_of(self._id)
-        return self._id
+        return self.work.id
 
     @property
     def key(self) -> str:
@@ -289,52 +183,42 @@ class Session(MutableMapping[str, Any]):
     @property
     def new(self) -> bool:
         """Whether nothing is stored for this visitor yet."""
-        self._read()
-        return self._record is None
+        return self.work.new
 
     @property
     def userid(self) -> str | None:
         """Who is logged in; None for an anonymous visitor."""
-        return self._field("userid", None)  # type: ignore[no-any-return]
+        return self.work.of_login("userid")  # type: ignore[no-any-return]
 
     @property
     def authenticated(self) -> int | None:
         """When the last login was; None for an anonymous visitor."""
-        return self._field("authenticated", None)  # type: ignore[no-any-return]
+        return self.work.of_login("authenticated")  # type: ignore[no-any-return]
 
     @property
     def credentials(self) -> str | None:
         """What the security policy kept at the login to compare with later."""
-        return self._field("credentials", None)  # type: ignore[no-any-return]
+        return self.work.of_login("credentials")  # type: ignore[no-any-return]
 
     @property
     def created(self) -> int:
         """When the session was created or, after a login, logged in."""
-        self._read()
-        return self._field("created", self._created)  # type: ignore[no-any-return]
+        return self.work.metadata().created
 
     @property
     def renewed(self) -> int:
         """When its idle timeout last began again."""
-        self._read()
-        return self._created if self._record is None else self._record.renewed
+        return self.work.metadata().renewed
 
     @property
     def expires(self) -> int | None:
         """When it ends unless it is renewed; None for never."""
-        renewed = self.renewed
-        return self._next_record(self._current(), EMPTY, renewed).expires
+        return self.work.metadata().expires
 
     @property
     def persistent(self) -> bool:
         """Whether the cookie outlives the browser."""
-        return self._field("persistent", self._persistence.settings.persistent)  # type: ignore[no-any-return]
-
-    def _field(self, name: str, default: Any) -> Any:
-        self._read()
-        if name in self._fields:
-            return self._fields[name]
-        return default if self._record is None else getattr(self._record, name)
+        return self.work.metadata().persistent
 
     # What can be done with the session as a whole.
 
@@ -344,38 +228,11 @@ class Session(MutableMapping[str, Any]):
         Carried out after the view, and whatever its response is. It logs out: the user is no part of the new one.
         ``reason`` is what :class:`~pyramid_sessionkit.SessionEnded` will say.
         """
-        self._open()
-        sent = map(key_of, self._find_ids()[:TRIED_COOKIES])
-        ended = {ending.key: ending for ending in self._ended}
-        for key in sent:
-            ended.setdefault(key, Ending(key, None, reason))
-        if self._record is not None:
-            ended[self._key] = Ending(self._key, self._record.userid, reason)
-        self._begin_anew(list(ended.values()))
-        self._invalidated = True
-
-    def _begin_anew(self, ended: list[Ending]) -> None:
-        """As a new and empty session, which still ends what it was told to."""
-        self._reset()
-        self._adopt(None)
-        self._ended = ended
-        self._settled = False
-
-    def end_other(self, key: str, userid: str, reason: str) -> None:
-        """End another session of this user along with the request; that of the request itself is invalidated."""
-        self._open()
-        if self._record is not None and key == self._key:
-            self.invalidate(reason)
-        elif key not in [ending.key for ending in self._ended]:
-            self._ended.append(Ending(key, userid, reason))
+        self.work.invalidate(reason)
 
     def regenerate_id(self) -> None:
         """Give the session a new ID, so that the old one opens nothing. The contents stay."""
-        self._open()
-        if self._record is None:
-            self._id = None
-        else:
-            self._next_id = self._new_id()
+        self.work.regenerate_id()
 
     def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
         """Make this the session of a user who has just proven who he is: a new ID and a new lifetime.
@@ -385,14 +242,15 @@ class Session(MutableMapping[str, Any]):
         """
         if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
             raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
-        if self._gone:
-            self._begin_anew(self._ended)
+        work = self.work
+        if work.gone:
+            work.begin_anew()
         if self.userid not in (None, userid):
             self.invalidate()
         self.regenerate_id()
         now = int(time())
-        settings = self._persistence.settings
-        self._fields |= {
+        settings = work.persistence.settings
+        work.fields |= {
             "userid": userid,
             "authenticated": now,
             "credentials": credentials,
@@ -404,33 +262,26 @@ class Session(MutableMapping[str, Any]):
 
     def touch(self) -> None:
         """Let the idle timeout begin again now."""
-        self._open()
-        self._renew = True
+        self.work.open()
+        self.work.renew = True
 
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
         """Other limits for this session alone: seconds, or None for no limit; ``lifetime`` counts from its creation."""
         for name, value in (("timeout", timeout), ("lifetime", lifetime)):
             if value not in (_UNSET, None) and (type(value) is not int or not 0 < value <= LONGEST_DURATION):
                 raise ValueError(f"{name} is a whole number of seconds above zero, or None for no limit: {value!r}")
-        self._open()
+        self.work.open()
+        fields = self.work.fields
         if timeout is not _UNSET:
-            self._fields["timeout"] = timeout
+            fields["timeout"] = timeout
         if lifetime is not _UNSET:
-            self._fields["deadline"] = None if lifetime is None else self.created + lifetime
+            fields["deadline"] = None if lifetime is None else self.created + lifetime
         if persistent is not _UNSET:
-            self._fields["persistent"] = bool(persistent)
+            fields["persistent"] = bool(persistent)
 
     def reload(self) -> None:
         """Drop what this request did to the session and read again what is stored."""
-        session_ids = [self._id] if self._record and self._id else self._find_ids()
-        send, saved, invalidated = self._send, self._saved, self._invalidated and not self._ended
-        mine = {key_of(session_id) for session_id in session_ids}
-        ended = [ending for ending in self._ended if ending.key not in mine]
-        self._reset()
-        # What was done already stays done, and what ends other sessions is no change of this one.
-        self._send, self._saved, self._invalidated, self._ended = send, saved, invalidated, ended
-        self._adopt(self._persistence.find(session_ids, fresh=True))
-        self._settled = self._settled and not ended
+        self.work.reload()
 
     def save(self) -> None:
         """Save now, rather than after the view.
@@ -438,227 +289,4 @@ class Session(MutableMapping[str, Any]):
         Raises :exc:`SessionGone` if the session was ended or regenerated meanwhile, and
         :exc:`~pyramid_sessionkit.StoreError` if the store refused.
         """
-        self.end()
-        if self._gone:
-            raise SessionGone(f"Session {self._key[:8]} was ended or regenerated by another request")
-        self._save()
-
-    # For the tweens.
-
-    @property
-    def used(self) -> bool:
-        """Whether the request looked at its session."""
-        return self._contents is not None or self._reverted
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is left to be done for this session."""
-        return self._settled and not self._exposed
-
-    @property
-    def store(self) -> Any:
-        """Where it is stored: for a request in joined mode, in its transaction."""
-        return self._persistence.store
-
-    @property
-    def stored_id(self) -> str:
-        """The ID under which the session is stored now, whatever the request still wants to do with it."""
-        assert self._id is not None
-        return self._id
-
-    @property
-    def needs_cookie(self) -> bool:
-        """Whether saving would give the session an ID that the browser does not know."""
-        return self._next_id is not None or (self._record is None and self._is_to_be_created())
-
-    @property
-    def set_cookie(self) -> bool:
-        """Whether the browser needs to be told of the ID or a new expiry."""
-        return self._send
-
-    @property
-    def delete_cookie(self) -> bool:
-        """Whether the browser should forget its cookie."""
-        return self._invalidated and not self._send
-
-    def check(self) -> None:
-        """Raise if the contents could not be saved."""
-        self._encoded()
-
-    def end(self) -> None:
-        """Carry out the endings that the request asked for."""
-        while self._ended:
-            self._persistence.end(*self._ended[-1])
-            self._ended.pop()
-
-    def commit(self) -> None:
-        """Save; what another request ended meanwhile is dropped, and logged."""
-        if self.settled:
-            return
-        self.end()
-        if self._dropped:
-            return
-        try:
-            if not self._gone:
-                self._save()
-        except SessionGone:
-            pass
-        if self._gone and self._changes(self._encoded()):
-            log.warning("Session %s was ended or regenerated by another request: changes were dropped", self._key[:8])
-            self._dropped = True
-        self._settled = True
-
-    def drop_changes(self) -> None:
-        """Save nothing more. What the request ended is still to be ended."""
-        self._dropped = True
-
-    def abandon(self) -> None:
-        """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
-        self._dropped = True
-        self._ended = []
-        self._invalidated = False
-
-    def revert(self) -> None:
-        """Forget what the request did: it was part of a transaction that was rolled back."""
-        self._reverted = self.used
-        self._reset()
-
-    def close(self) -> None:
-        """From now on a change raises :exc:`SessionClosed`."""
-        self._closed = True
-
-    # Saving.
-
-    def _save(self) -> None:
-        if self._contents is None:
-            return
-        data = self._encoded()
-        if self._record is None:
-            self._create(data)
-        elif self._changes(data) or self._renewal_is_due():
-            self._replace(data)
-
-    def _encoded(self) -> bytes:
-        if not (self._written or self._exposed) or self._contents is None:
-            return self._start
-        data = dumps(self._contents)
-        # Equal bytes prove nothing yet: NaN is written as null, a date as text.
-        if data != self._checked or self._contents != self._proof:
-            # What is stored already may be read though max_size was lowered since.
-            limit = len(data) if data == self._start else self._persistence.settings.max_size
-            self._proof = check(self._contents, data, limit)
-            self._checked = data
-        return data
-
-    def _changes(self, data: bytes) -> bool:
-        return bool(self._next_id or self._fields or data != self._start)
-
-    def _renewal_is_due(self) -> bool:
-        if self._renew:
-            return True
-        settings = self._persistence.settings
-        assert self._record is not None
-        if settings.rolling or settings.resave:
-            return not self._saved
-        return settings.reissue_time is not None and time() - self._record.renewed >= settings.reissue_time
-
-    def _is_to_be_created(self) -> bool:
-        return bool(self._contents or self._fields.get("userid") or self._persistence.settings.save_uninitialized)
-
-    def _create(self, data: bytes) -> None:
-        if not self._is_to_be_created():
-            return
-        record = self._next_record(self._current(), data, int(time()))
-        logged_in = "authenticated" in self._fields
-        self._id, record = self._persistence.create(record, self.id, self._new_id)
-        self._key = key_of(self._id)
-        self._send = True
-        self._remember(record)
-        self._persistence.tell(SessionCreated(self._key, record.userid))
-        if logged_in:
-            self._logged_in(record)
-
-    def _replace(self, data: bytes) -> None:
-        assert self._record is not None
-        new_key = key_of(self._next_id) if self._next_id else None
-        merged: list[Contents] = []
-
-        def build(stored: Record) -> Record:
-            if stored.version == self._record.version:  # type: ignore[union-attr]
-                return self._next_record(stored, data, int(time()))
-            # Not measured again: each side was small enough, and what is refused now would be lost.
-            merged[:] = [self._merged(stored, data)]
-            return self._next_record(stored, dumps(merged[0]), int(time()))
-
-        try:
-            record = self._persistence.replace(self._key, self._record, build, new_key)
-        except SessionGone:
-            self._gone = True
-            self._send = False
-            raise
-        if merged:
-            graft(self._contents, merged[0])
-        old_key, logged_in = self._key, "authenticated" in self._fields
-        if self._next_id and new_key:
-            self._id, self._key, self._next_id = self._next_id, new_key, None
-            self._send = True
-        if self._cookie_moved(self._record, record):
-            self._send = True
-        self._remember(record)
-        if new_key:
-            self._persistence.tell(SessionRegenerated(new_key, record.userid, old_key))
-        if logged_in:
-            self._logged_in(record)
-
-    def _logged_in(self, record: Record) -> None:
-        assert record.userid is not None
-        self._persistence.tell(LoggedIn(self._key, record.userid))
-        self._persistence.limit_sessions(record.userid)
-
-    def _cookie_moved(self, before: Record, after: Record) -> bool:
-        if not after.persistent:
-            return before.persistent
-        return not before.persistent or before.expires != after.expires or self._persistence.settings.rolling
-
-    def _merged(self, stored: Record, data: bytes) -> Contents:
-        try:
-            theirs = loads(stored.data)
-        except ValueError:
-            raise StoreError(f"What is stored for session {self._key[:8]} cannot be decoded any more") from None
-        return merge(loads(self._start), loads(data), theirs, self._applied)
-
-    def _remember(self, record: Record) -> None:
-        self._record = record
-        self._start = record.data
-        self._applied.clear()
-        self._fields.clear()
-        self._written = self._renew = False
-        self._saved = True
-
-    def _current(self) -> Record:
-        """What is stored; for a new session, what would be without this request's settings of it."""
-        if self._record is not None:
-            return self._record
-        settings, now = self._persistence.settings, self._created
-        deadline = None if settings.lifetime is None else now + settings.lifetime
-        return Record(EMPTY, None, None, None, now, now, settings.timeout, deadline, settings.persistent)
-
-    def _next_record(self, stored: Record, data: bytes, renewed: int) -> Record:
-        record = Record(
-            data,
-            stored.userid,
-            stored.authenticated,
-            stored.credentials,
-            stored.created,
-            renewed,
-            stored.timeout,
-            stored.deadline,
-            stored.persistent,
-            stored.version,
-        )
-        return replace(record, **self._fields) if self._fields else record
-
-
-def generate_id() -> str:
-    """A new session ID: 256 random bits in URL-safe base64 (OWASP ASVS 3.2.2 asks for 64)."""
-    return secrets.token_urlsafe(32)
+        self.work.save()

@@ -28,6 +28,7 @@ from pyramid_sessionkit.joined import JOINING, Joined, Joining
 from pyramid_sessionkit.outage import mark, respond
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings
+from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -68,17 +69,17 @@ class Saver:
         self._settings = settings
         self._headers = headers
 
-    def save(self, request: Any, session: Session, status: int, error: BaseException | None) -> None:
+    def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
         """Save what the request did, as far as a response of this status allows; more often does no harm."""
-        if not session.used or will_be_retried(request, error):
+        if not work.used or will_be_retried(request, error):
             return
         if not self.is_wanted(status):
-            session.end()
-        elif session.needs_cookie and (refusal := self._headers.refusal(request)):
-            session.end()
+            work.end()
+        elif work.needs_cookie and (refusal := self._headers.refusal(request)):
+            work.end()
             self._headers.warn(refusal)
         else:
-            session.commit()
+            work.commit()
 
     def is_wanted(self, status: int) -> bool:
         return status < 500 or self._settings.save_on_error
@@ -99,25 +100,25 @@ class Saver:
                 request.add_response_callback(self.finish)
                 return
         attributes[FINISHED] = True
-        session = session_of(request)
-        if session is None:
+        work = work_of(request)
+        if work is None:
             return
-        if session.used:
-            self._finish(request, response, session)
-        session.close()
+        if work.used:
+            self._finish(request, response, work)
+        work.close()
 
-    def _finish(self, request: Any, response: Any, session: Session) -> None:
+    def _finish(self, request: Any, response: Any, work: UnitOfWork) -> None:
         try:
-            if not session.settled:
-                self.save(request, session, response.status_int, getattr(request, "exception", None))
+            if not work.settled:
+                self.save(request, work, response.status_int, getattr(request, "exception", None))
         except StoreUnavailable as error:
             # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
-            session.abandon()
+            work.abandon()
             instead = respond(request, error, committed=True)
             response.status = instead.status
             response.headerlist = instead.headerlist
             response.app_iter = instead.app_iter
-        self._headers.add(request, response, session)
+        self._headers.add(request, response, work)
 
 
 def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
@@ -147,17 +148,17 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         else:
             if without_tm:
                 _mark_rendered(request, response)
-        session = session_of(request)
-        if session is None:
+        work = work_of(request)
+        if work is None:
             saver.finish_later(request)
             return response
         try:
             if joined is not None:
-                joined.leave(session, failed=False)
-            if not session.settled:
-                saver.save(request, session, response.status_int, request.exception)
+                joined.leave(work, failed=False)
+            if not work.settled:
+                saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
-            session.abandon()
+            work.abandon()
             response = respond(request, error, committed=True)
         return response
 
@@ -175,15 +176,15 @@ def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
     def inner_tween(request: Any) -> Any:
         response = handler(request)
         _mark_rendered(request, response)
-        session = session_of(request)
+        work = work_of(request)
         if (
-            session is None
-            or session.settled
+            work is None
+            or work.settled
             or not saver.is_wanted(response.status_int)
             or will_be_retried(request, request.exception)
         ):
             return response
-        session.check()
+        work.check()
         return response
 
     return inner_tween
@@ -206,14 +207,14 @@ def _joined_tween(handler: Handler, saver: Saver, joining: Joining) -> Handler:
 
 
 def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Saver) -> None:
-    session = session_of(request)
-    if session is None:
+    work = work_of(request)
+    if work is None:
         return
     if joined.will_abort(response):
         joined.abort()
-    elif not session.settled:
+    elif not work.settled:
         try:
-            saver.save(request, session, response.status_int, request.exception)
+            saver.save(request, work, response.status_int, request.exception)
         except TransactionFailed as error:
             log.warning("What %s %r did to its session is lost: %s", request.method, request.path_info, error)
             joined.doom()
@@ -221,7 +222,7 @@ def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Sav
 
 def _leave_after_failure(request: Any, joined: Joined) -> None:
     try:
-        joined.leave(session_of(request), failed=True)
+        joined.leave(work_of(request), failed=True)
     except Exception:
         log.exception("What was to follow the commit of a request that failed later could not be done")
 
@@ -232,10 +233,10 @@ def _mark_rendered(request: Any, response: Any) -> None:
         mark(request, response, request.exception, committed=False)
 
 
-def session_of(request: Any) -> Session | None:
-    """The session that the request asked for; None if it asked for none, or another factory made it."""
+def work_of(request: Any) -> UnitOfWork | None:
+    """What the request does to its session; None if it asked for none, or another factory made it."""
     session = request.__dict__.get("session")
-    return session if type(session) is Session else None
+    return session.work if type(session) is Session else None
 
 
 def will_be_retried(request: Any, error: BaseException | None) -> bool:
@@ -249,16 +250,16 @@ def will_be_retried(request: Any, error: BaseException | None) -> bool:
 
 def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     """Carry out the endings of a request that failed; save the rest only if ``save_on_error`` says so."""
-    session = session_of(request)
-    if session is None or not session.used or session.settled:
+    work = work_of(request)
+    if work is None or not work.used or work.settled:
         return
-    if session.new or isinstance(error, SessionError):
+    if work.new or isinstance(error, SessionError):
         # Without a response a visitor could not be told the ID of a new one; and what failed once fails again.
-        session.drop_changes()
+        work.drop_changes()
     try:
-        saver.save(request, session, 500, error)
+        saver.save(request, work, 500, error)
     except Exception:
-        session.abandon()
+        work.abandon()
         log.exception("The session of a request that failed could not be saved or ended either")
 
 

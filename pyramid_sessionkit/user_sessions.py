@@ -58,7 +58,7 @@ class UserSessions:
         """End one of them, after the view; False if there is none of this user with that key."""
         if self._userid is None or not _is_key(key):
             return False
-        record = self._session.store.load(key)
+        record = self._session.work.persistence.store.load(key)
         if record is None or record.userid != self._userid:
             return False
         self._end([key])
@@ -74,11 +74,11 @@ class UserSessions:
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
         _user_index(_persistence(self._request.registry).store)
-        return [] if self._userid is None else self._session.store.sessions_of(self._userid)
+        return [] if self._userid is None else self._session.work.persistence.store.sessions_of(self._userid)
 
     def _end(self, keys: builtins.list[str]) -> int:
         for key in keys:
-            self._session.end_other(key, str(self._userid), "revoked")
+            self._session.work.end_other(key, str(self._userid), "revoked")
         return len(keys)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -87,6 +88,27 @@ def open_session(make_persistence: Callable[..., Persistence]) -> Callable[..., 
         return Session(persistence, lambda: (session_id,) if session_id else ())
 
     return open_
+
+
+def stored(open_session: Callable[..., Session], contents: dict[str, Any], **settings: Any) -> str:
+    """The ID of a session with these contents."""
+    session = open_session(**settings)
+    session.update(contents)
+    session.save()
+    return session.id
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the time to so many seconds after the test began."""
+    start = time.time()
+
+    def advance(seconds: int) -> None:
+        for module in ("session", "unit_of_work", "stores.memory"):
+            monkeypatch.setattr(f"pyramid_sessionkit.{module}.time", lambda: start + seconds)
+
+    advance(0)
+    return advance
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_a_slow_writer_cannot_write_into_what_was_ended(shared: Persistence, end
     other.save()
     with pytest.raises(SessionGone):
         slow.save()
-    assert not slow.set_cookie
+    assert not slow.work.set_cookie
     assert contents(shared, session_id) == {}
     if not other.new:
         assert "planted" not in contents(shared, other.id)
@@ -189,7 +189,7 @@ def test_many_writers_and_one_logout_leave_no_record(shared: Persistence) -> Non
                 session.invalidate()
             else:
                 session[f"key{number}"] = 1
-            session.commit()
+            session.work.commit()
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(request, range(8)))
@@ -218,8 +218,8 @@ def test_a_dropped_write_is_logged_with_its_key_but_a_dropped_renewal_is_not(
         if change:
             slow["late"] = 1
         persistence.end(slow.key, None, "revoked")
-        slow.commit()
-        slow.commit()
+        slow.work.commit()
+        slow.work.commit()
         assert (f"Session {slow.key[:8]} was ended" in caplog.text) is change
 
 

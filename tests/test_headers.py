@@ -31,12 +31,13 @@ class Site:
     def new_session(self):
         session = self.session()
         session["cart"] = [1]
-        session.commit()
+        session.work.commit()
         return session
 
     def respond(self, session=None, request=None, response=None):
         response = Response("") if response is None else response
-        self.headers.add(request or Request.blank("/"), response, self.session() if session is None else session)
+        session = self.session() if session is None else session
+        self.headers.add(request or Request.blank("/"), response, session.work)
         return response
 
 
@@ -158,7 +159,7 @@ def test_a_change_of_contents_sends_no_cookie():
     request = Request.blank("/", headers={"Cookie": f"session={site.signer.sign(site.new_session().id)}"})
     session = site.session(request)
     session["cart"] = [2]
-    session.commit()
+    session.work.commit()
     assert cookies_of(site.respond(session, request)) == []
 
 
@@ -167,7 +168,7 @@ def test_a_regenerated_id_is_sent():
     request = Request.blank("/", headers={"Cookie": f"session={site.signer.sign(site.new_session().id)}"})
     session = site.session(request)
     session.regenerate_id()
-    session.commit()
+    session.work.commit()
     [cookie] = cookies_of(site.respond(session, request))
     assert cookie.startswith(f"session={site.signer.sign(session.id)};")
 
@@ -204,7 +205,7 @@ def test_one_persistent_login_among_others():
     site = Site()
     session = site.session()
     session.login("ann", persistent=True)
-    session.commit()
+    session.work.commit()
     assert "Max-Age" in cookies_of(site.respond(session))[0]
     assert "Max-Age" not in cookies_of(site.respond(site.new_session()))[0]
 
@@ -239,7 +240,7 @@ def test_a_session_begun_after_an_ending_is_set_not_deleted():
     session = site.session(request)
     session.invalidate()
     session["cart"] = []
-    session.commit()
+    session.work.commit()
     [cookie] = cookies_of(site.respond(session, request))
     assert cookie.startswith(f"session={site.signer.sign(session.id)};")
 

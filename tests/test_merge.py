@@ -409,10 +409,10 @@ def test_saving_again_after_a_merge_stores_nothing(open_session, store):
     mine, other = open_session(), open_session()
     mine["mine"] = {"k": 1}
     other["other"] = {"k": 1}
-    other.commit()
-    mine.commit()
+    other.work.commit()
+    mine.work.commit()
     stored = store.load(mine.key)
-    mine.commit()
+    mine.work.commit()
     assert store.load(mine.key) is stored
 
 
@@ -420,9 +420,9 @@ def test_one_object_put_into_two_keys_stays_two_values(open_session):
     mine, other = open_session(), open_session()
     mine["a"] = mine["b"] = {"n": 2}
     other["b"]["x"] = 1
-    other.commit()
-    mine.commit()
-    mine.commit()  # the tween and the response callback both do
+    other.work.commit()
+    mine.work.commit()
+    mine.work.commit()  # the tween and the response callback both do
     assert open_session()["a"] == {"n": 2}
     assert open_session()["b"] == {"n": 2, "x": 1}
 
@@ -432,10 +432,10 @@ def test_an_item_of_the_view_stays_its_own_after_a_merge(open_session):
     item = {"id": "mine"}
     mine["cart"].append(item)
     other["cart"].append({"id": "other"})
-    other.commit()
+    other.work.commit()
     mine.save()
     item["qty"] = 2
-    mine.commit()
+    mine.work.commit()
     cart = open_session()["cart"]
     assert {"id": "other"} in cart
     assert {"id": "mine", "qty": 2} in cart
@@ -447,7 +447,7 @@ def test_three_requests_at_once_replay_apply_once_each(open_session):
         request["cart"].append("item")
         request.apply("cart", append_x)
     for request in requests:
-        request.commit()
+        request.work.commit()
     assert open_session()["cart"].count("x") == 3
     assert open_session()["cart"].count("item") == 3
 
@@ -456,7 +456,7 @@ def test_an_applied_function_whose_result_cannot_be_saved_is_named(open_session)
     mine, other = open_session(), open_session()
     mine.apply("n", lambda number: (number + 1) ** 8)
     other["n"] = 2**32
-    other.commit()
+    other.work.commit()
     with pytest.raises(SessionNotSerializable, match=": n: "):
-        mine.commit()
+        mine.work.commit()
     assert open_session()["n"] == 2**32

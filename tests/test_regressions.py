@@ -507,7 +507,7 @@ class TestGone:
         spy.calls.clear()
         with pytest.raises(SessionGone):
             session.save()
-        session.commit()
+        session.work.commit()
         assert spy.calls == []
 
 
@@ -567,7 +567,7 @@ class TestSavingTwice:
         change(session)
         session.save()
         session.save()
-        session.commit()
+        session.work.commit()
         assert spy.calls == ["update"]
 
 

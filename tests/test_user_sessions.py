@@ -125,9 +125,9 @@ class TestOwnSessions:
             session.save()
             ids.append(session.id)
         session = Session(persistence, lambda: [ids[0]])
-        session.end_other(key_of(ids[1]), "ada", "revoked")
+        session.work.end_other(key_of(ids[1]), "ada", "revoked")
         session.reload()
-        session.commit()
+        session.work.commit()
         assert [key for key, _ in spy.store.sessions_of("ada")] == [key_of(ids[0])]
 
     def test_nor_does_a_login_after_the_session_was_gone(self, make_persistence: Any, spy: SpyStore) -> None:
@@ -142,9 +142,9 @@ class TestOwnSessions:
         session["a"] = 2
         with pytest.raises(SessionGone):
             session.save()
-        session.end_other(other.key, "ada", "revoked")
+        session.work.end_other(other.key, "ada", "revoked")
         session.login("ada")
-        session.commit()
+        session.work.commit()
         assert [key for key, _ in spy.store.sessions_of("ada")] == [session.key]
 
 
@@ -198,7 +198,7 @@ class TestLimit:
         for number in range(4):
             session = Session(persistence)
             session.login("ada")
-            session._fields["created"] = 1000 + number
+            session.work.fields["created"] = 1000 + number
             session.save()
             ids.append(session.id)
         assert [key for key, _ in any_store.sessions_of("ada")] == [key_of(session_id) for session_id in ids[2:]]
