@@ -136,10 +136,10 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         try:
             response = handler(request)
         except Exception as error:
-            if will_be_retried(request, error):
-                raise
             if joined is not None:
                 _leave_after_failure(request, joined)
+            if will_be_retried(request, error):
+                raise
             _end_after_failure(request, error, saver)
             if not isinstance(error, SessionError):
                 raise
@@ -153,7 +153,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             return response
         try:
             if joined is not None:
-                joined.leave(session, failed=False)
+                joined.leave(failed=False)
             if not session.settled:
                 saver.save(request, session, response.status_int, request.exception)
         except Exception as error:
@@ -221,7 +221,7 @@ def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Sav
 
 def _leave_after_failure(request: Any, joined: Joined) -> None:
     try:
-        joined.leave(session_of(request), failed=True)
+        joined.leave(failed=True)
     except Exception:
         log.exception("What was to follow the commit of a request that failed later could not be done")
 
@@ -252,8 +252,8 @@ def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     session = session_of(request)
     if session is None or not session.used or session.settled:
         return
-    if session.new or isinstance(error, SessionError):
-        # Without a response a visitor could not be told the ID of a new one; and what failed once fails again.
+    if session.needs_cookie or isinstance(error, SessionError):
+        # Without a response a visitor could not be told a new ID; and what failed once fails again.
         session.drop_changes()
     try:
         saver.save(request, session, 500, error)
