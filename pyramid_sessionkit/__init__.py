@@ -21,6 +21,8 @@ from pyramid_sessionkit.events import (
     SuspiciousCookie,
 )
 from pyramid_sessionkit.exceptions import (
+    NotLoggedIn,
+    NotOwned,
     NotSupported,
     SessionClosed,
     SessionConflict,
@@ -55,6 +57,8 @@ __all__ = [
     "IUserIndex",
     "LoggedIn",
     "LoggedOut",
+    "NotLoggedIn",
+    "NotOwned",
     "NotSupported",
     "Record",
     "Session",

@@ -3,6 +3,8 @@
 A message names the cause and the cure, and never a secret or a session ID.
 """
 
+from pyramid.httpexceptions import HTTPUnauthorized
+
 
 class SessionError(Exception):
     """The base of all errors raised by pyramid_sessionkit."""
@@ -42,3 +44,19 @@ class TransactionFailed(StoreError):
 
 class NotSupported(StoreError):
     """The configured store cannot offer this operation; the message names the stores that can."""
+
+
+class NotLoggedIn(SessionError, HTTPUnauthorized):  # type: ignore[misc]
+    """Nobody is logged in, so that nobody can own the row: a 401, unless a view for this exception answers."""
+
+    def __init__(self, message: str = "Nobody is logged in") -> None:
+        # Not as the detail of the response: it names models, which are none of the visitor's business.
+        HTTPUnauthorized.__init__(self)
+        self.args = (message,)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NotOwned(SessionError):
+    """A statement or a flush would touch rows that are not the logged-in user's; the message names their table."""

@@ -15,7 +15,7 @@ from pyramid_sessionkit.events import SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence, key_of
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.unit_of_work import generate_id
+from pyramid_sessionkit.unit_of_work import UnitOfWork, generate_id
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -97,3 +97,9 @@ class SessionFactory:
             "sessionkit.store = memory, but the server runs several processes, of which each has sessions of its own: "
             "use a store that they share"
         )
+
+
+def work_of(request: Any) -> UnitOfWork | None:
+    """What the request does to its session; None if it asked for none, or another factory made it."""
+    session = request.__dict__.get("session")
+    return session.work if type(session) is Session else None

@@ -19,10 +19,10 @@ from pyramid.util import DottedNameResolver
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import SessionConflict, TransactionFailed
+from pyramid_sessionkit.factory import work_of
 from pyramid_sessionkit.interfaces import ISessionStore, Record
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.settings import PREFIX
-from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -40,6 +40,7 @@ class Joining:
 
     def __init__(self, persistence: Persistence, attribute: str, settings: dict[str, Any]) -> None:
         try:
+            from transaction.interfaces import NoTransaction
             from zope.sqlalchemy import mark_changed
         except ImportError as error:
             raise ConfigurationError(
@@ -50,6 +51,7 @@ class Joining:
         self.store = persistence.store
         self.attribute = attribute
         self.mark_changed = mark_changed
+        self.no_transaction = NoTransaction
         self._settings = settings
 
     def of(self, request: Any) -> Joined:
@@ -88,6 +90,7 @@ class Joined:
 
     __slots__ = (
         "_aborted",
+        "_began",
         "_committed",
         "_deferred",
         "_entered",
@@ -105,6 +108,7 @@ class Joined:
         self._entered = False
         self._aborted = False
         self._committed = False
+        self._began: Any = None  # the transaction that pyramid_tm began
         self._transaction: Any = None  # the one that was written to
         self._deferred: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
 
@@ -139,7 +143,9 @@ class Joined:
     def _is_open(self) -> bool:
         if "tm.active" not in self._request.environ:
             return False
-        self._entered = True
+        if not self._entered:
+            self._entered = True
+            self._began = self._request.tm.get()
         return True
 
     def _write(self, operation: str, *args: Any) -> Any:
@@ -151,7 +157,7 @@ class Joined:
         self._joining.mark_changed(dbsession, self._request.tm)
         transaction = self._request.tm.get()
         if self._transaction is not transaction:
-            self._transaction = transaction
+            self._transaction, self._committed = transaction, False
             transaction.addAfterCommitHook(self._after_commit)
         return result
 
@@ -176,6 +182,15 @@ class Joined:
 
     def _after_commit(self, success: bool) -> None:
         self._committed = success
+        if not success:
+            # At once: pyramid_tm is about to ask for an exception view, which may ask who is logged in.
+            self._revert()
+
+    def _revert(self) -> None:
+        self._entered, self._transaction, self._deferred = False, None, []
+        work = work_of(self._request)
+        if work is not None:
+            work.revert()
 
     # For the persistence.
 
@@ -192,12 +207,8 @@ class Joined:
         """The request is below pyramid_tm now."""
         self._is_open()
 
-    @property
-    def is_open(self) -> bool:
-        return self._is_open()
-
     def will_abort(self, response: Any) -> bool:
-        """Whether the transaction is sure to be rolled back: as pyramid_tm decides, but for a veto, which it asks."""
+        """Whether the transaction is sure to be rolled back. A veto is left to pyramid_tm, which is about to ask it."""
         request, veto = self._request, self._joining.commit_veto
         if self._preset:
             # Nobody else asks here.
@@ -214,19 +225,30 @@ class Joined:
         if not self._preset:
             self._request.tm.doom()
 
-    def leave(self, work: UnitOfWork | None, failed: bool) -> None:
-        """The transaction has ended: make the session what is stored now, and do what waited for the commit."""
+    def leave(self, failed: bool) -> None:
+        """The transaction has ended: forget what it took back, and do what waited for its commit."""
+        self._abort_what_is_left()
         if not self._entered:
             return
         self._entered = False
-        committed = self._committed if self._transaction is not None and not self._preset else not failed
-        deferred, self._deferred, self._transaction = self._deferred, [], None
-        if self._aborted or not committed:
-            if work is not None:
-                work.revert()
+        written = self._transaction is not None
+        kept = (self._preset or self._committed) if written else not failed
+        if self._aborted or not kept:
+            self._revert()
             return
+        deferred, self._deferred = self._deferred, []
         for function, args in deferred:
             function(*args)
+
+    def _abort_what_is_left(self) -> None:
+        """pyramid_tm leaves a transaction open whose commit failed if an exception view answers: its locks, that of the
+        session among them, would keep the visitor's next request waiting."""
+        began, self._began = self._began, None
+        if began is None or self._preset:
+            return
+        with contextlib.suppress(self._joining.no_transaction):
+            if self._request.tm.get() is began:
+                began.abort()
 
 
 def _let_retry(error: Exception) -> None:

@@ -22,11 +22,10 @@ from pyramid.settings import aslist
 from pyramid.tweens import EXCVIEW, INGRESS
 
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable, TransactionFailed
-from pyramid_sessionkit.factory import FINISHED, FINISHER
+from pyramid_sessionkit.factory import FINISHED, FINISHER, work_of
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.joined import JOINING, Joined, Joining
 from pyramid_sessionkit.outage import mark, respond
-from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
@@ -137,10 +136,10 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         try:
             response = handler(request)
         except Exception as error:
-            if will_be_retried(request, error):
-                raise
             if joined is not None:
                 _leave_after_failure(request, joined)
+            if will_be_retried(request, error):
+                raise
             _end_after_failure(request, error, saver)
             if not isinstance(error, SessionError):
                 raise
@@ -154,7 +153,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             return response
         try:
             if joined is not None:
-                joined.leave(work, failed=False)
+                joined.leave(failed=False)
             if not work.settled:
                 saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
@@ -222,7 +221,7 @@ def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Sav
 
 def _leave_after_failure(request: Any, joined: Joined) -> None:
     try:
-        joined.leave(work_of(request), failed=True)
+        joined.leave(failed=True)
     except Exception:
         log.exception("What was to follow the commit of a request that failed later could not be done")
 
@@ -231,12 +230,6 @@ def _mark_rendered(request: Any, response: Any) -> None:
     """Below pyramid_tm, so that its veto sees that nothing was done for an error of ours that a view has rendered."""
     if isinstance(request.exception, SessionError):
         mark(request, response, request.exception, committed=False)
-
-
-def work_of(request: Any) -> UnitOfWork | None:
-    """What the request does to its session; None if it asked for none, or another factory made it."""
-    session = request.__dict__.get("session")
-    return session.work if type(session) is Session else None
 
 
 def will_be_retried(request: Any, error: BaseException | None) -> bool:
@@ -253,8 +246,8 @@ def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     work = work_of(request)
     if work is None or not work.used or work.settled:
         return
-    if work.new or isinstance(error, SessionError):
-        # Without a response a visitor could not be told the ID of a new one; and what failed once fails again.
+    if work.needs_cookie or isinstance(error, SessionError):
+        # Without a response a visitor could not be told a new ID; and what failed once fails again.
         work.drop_changes()
     try:
         saver.save(request, work, 500, error)

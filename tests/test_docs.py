@@ -19,6 +19,8 @@ from pyramid.config import Configurator
 from pyramid.paster import get_appsettings
 from pyramid.request import Request
 from pyramid.security import remember
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 from webtest import TestApp
 
 import pyramid_sessionkit
@@ -499,6 +501,48 @@ def test_testing() -> None:
     )
     module.test_add_to_cart()
     module.test_login()
+
+
+def test_joined(tmp_path: Path) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Member(Base):
+        __tablename__ = "members"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+
+    url = f"sqlite:///{tmp_path}/joined.sqlite"
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    module = module_of(
+        "howto/joined.rst",
+        "joined-includeme",
+        "joined-savepoint",
+        make_user=lambda request: Member(name=request.params["name"]),
+    )
+
+    def configure(config: Configurator) -> None:
+        module.add_dbsession(config, sessionmaker(engine))
+        config.add_route("signup", "/signup")
+        config.add_view(module.sign_up, route_name="signup", renderer="json")
+        config.add_route("told", "/told")
+        config.add_view(lambda request: request.session.pop_flash(), route_name="told", renderer="json")
+
+    app = application(
+        {
+            "sessionkit.secret": SECRET,
+            "sessionkit.store": "sql",
+            "sessionkit.sql.url": url,
+            "sessionkit.sql.create_table": "true",
+            "sessionkit.sql.dbsession": "dbsession",
+        },
+        configure,
+    )
+    assert app.get("/signup?name=ada").json == {"error": None}
+    assert app.get("/signup?name=ada", status=400).json == {"error": "name"}
+    assert app.get("/told").json == ["This name is taken"]
+    engine.dispose()
 
 
 def test_purge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
