@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DECLARED := setup.cfg pyproject.toml
+# One more than there are processors, since tests that wait for servers leave theirs idle.
+PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help serve test lint docs clean
 
@@ -18,7 +20,7 @@ serve: $(VENV)/.serve
 
 test: $(VENV)/.tox
 	@rm -rf .tox/results
-	@$(BIN)/tox run-parallel --parallel auto --parallel-no-spinner; status=$$?; \
+	@$(BIN)/tox run-parallel --parallel $(PARALLEL) --parallel-no-spinner; status=$$?; \
 	$(BIN)/python tests/report.py .tox/results || status=1; exit $$status
 
 lint: $(VENV)/.tox
