@@ -52,7 +52,7 @@ def _mapper(cls: type) -> Mapper[Any]:
 def _ownership(mapper: Mapper[Any], attribute: str) -> Ownership:
     name, table = _name(mapper.class_), mapper.local_table
     column = mapper.columns.get(attribute) if isinstance(attribute, str) else None
-    if not isinstance(table, Table) or not isinstance(column, Column) or column.table is not table:
+    if not isinstance(table, Table) or not isinstance(column, Column):
         columns = ", ".join(key for key, each in mapper.columns.items() if isinstance(each, Column))
         raise TypeError(f"@owned_by({attribute!r}): {name} has no such column; it has {columns}")
     check_type(column)

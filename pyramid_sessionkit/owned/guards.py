@@ -65,7 +65,6 @@ class Guard:
 
     def end_flush(self) -> None:
         self.flushing = False
-        self.approved.clear()
 
 
 def guard_of(session: Session) -> Guard | None:

@@ -7,7 +7,7 @@ comes into a statement in another way, it would be read unfiltered: such a state
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, TableClause, TextClause
 from sqlalchemy.orm import Mapper
@@ -23,9 +23,27 @@ from pyramid_sessionkit.owned.models import OWNERSHIPS, Ownership, ownership_of
 from pyramid_sessionkit.owned.sqltext import reads_in, table_named_in
 
 Entities = frozenset[Any]
-"""Mappers and aliases of classes whose rows a SELECT gets filtered."""
+"""Mappers and aliases."""
 
-NOTHING: Entities = frozenset()
+_NONE: Entities = frozenset()
+
+
+class Scope(NamedTuple):
+    """What is filtered where an expression is: ``own`` in its SELECT, ``outer`` in others, to which it is correlated.
+
+    ``all`` are those of all SELECTs around the expression, to which a SELECT in it can be correlated.
+    """
+
+    own: Entities = _NONE
+    outer: Entities = _NONE
+    all: Entities = _NONE
+
+    @property
+    def visible(self) -> Entities:
+        return self.own | self.outer
+
+
+NOTHING = Scope()
 
 
 class Reach:
@@ -36,8 +54,8 @@ class Reach:
         self._seen: set[int] = set()
         self._kept: list[Any] = []
 
-    def select(self, select: Any, outer: Entities = NOTHING) -> None:
-        """Check one SELECT. ``outer``: the entities of those around it, which it may be correlated to."""
+    def select(self, select: Any, around: Scope = NOTHING) -> None:
+        """Check one SELECT, which may be correlated to those around it."""
         memoized = _given(select, "_memoized_select_entities")
         joins = [*_given(select, "_setup_joins"), *(join for part in memoized for join in part._setup_joins)]
         entities = frozenset(self._entities(select, memoized, joins))
@@ -46,17 +64,17 @@ class Reach:
             raise _unreachable(owned[0], "select a column of the class, or add .select_from() with it")
         if owned and any(flags.get("full") for *_, flags in joins):
             raise _unreachable(owned[0], "a FULL JOIN shows the rows that its condition leaves out; use outerjoin()")
-        around = entities | (NOTHING if _is_uncorrelated(select) else outer)
+        scope = Scope(entities, _correlated(select, around), entities | around.all)
         for target, onclause, from_, _ in joins:
-            self._joined(target, onclause, from_, around)
+            self._joined(target, onclause, from_, scope)
         for child in _children(select):
-            self.element(child, around)
+            self.element(child, scope)
 
-    def elements(self, elements: Iterable[Any], around: Entities) -> None:
+    def elements(self, elements: Iterable[Any], around: Scope) -> None:
         for element in elements:
             self.element(element, around)
 
-    def element(self, element: Any, around: Entities) -> None:
+    def element(self, element: Any, around: Scope) -> None:
         """Check an expression or a FROM that is in a statement where these entities are filtered."""
         if isinstance(element, Select):
             self.select(element, around)
@@ -78,7 +96,7 @@ class Reach:
         for column in _given(select, "_raw_columns"):
             yield from _of_column(column)
         for part in memoized:
-            if part._setup_joins and len(part._raw_columns) == 1:
+            if len(part._raw_columns) == 1:
                 yield from _of_column(part._raw_columns[0])
         for from_ in _given(select, "_from_obj"):
             if (entity := _entity(from_)) is not None:
@@ -95,7 +113,7 @@ class Reach:
         self.found[ownership] = None
         return True
 
-    def _joined(self, target: Any, onclause: Any, from_: Any, around: Entities) -> None:
+    def _joined(self, target: Any, onclause: Any, from_: Any, around: Scope) -> None:
         for relationship in (target, onclause):
             if isinstance(relationship, QueryableAttribute):
                 self.elements(relationship._extra_criteria, around)  # of Note.tags.and_(...)
@@ -104,7 +122,7 @@ class Reach:
         if from_ is not None and _entity(from_) is None:
             self.element(from_, around)
 
-    def _column(self, column: Any, around: Entities) -> None:
+    def _column(self, column: Any, around: Scope) -> None:
         entity, table = _entity(column), column.table
         if column.is_literal:
             _check_text(column.name)
@@ -115,7 +133,7 @@ class Reach:
         elif table is not None:
             self._from(table, around)
 
-    def _from(self, element: Any, around: Entities) -> None:
+    def _from(self, element: Any, around: Scope) -> None:
         entity = _entity(element)
         if entity is not None:
             self._entity(entity, around)
@@ -129,7 +147,7 @@ class Reach:
         else:
             self.elements(element.get_children(), around)
 
-    def _aliased(self, element: Any, around: Entities) -> None:
+    def _aliased(self, element: Any, around: Scope) -> None:
         if id(element) in self._seen:
             return
         self._seen.add(id(element))
@@ -142,7 +160,7 @@ class Reach:
         alone = isinstance(element, (Subquery, CTE)) and not isinstance(element, Lateral)
         self.element(inner, NOTHING if alone else around)
 
-    def _sides(self, join: Any, around: Entities) -> None:
+    def _sides(self, join: Any, around: Scope) -> None:
         for side in (join.left, join.right):
             entity = _entity(side)
             if entity is not None and ownership_of(entity.mapper) is not None:
@@ -150,14 +168,15 @@ class Reach:
             self.element(side, around)
         self.element(join.onclause, around)
 
-    def _table(self, table: Any, around: Entities) -> None:
+    def _table(self, table: Any, around: Scope) -> None:
         """A column without a class: fine if its table is there for a class that is filtered."""
-        if OWNERSHIPS.owns(table) and not any(hash(table) == hash(mapper.local_table) for mapper in _mappers(around)):
+        filtered = {hash(mapper.local_table) for mapper in _mappers(around.visible)}
+        if OWNERSHIPS.owns(table) and hash(table) not in filtered:
             raise _bare(table)
 
-    def _entity(self, entity: Any, around: Entities) -> None:
+    def _entity(self, entity: Any, around: Scope) -> None:
         if ownership_of(entity.mapper) is not None:
-            if not _is_among(entity, around):
+            if not _is_among(entity, around.visible):
                 raise _unreachable(entity, "join it, or give select_from() the class")
         elif entity.is_aliased_class and not isinstance(entity.selectable, TableClause):
             inner = entity.selectable
@@ -239,8 +258,22 @@ def _is_among(entity: Any, entities: Entities) -> bool:
     return getattr(entity, "_base_alias", lambda: None)() in entities
 
 
-def _is_uncorrelated(select: Any) -> bool:
-    return not select._auto_correlate and not select._correlate and select._correlate_except is None
+def _correlated(select: Any, around: Scope) -> Entities:
+    """Which entities around a SELECT it does not read by itself when it refers to them.
+
+    By default those of the next SELECT around it, but only if it reads something else too.
+    """
+    if select._correlate_except is not None:
+        return frozenset(each for each in around.all if not _is_in(each, select._correlate_except))
+    if not select._auto_correlate:
+        return frozenset(each for each in around.all if _is_in(each, select._correlate))
+    elements = (*select._raw_columns, *select._where_criteria)
+    froms = {hash(from_) for element in elements for from_ in element._from_objects}
+    return around.own if len(froms.union(map(hash, select._from_obj))) > 1 else _NONE
+
+
+def _is_in(entity: Any, froms: Iterable[Any]) -> bool:
+    return hash(entity.selectable) in map(hash, froms)
 
 
 def _check_text(text: str) -> None:

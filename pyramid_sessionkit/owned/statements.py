@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Insert, Select, Update, bindparam, false
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Mapper, with_loader_criteria
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.models import OWNERSHIPS, Ownership, ownership_of
-from pyramid_sessionkit.owned.reaching import NOTHING, Reach
+from pyramid_sessionkit.owned.reaching import NOTHING, Reach, Scope
 
 Statement = TypeVar("Statement")
 
@@ -54,8 +55,11 @@ def _change(request: Any, statement: Any) -> Any:
     reach = Reach()
     reach.found[ownership] = None
     mapper = statement.table._annotations["parententity"]
-    reach.elements((child for child in statement.get_children() if child is not statement.table), frozenset((mapper,)))
-    criteria = _criteria(request, reach)
+    mappers = frozenset((mapper,))
+    reach.elements(
+        (child for child in statement.get_children() if child is not statement.table), Scope(mappers, all=mappers)
+    )
+    criteria = _criteria(request, reach, loads=bool(statement._returning))
     return _mark(statement, request).where(ownership.attribute == _bind(request, ownership)).options(*criteria)
 
 
@@ -94,16 +98,19 @@ def _ownership(statement: Any) -> Ownership:
     return ownership
 
 
-def _criteria(request: Any, reach: Reach) -> list[Any]:
-    """Those of all classes that may be loaded along with what is read."""
+def _criteria(request: Any, reach: Reach, loads: bool = True) -> list[Any]:
+    """Those of the classes that are read, and if it loads objects, of all that may be loaded along with them."""
     userid = request.authenticated_userid
     for ownership in reach.found:
         ownership.owner(userid)
+    if not loads:
+        return [_option(ownership, userid) for ownership in reach.found]
     registries = {ownership.mapper.registry for ownership in reach.found}
     return [_option(each, userid) for registry in registries for each in OWNERSHIPS.of_registry(registry)]
 
 
-def _option(ownership: Ownership, userid: str | None) -> Any:
+@lru_cache(512)
+def _option(ownership: Ownership, userid: str) -> Any:
     try:
         criterion: Any = ownership.criterion(ownership.owner(userid))
     except NotOwned:

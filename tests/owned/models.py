@@ -54,6 +54,12 @@ class Folder(Base):
         back_populates="folder", foreign_keys="Note.folder_id", cascade="all, delete-orphan"
     )
     cover: Mapped[Note | None] = relationship(foreign_keys=cover_id, post_update=True)
+    people: Mapped[list[Person]] = relationship(
+        secondary="notes",
+        primaryjoin="Folder.id == Note.folder_id",
+        secondaryjoin="Note.person_id == Person.id",
+        viewonly=True,
+    )
 
 
 @owned_by("person_id")

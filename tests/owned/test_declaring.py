@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, MetaData, String, Table, TypeDecorator, select
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, MetaData, String, Table, TypeDecorator, select, true
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, registry, relationship, synonym
 
@@ -172,6 +172,30 @@ def test_a_type_of_the_application() -> None:
 
     with pytest.raises(TypeError, match="cannot hold a userid"):
         owned_by("id")(Own)
+
+
+def test_classes_with_the_same_name_of_the_attribute() -> None:
+    """SQLAlchemy recognizes a criterion by its code, and must not take one for the other."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    @owned_by("user_id")
+    class First(Base):
+        __tablename__ = "declared_first"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        user_id: Mapped[int]
+
+    @owned_by("user_id")
+    class Second(Base):
+        __tablename__ = "declared_second"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        user_id: Mapped[str]
+
+    for userid in ("7", "8"):
+        for statement in (select(First).join(Second, First.id == Second.id), select(Second, First).join(First, true())):
+            parameters = owned(Visitor(userid), statement).compile().params
+            assert sorted(map(repr, parameters.values())) == [f"'{userid}'", userid]
 
 
 def test_the_info_of_the_table() -> None:

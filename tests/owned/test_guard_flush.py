@@ -510,6 +510,13 @@ class TestEventsOfTheApplication:
         on_flush(lambda connection: connection.execute(statement))
         refused(self.attempt(session), match="was refused")
 
+    def test_statements_with_a_cache_of_their_own(self, session: Session, refused: Refused, on_flush: Any) -> None:
+        """Which is how those of the flush are recognized."""
+        table = Note.__table__
+        statement = table.update().where(table.c.id == 1).values(stars=5)
+        on_flush(lambda connection: connection.execute(statement, execution_options={"compiled_cache": {}}))
+        refused(self.attempt(session), match="was refused")
+
     def test_giving_away_what_was_checked_already(self, session: Session, refused: Refused, on_flush: Any) -> None:
         note = session.get_one(Note, 1)
 

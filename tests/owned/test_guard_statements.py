@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    Column,
     Connection,
     Engine,
+    Integer,
     MetaData,
     Table,
     and_,
@@ -30,12 +32,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import CompileError, InvalidRequestError
-from sqlalchemy.orm import Session, aliased, scoped_session, sessionmaker
+from sqlalchemy.orm import Session, aliased, registry, scoped_session, sessionmaker
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import DropTable
 
-from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned
+from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned, owned_by
 from pyramid_sessionkit.owned.guarding import _connections
+from pyramid_sessionkit.owned.guards import is_owner
+from pyramid_sessionkit.owned.sqltext import table_named_in, writes_in
 from pyramid_sessionkit.owned.statements import MARK
 from pyramid_sessionkit.owned.writing import _analyse
 from tests.owned.conftest import DATABASES, Visitor, texts
@@ -159,6 +163,13 @@ FORGED: dict[str, Any] = {
     "insert": insert(Note).values(text="new", person_id=BOB),
     "insert with a parameter": insert(Note).values(text="new", person_id=bindparam("x", ADA)),
     "insert by expression": insert(Note).values(text="new", person_id=literal(4) + named(4)),
+    "insert with the parameter elsewhere": insert(Note).values(text="new", stars=named(), person_id=BOB),
+    "insert with the parameter elsewhere and another": insert(Note).values(
+        text="new", stars=named(), person_id=bindparam("x", BOB)
+    ),
+    "update with the parameter elsewhere": update(Note)
+    .where(Note.person_id == bindparam("x", BOB))
+    .values(text="new", stars=named()),
     "insert without owner": insert(Note).values(text="new"),
     "table known by its name": update(like).where(like.c.person_id == named()).values(text="new"),
     "text": text("UPDATE notes SET text = :owner_notes_person_id").bindparams(named()),
@@ -282,7 +293,9 @@ class TestLegacy:
 def test_bulk_after_a_flush(session: Session, refused: Refused) -> None:
     session.add(Product(id=2, name="x"))
     session.flush()
-    session.commit()
+    with pytest.raises(NotOwned):
+        session.bulk_insert_mappings(Note, [{"text": "x", "person_id": ADA}])
+    session.rollback()
     refused(lambda: session.bulk_update_mappings(Note, [{"id": 1, "person_id": BOB}]))
 
 
@@ -324,6 +337,65 @@ def test_create_table(session: Session) -> None:
     with pytest.raises(NotOwned):
         Base.metadata.drop_all(session.connection())
     session.rollback()
+
+
+def test_a_class_that_is_declared_later(session: Session, engine: Engine, database: str) -> None:
+    mapped = registry()
+
+    @mapped.mapped
+    class Late:
+        __table__ = Table(f"late_{database}", mapped.metadata, Column("id", Integer, primary_key=True))
+
+    mapped.metadata.drop_all(engine)
+    mapped.metadata.create_all(engine)
+    session.execute(update(Late).values(id=5))
+    session.execute(text(f"DELETE FROM late_{database}"))
+    owned_by("id")(Late)
+    for statement in (update(Late).values(id=5), text(f"DELETE FROM late_{database}")):
+        with pytest.raises(NotOwned):
+            session.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("sql", "writes"),
+    [
+        ("SELECT * FROM notes FOR UPDATE", 0),
+        ("SELECT * FROM notes FOR NO KEY UPDATE", 0),
+        ("select * from notes for  update", 0),
+        ("CREATE TABLE a (b INTEGER REFERENCES notes ON DELETE CASCADE ON UPDATE CASCADE)", 0),
+        ("INSERT INTO notes VALUES (1) ON CONFLICT DO UPDATE SET a = 1", 1),
+        ("INSERT INTO notes VALUES (1) ON DUPLICATE KEY UPDATE a = 1", 1),
+        ('SELECT replace(a, b), truncate (c), notes.copy, "delete", `update`, updated FROM notes', 0),
+        ("WITH a AS (DELETE FROM notes) UPDATE b SET c = 1", 2),
+        ("delete\nfrom notes", 1),
+    ],
+)
+def test_words_in_text(sql: str, writes: int) -> None:
+    assert writes_in(sql) == writes
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [
+        ("DELETE FROM notes", "notes"),
+        ("DELETE FROM NOTES;", "notes"),
+        ('DELETE FROM main."notes"', "notes"),
+        ("DELETE FROM notes_archive", None),
+        ("DELETE FROM my_notes", None),
+        ("DELETE FROM notes2", None),
+    ],
+)
+def test_names_in_text(sql: str, table: str | None) -> None:
+    assert table_named_in(sql, frozenset(("notes", "x"))) == table
+    assert table_named_in(sql, frozenset()) is None
+
+
+def test_values_that_are_the_owner() -> None:
+    assert is_owner(1, 1)
+    assert is_owner("1", 1)
+    assert is_owner("1", "1")
+    for value, owner in ((True, 1), (1.0, 1), ("01", 1), (1, "1"), (None, 1), (None, "None"), ("1 ", "1")):
+        assert not is_owner(value, owner)
 
 
 class TestNobody:
@@ -518,6 +590,24 @@ class TestOtherDatabases:
             write = _analyse(mine.values(values).compile(dialect=mysql.dialect()))
             assert write is not None
             assert write.refusal is None if refusal is None else refusal in str(write.refusal)
+
+    def test_an_owner_that_changes_with_every_update(self) -> None:
+        mapped = registry()
+
+        @owned_by("user_id")
+        @mapped.mapped
+        class Restless:
+            __table__ = Table(
+                "restless",
+                mapped.metadata,
+                Column("id", Integer, primary_key=True),
+                Column("user_id", Integer, onupdate=BOB),
+            )
+
+        statement: Any = update(Restless).where(Restless.__table__.c.id == 1).values(id=2)
+        write = _analyse(owned(Visitor(ADA), statement).compile(dialect=sqlite.dialect()))
+        assert write is not None
+        assert write.refusal == "it changes the owner"
 
     @pytest.mark.parametrize(
         ("statement", "dialect"),

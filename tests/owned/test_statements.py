@@ -67,6 +67,7 @@ from tests.owned.models import (
     Tag,
     Thing,
     Token,
+    note_tags,
 )
 
 
@@ -123,6 +124,20 @@ SELECTS: dict[str, tuple[Any, list[Any]]] = {
     "exists correlated": (select(Person.id).where(exists(select(Note.id).where(Note.person_id == Person.id))), [ADA]),
     "scalar subquery": (select(Person.id, inner(select(func.count(Note.id)).where(Note.text != ""))), [ADA]),
     "union inside": (select(Tag.name).where(Tag.id.in_(union(select(Note.id), select(Folder.id)))), ["red"]),
+    "exists by an association": (
+        select(Note.text).where(exists().where(note_tags.c.note_id == Note.id)),
+        ["one of 7"],
+    ),
+    "correlated two levels up": (
+        select(Note.text)
+        .where(exists(select(Product.id).where(exists(select(Tag.id).where(Tag.id == Note.id).correlate(Note)))))
+        .order_by(Note.id),
+        ["one of 7"],
+    ),
+    "correlated except": (
+        select(Note.text).where(exists(select(Tag.id).where(Tag.id == Note.id).correlate_except(Tag))),
+        ["one of 7"],
+    ),
     "any of nobody's": (select(Note.text).where(Note.tags.any(Tag.name == "red")), ["one of 7"]),
     "contains": (select(Note.text).where(Note.person_id.in_([ADA, BOB])).order_by(Note.id), ADAS),
     "group by": (select(Note.person_id, func.count()).group_by(Note.person_id).having(func.count() > 1), [ADA]),
@@ -195,6 +210,36 @@ UNLIMITED: dict[str, Any] = {
     "full join": select(Note.text).select_from(Person).join(Note, full=True),
     "join() in select_from": select(Person.id).select_from(join(Person, Note)),
     "its other side": select(Product.id).select_from(join(Product, Note, Note.id > Product.id)),
+    "table in a subquery of its class": select(Note.id, inner(select(func.max(bare.c.text)))),
+    "table in IN of its class": select(Note).where(Note.id.in_(select(bare.c.id))),
+    "table in a subquery of UPDATE's class": select(Note).where(Note.id == inner(select(func.max(bare.c.id)))),
+    "exists without another FROM": select(Note).where(exists().where(Note.id == 11)),
+    "two levels up": select(Note).where(
+        exists(select(Product.id).where(exists(select(Tag.id).where(Tag.id == Note.id))))
+    ),
+    "correlated to another": select(Note, Folder)
+    .join(Folder, true())
+    .where(exists(select(Tag.id).where(Tag.id == Note.id).correlate(Folder))),
+    "correlated to all but it": select(Note).where(
+        exists(select(Tag.id).where(Tag.id == Note.id).correlate_except(Note))
+    ),
+    "two levels up, with two FROMs between": select(Note).where(
+        exists(select(Product.id).where(Product.id == Note.id, exists(select(Tag.id).where(Tag.id == Note.id))))
+    ),
+    "a class in a subquery in FROM": select(Note).join(select(Tag.id).where(Tag.id == Note.id).subquery(), true()),
+    "alias of nobody's class": select(Note).join(
+        aliased(Product, select(Product).where(Product.id.in_(select(bare.c.id))).subquery()), true()
+    ),
+    "extract in a subquery": select(Folder).where(Folder.id.in_(select(extract("year", Note.id)))),
+    "tablesample beside its class": select(Note.id, tablesample(Note, 5).c.text),
+    "join() in select_from beside its class": select(Note.id).select_from(join(Product, Note, Note.id > Product.id)),
+    "class that with_only_columns() drops": select(Folder, Note)
+    .join(Note.tags)
+    .with_only_columns(Tag.name)
+    .where(Folder.id > 0),
+    "association that has an owner": select(Folder).join(Folder.people),
+    "DELETE of nobody's in WITH": select(Note).join(delete(Product).returning(Product.id).cte(), true()),
+    "window over a subquery": select(func.row_number().over(order_by=subquery.c.text)),
     "and_() of a relationship": select(Note).join(Note.tags.and_(Tag.id == Folder.id)),
     "and_() of a relationship as condition": select(Note).join(Tag, Note.tags.and_(Tag.id.in_(select(bare.c.id)))),
     "uncorrelated": select(Note).where(Note.id.in_(select(Folder.id).where(Note.id > 1).correlate(None))),
@@ -352,11 +397,13 @@ class TestUserids:
             found = session.scalars(owned(Visitor(userid), select(Badge.text))).all()
             assert found == (["badge of 7"] if "7" in userid else [])
 
-    def test_that_are_no_text(self) -> None:
+    @pytest.mark.parametrize("userid", [7, "", b"7", True])
+    @pytest.mark.parametrize("model", [Note, Token, Badge])
+    def test_that_are_no_text(self, userid: Any, model: Any) -> None:
         visitor = Visitor("7")
-        visitor.userid = 7  # type: ignore[assignment]
+        visitor.userid = userid
         with pytest.raises(NotOwned):
-            owned(visitor, select(Note))
+            owned(visitor, select(model))
 
     def test_negative_ones(self) -> None:
         owned(Visitor("-7"), select(Note))
@@ -401,6 +448,13 @@ class TestUpdates:
     def test_returning(self, session: Session, ada: Visitor) -> None:
         found = session.scalars(owned(ada, update(Note).values(stars=1).returning(Note.id))).all()
         assert sorted(found) == [1, 2]
+
+    def test_relationships_of_what_it_returns(self, session: Session, ada: Visitor, engine: Any) -> None:
+        with Session(engine) as setup:
+            setup.get_one(Note, 11).folder_id = 1
+            setup.commit()
+        folder = session.scalars(owned(ada, update(Folder).values(name="x").returning(Folder))).one()
+        assert [note.id for note in folder.notes] == [1]
 
     def test_subclass_in_the_same_table(self, session: Session, ada: Visitor, engine: Any) -> None:
         session.execute(owned(ada, update(Sheet).values(text="new")))
