@@ -1,4 +1,7 @@
-"""The database: ``request.dbsession``, whose transaction ends with the request."""
+"""The database: ``request.dbsession``, whose transaction ends with the request.
+
+It is guarded: views write rows of the logged-in user, and no others.
+"""
 
 from typing import Any
 
@@ -12,6 +15,7 @@ from transaction import TransactionManager
 from example_app.models.message import Message
 from example_app.models.meta import Base
 from example_app.models.user import User
+from pyramid_sessionkit.owned import guard
 
 __all__ = ["Base", "Message", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
 
@@ -46,6 +50,8 @@ def includeme(config: Configurator) -> None:
     config.registry["dbsession_factory"] = session_factory
 
     def dbsession(request: Request) -> Session:
-        return get_tm_session(session_factory, request.tm)
+        # Tests may bring a session of their own.
+        given = request.environ.get("app.dbsession")
+        return guard(given or get_tm_session(session_factory, request.tm), request)
 
     config.add_request_method(dbsession, reify=True)

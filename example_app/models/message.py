@@ -4,8 +4,10 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from example_app.models.meta import Base
+from pyramid_sessionkit.owned import owned_by
 
 
+@owned_by("user_id")
 class Message(Base):
     __tablename__ = "messages"
 

@@ -5,10 +5,12 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from example_app.models.meta import Base
+from pyramid_sessionkit.owned import owned_by
 
 hasher = PasswordHasher()
 
 
+@owned_by("id")
 class User(Base):
     __tablename__ = "users"
 

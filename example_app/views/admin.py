@@ -15,12 +15,14 @@ SHOWN = 50
 
 @view_config(
     route_name="admin",
+    request_method="GET",
     logged_in=True,
     permission="admin",
     http_cache=NO_STORE,
     renderer="example_app:templates/admin.jinja2",
 )
 def users_and_sessions(request: Request) -> dict[str, Any]:
+    # Not limited by owned(): what administrators see is everyone's.
     users = request.dbsession.scalars(select(User).order_by(User.id)).all()
     return {"users": users, **_sessions(request, {str(user.id): user.name for user in users})}
 

@@ -9,7 +9,11 @@ from example_app.views import NO_STORE, utc
 
 
 @view_config(
-    route_name="dashboard", logged_in=True, http_cache=NO_STORE, renderer="example_app:templates/dashboard.jinja2"
+    route_name="dashboard",
+    request_method="GET",
+    logged_in=True,
+    http_cache=NO_STORE,
+    renderer="example_app:templates/dashboard.jinja2",
 )
 def dashboard(request: Request) -> dict[str, Any]:
     session = request.session

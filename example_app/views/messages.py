@@ -1,15 +1,16 @@
-"""A user's own messages. Each statement names the user, so that nobody reaches those of someone else."""
+"""A user's own messages. Each statement is limited by ``owned``, so that nobody reaches those of someone else."""
 
 from typing import Any
 
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 
 from example_app import forms
 from example_app.models import Message
 from example_app.views import NO_STORE
+from pyramid_sessionkit.owned import owned
 
 
 @view_defaults(
@@ -30,20 +31,19 @@ class MessageViews:
         if errors:
             request.response.status_int = 400
             return self._page(values, errors)
-        request.dbsession.add(Message(user_id=request.identity.id, **values))
+        request.dbsession.execute(owned(request, insert(Message).values(values)))
         request.session.flash("Your message is saved.")
         return HTTPSeeOther(request.route_path("messages"))
 
     @view_config(route_name="message_delete", request_method="POST", renderer=None)
     def delete(self) -> HTTPSeeOther:
         request = self.request
-        message_id = int(request.matchdict["id"])
-        own = Message.user_id == request.identity.id
-        if not request.dbsession.execute(delete(Message).where(Message.id == message_id, own)).rowcount:
+        statement = delete(Message).where(Message.id == int(request.matchdict["id"]))
+        if not request.dbsession.execute(owned(request, statement)).rowcount:
             raise HTTPNotFound()
         request.session.flash("The message is deleted.")
         return HTTPSeeOther(request.route_path("messages"))
 
     def _page(self, values: dict[str, Any], errors: dict[str, str]) -> dict[str, Any]:
-        own = select(Message).where(Message.user_id == self.request.identity.id).order_by(Message.id.desc())
+        own = owned(self.request, select(Message).order_by(Message.id.desc()))
         return {"messages": self.request.dbsession.scalars(own).all(), "values": values, "errors": errors}

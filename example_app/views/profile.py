@@ -11,6 +11,7 @@ from example_app import forms
 from example_app.models import User
 from example_app.views import NO_STORE
 from example_app.views.login import json_of
+from pyramid_sessionkit.owned import owned
 
 
 @view_defaults(
@@ -61,4 +62,4 @@ class ApiViews:
 
 def update_own_row(request: Request, values: dict[str, Any]) -> int:
     """How many rows were changed."""
-    return request.dbsession.execute(update(User).where(User.id == request.identity.id).values(values)).rowcount
+    return request.dbsession.execute(owned(request, update(User).values(values))).rowcount

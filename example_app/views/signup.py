@@ -14,6 +14,7 @@ from example_app.models.user import User, hasher
 from example_app.security import log_in
 from example_app.views import NO_STORE
 from pyramid_sessionkit import safe_next
+from pyramid_sessionkit.owned import unowned
 
 
 @view_defaults(route_name="signup", http_cache=NO_STORE, renderer="example_app:templates/signup.jinja2")
@@ -44,9 +45,10 @@ class SignupViews:
 
     def _add_user(self, name: str, email: str, password: str) -> User:
         user = User(name=name, email=email, password_hash=hasher.hash(password))
-        self.request.dbsession.add(user)
         try:
-            self.request.dbsession.flush()
+            with unowned(self.request.dbsession, reason="sign-up"):
+                self.request.dbsession.add(user)
+                self.request.dbsession.flush()
         except IntegrityError as error:
             # Someone else took the address since we looked. The next attempt will see it.
             mark_error_retryable(error)

@@ -22,7 +22,7 @@ from tests.conftest import SpyStore
 
 INI = Path(example_app.__file__).with_name("development.ini")
 
-AppStarter = Callable[[], Router]
+AppStarter = Callable[..., Router]
 
 
 def persistence_of(app: Router) -> Persistence:
@@ -31,6 +31,19 @@ def persistence_of(app: Router) -> Persistence:
 
 def database_of(app: Router) -> Engine:
     return app.registry["dbsession_factory"].kw["bind"]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_commits() -> Iterator[None]:
+    """SQLite does not wait for the disk."""
+
+    def hurry(connection: Any, record: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", hurry)
+    yield
+    event.remove(Engine, "connect", hurry)
 
 
 @pytest.fixture(scope="session")
@@ -60,15 +73,15 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) 
 
 @pytest.fixture
 def start_app(tmp_path: Path, demo_database: Path, ini_settings: dict[str, str]) -> Iterator[AppStarter]:
-    """Starts the application, each time on the same files: as a restart does."""
+    """Starts the application, each time on the same files: as a restart does. It takes other settings too."""
     shutil.copy(demo_database, tmp_path)
     apps: list[Router] = []
 
-    def start() -> Router:
+    def start(**others: str) -> Router:
         settings = dict(ini_settings)
         settings["sqlalchemy.url"] = f"sqlite:///{tmp_path}/example.sqlite"
         settings["sessionkit.sql.url"] = f"sqlite:///{tmp_path}/sessions.sqlite"
-        app = example_app.main({}, **settings)
+        app = example_app.main({}, **settings | others)
         apps.append(app)
         return app
 

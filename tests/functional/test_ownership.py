@@ -1,0 +1,334 @@
+"""Eve is logged in and tries everything on every route: what is Ada's stays as it is, and stays hers to see."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import pytest
+from pyramid.interfaces import IRoutesMapper
+from pyramid.router import Router
+from webtest import TestApp, TestResponse
+
+from pyramid_sessionkit import get_sessions
+from tests.functional.browsing import add_to_cart, csrf_header, fill_in, log_in, sign_up, user_shown
+from tests.test_sources import basic, bearer
+
+ADA, EVE = 1, 3
+OF_ADA = "nobody-else-reads-this"
+PASSWORD = "a long one"
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+Fields = dict[str, Any]
+
+
+class Visit(NamedTuple):
+    """What is done on a route, as it should be. Values are filled in with what is Eve's own."""
+
+    method: str
+    fields: Fields | None = None
+    json: bool = False
+    status: int = 200
+
+
+PAGE = Visit("GET")
+
+# A new route has to be added here, and each method that it answers to.
+VISITS: dict[str, list[Visit]] = {
+    "__static/": [PAGE],
+    "home": [PAGE],
+    "signup": [PAGE, Visit("POST", {"name": "Mallory", "email": "{new_email}", "password": PASSWORD}, status=303)],
+    "login": [
+        PAGE,
+        Visit("POST", {"email": "eve@example.com", "password": PASSWORD}, status=303),
+        Visit("POST", {"email": "eve@example.com", "password": PASSWORD}, json=True),
+    ],
+    "logout": [Visit("POST", {}, status=303)],
+    "cart": [PAGE],
+    "cart_add": [Visit("POST", {"item": "ink", "quantity": "1"}, status=303)],
+    "cart_remove": [Visit("POST", {"item": "ink", "quantity": "1"}, status=303)],
+    "dashboard": [PAGE],
+    "messages": [PAGE, Visit("POST", {"text": "of Eve"}, status=303)],
+    "message_delete": [Visit("POST", {}, status=303)],
+    "profile": [PAGE, Visit("POST", {"name": "Eve", "location": "Oslo"}, status=303)],
+    "api_me": [Visit("PUT", {"location": "Oslo"}, json=True)],
+    "password": [PAGE, Visit("POST", {"current": PASSWORD, "new": PASSWORD}, status=303)],
+    "devices": [PAGE],
+    "devices_log_out_others": [Visit("POST", {}, status=303)],
+    "device_log_out": [Visit("POST", {}, status=303)],
+    "admin": [Visit("GET", status=403)],
+    "health": [PAGE],
+}
+
+GATED = {"dashboard", "messages", "profile", "api_me", "password", "devices", "admin"}
+
+# How Ada's id may be written, and what may be taken for it.
+IDS = ["1", " 1", "1.0", "01", "\u0661", "1 OR 1=1", "-1", str(2**63), "9" * 400, "ada@example.com", "*", ""]
+MORE_IDS = ["2", "1 ", "+1", "1e0", "0x1", "1_0", "\uff11", "1\0", "1' OR '1'='1", "1,3", "0", "9" * 9, "%", "null"]
+NAMES = ["id", "ID", "user", "user_id", "userid", "user-id", "user.id", "uid", "owner", "owner_id", "message", "key"]
+FORGED_FIELDS = [*(dict.fromkeys(NAMES, id_) for id_ in IDS), {"role": "admin"}, {"email": "ada@example.com"}]
+
+USER_HEADERS = ["User-Id", "X-User", "X-Userid", "X-User-Id", "X-Forwarded-User", "Remote-User", "X-Remote-User"]
+FORGED_HEADERS = [
+    *(dict.fromkeys([*USER_HEADERS, "X-Owner", "From"], id_) for id_ in ("1", "ada@example.com")),
+    {"X-Original-URL": "/admin", "X-Rewrite-URL": "/admin", "X-Forwarded-For": "127.0.0.1"},
+    basic("demo", "ada@example.com"),
+    basic("demo", "1"),
+    bearer("1"),
+]
+OVERRIDES = ("PUT", "DELETE")
+
+
+class Attempt(NamedTuple):
+    """What is done otherwise than it should be."""
+
+    query: list[tuple[str, Any]] = []
+    fields: list[tuple[str, Any]] = []
+    headers: dict[str, str] = {}
+    path: dict[str, str] = {}
+    behind: str = ""
+
+
+class Eve:
+    """She does what a route is for, in her own way. Before each visit all of hers is as it was at the beginning."""
+
+    def __init__(self, app: Router, databases: sqlite3.Connection) -> None:
+        self.browser = TestApp(app)
+        self._databases = databases
+        self._routes = app.registry.getUtility(IRoutesMapper)
+        self._numbers = count(1)
+        sign_up(self.browser, name="Eve", email="eve@example.com", password=PASSWORD)
+        self.token = csrf_header(self.browser.get("/"))
+        self.cookie = self.browser.cookies["session"]
+        (self._session,) = databases.execute("SELECT * FROM sessions WHERE userid = '3'")
+        (self._user,) = databases.execute("SELECT * FROM users WHERE id = 3")
+        self.key = self._session[0]
+
+    def log_out(self) -> None:
+        """She keeps her cookie and her token, and is nobody."""
+        key, data, _, _, _, *times = self._session
+        self._session = (key, data, None, None, None, *times)
+
+    def _begin_anew(self) -> None:
+        self.browser.reset()
+        self.browser.set_cookie("session", self.cookie.strip('"'))
+        with self._databases:
+            for table, row in (("sessions", self._session), ("users", self._user)):
+                values = ", ".join("?" * len(row))
+                self._databases.execute(f"REPLACE INTO {table} VALUES ({values})", row)
+            self._databases.execute("DELETE FROM messages WHERE user_id > 2")
+            self._databases.execute("INSERT INTO messages VALUES (9, 3, 'of Eve')")
+
+    def visit(self, route: str, visit: Visit, attempt: Attempt) -> TestResponse:
+        self._begin_anew()
+        fields = dict(visit.fields or {})
+        if "email" in fields:
+            fields["email"] = fields["email"].format(new_email=f"mallory{next(self._numbers)}@example.com")
+        own = {"id": "9", "key": self.key, "subpath": "site.css"}
+        path = self._routes.get_route(route).generate({**own, **attempt.path}) + attempt.behind
+        headers = {**self.token, **attempt.headers}
+        body = ""
+        if visit.json:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps({**fields, **dict(attempt.fields)})
+        elif visit.fields is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode([*fields.items(), *attempt.fields, *fields.items()])
+        query = f"?{urlencode(attempt.query)}" if attempt.query else ""
+        return self.browser.request(path + query, method=visit.method, body=body.encode(), headers=headers, status="*")
+
+
+@pytest.fixture
+def databases(app: Router, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Both, beside the application."""
+    connection = sqlite3.connect(tmp_path / "example.sqlite")
+    connection.execute("ATTACH ? AS other", (f"{tmp_path}/sessions.sqlite",))
+    connection.execute("PRAGMA synchronous = OFF")
+    yield connection
+    connection.close()
+
+
+class Ada(NamedTuple):
+    cookie: str
+    key: str
+    secrets: list[bytes]
+
+
+@pytest.fixture
+def ada(app: Router) -> Ada:
+    """She has a location, messages, a cart and two devices."""
+    browser = TestApp(app, extra_environ={"REMOTE_ADDR": "192.0.2.77"})
+    for device in (TestApp(app), browser):
+        log_in(device)
+    fill_in(browser.get("/profile"), "profile", {"name": "Ada", "location": OF_ADA}, status=303)
+    for text in (f"first {OF_ADA}", f"second {OF_ADA}"):
+        fill_in(browser.get("/messages"), "post", {"text": text}, status=303)
+    add_to_cart(browser, "pencil", 7)
+    cookie = browser.cookies["session"].strip('"')
+    keys = [session.key for session in get_sessions(app.registry).of_user(str(ADA))]
+    token = csrf_header(browser.get("/"))["X-CSRF-Token"]
+    # The first eight characters of a key are what pages show of it.
+    secrets = [OF_ADA, "192.0.2.77", cookie, token, *(key[:8] for key in keys)]
+    return Ada(cookie, keys[0], [secret.encode() for secret in secrets])
+
+
+@pytest.fixture
+def eve(app: Router, ada: Ada, databases: sqlite3.Connection) -> Eve:
+    log_in(TestApp(app), "bob@example.com")
+    return Eve(app, databases)
+
+
+@pytest.fixture
+def of_others(databases: sqlite3.Connection) -> Callable[[], Any]:
+    """Reads all rows of Ada and Bob, their sessions among them."""
+
+    def read() -> Any:
+        tables = {"users": "id", "messages": "user_id", "sessions": "userid"}
+        return {
+            table: databases.execute(f"SELECT * FROM {table} WHERE CAST({owner} AS INTEGER) < 3").fetchall()
+            for table, owner in tables.items()
+        }
+
+    return read
+
+
+def pattern_of(app: Router, route: str) -> str:
+    return str(app.registry.getUtility(IRoutesMapper).get_route(route).pattern)
+
+
+def methods_of(app: Router) -> dict[str, set[str]]:
+    """To what each route answers."""
+    routes = app.registry.getUtility(IRoutesMapper).get_routes(include_static=True)
+    found: dict[str, set[str]] = {route.name: set() for route in routes}
+    for view in app.registry.introspector.get_category("views"):
+        route, methods = view["introspectable"]["route_name"], view["introspectable"]["request_methods"]
+        if route in found:
+            found[route] |= {methods} if isinstance(methods, str) else set(methods or METHODS)
+    found["__static/"] = {"GET"}  # in truth all: whatever is asked, it sends a file
+    return found
+
+
+def test_all_routes_are_visited(app: Router) -> None:
+    assert {name: {visit.method for visit in visits} for name, visits in VISITS.items()} == methods_of(app)
+
+
+def test_eve_may_do_what_is_hers(eve: Eve) -> None:
+    """Else the attempts below would fail for another reason than they should."""
+    for route, visits in VISITS.items():
+        for visit in visits:
+            assert eve.visit(route, visit, Attempt()).status_int == visit.status, (route, visit)
+
+
+def attempts(ada: Ada, eve: Eve, visit: Visit) -> Iterator[Attempt]:
+    for forged in FORGED_FIELDS:
+        pairs = list(forged.items())
+        yield Attempt(query=pairs)
+        if visit.fields is not None:
+            yield Attempt(fields=pairs)
+    hers, own = [(name, ADA) for name in NAMES], [(name, EVE) for name in NAMES]
+    for pairs in (own + hers, hers + own):
+        yield Attempt(pairs, pairs)
+    yield Attempt(fields=[(name, {"id": ADA}) for name in NAMES])
+    for method in OVERRIDES:
+        pairs = [("_method", method)]
+        yield Attempt(pairs, pairs, {"X-HTTP-Method-Override": method, "X-Method-Override": method})
+    for headers in FORGED_HEADERS:
+        yield Attempt(headers=headers)
+    for cookie in forged_cookies(ada.cookie, ada.key, eve.cookie.strip('"')):
+        yield Attempt(headers={"Cookie": f"session={cookie}; session={eve.cookie}"})
+        yield Attempt(headers={"Cookie": f"session={eve.cookie}; session={cookie}; userid=1; user_id=1"})
+
+
+def forged_cookies(ada: str, key: str, eve: str) -> list[str]:
+    """What Eve could try, and what only somebody could who knows Ada's session ID."""
+    session_id, signature = ada[:43], ada[44:]
+    return ["1", key, f"{key}.{eve[44:]}", session_id, f"{session_id}.{eve[44:]}", f"{session_id}.{signature[::-1]}"]
+
+
+def attempts_by_path(ada: Ada, has_names: bool) -> Iterator[Attempt]:
+    keys = [ada.key, ada.key.upper(), ada.key[:8], f"{ada.key} ", ada.cookie, ada.cookie[:43]]
+    places = ["../example.sqlite", "../../example_app/development.ini", "/etc/passwd", "..%2f..%2fdevelopment.ini"]
+    for name in [*IDS, *MORE_IDS, *keys, *places] if has_names else []:
+        yield Attempt(path={"id": name, "key": name, "subpath": name})
+    for behind in ("/1", "/ada@example.com", "/..", ";id=1", "%00", "/", ".json", "?id=1#"):
+        yield Attempt(behind=behind)
+
+
+def check(ada: Ada, eve: Eve, route: str, visit: Visit, attempt: Attempt) -> TestResponse:
+    answer = eve.visit(route, visit, attempt)
+    sent = answer.request.as_bytes()
+    answered = f"{answer.headers}".encode() + answer.body
+    assert answer.status_int < 500, sent
+    assert [secret for secret in ada.secrets if secret in answered and secret not in sent] == [], sent
+    return answer
+
+
+def test_what_is_sent_along_reaches_nobody_else(ada: Ada, eve: Eve, of_others: Callable[[], Any]) -> None:
+    before = of_others()
+    assert str(before).count(OF_ADA) == 3
+    assert [len(rows) for rows in before.values()] == [2, 2, 3]
+    for route, visits in VISITS.items():
+        for visit in visits:
+            for attempt in attempts(ada, eve, visit):
+                check(ada, eve, route, visit, attempt)
+            assert of_others() == before, (route, visit)
+
+
+def test_no_path_does(app: Router, ada: Ada, eve: Eve, of_others: Callable[[], Any]) -> None:
+    before = of_others()
+    for route, visits in VISITS.items():
+        for visit in visits:
+            for attempt in attempts_by_path(ada, "{" in pattern_of(app, route) or route == "__static/"):
+                check(ada, eve, route, visit, attempt)
+            assert of_others() == before, (route, visit)
+
+
+def test_no_other_method_does(ada: Ada, eve: Eve, of_others: Callable[[], Any]) -> None:
+    before = of_others()
+    for route, visits in VISITS.items():
+        known = {visit.method for visit in visits}
+        known |= {"HEAD"} if "GET" in known else set()
+        for method in sorted(METHODS - known):
+            visit = Visit(method, None if method in ("GET", "HEAD") else {})
+            for path in ({}, {"id": "1", "key": ada.key}):
+                answer = check(ada, eve, route, visit, Attempt([("id", ADA)], [("id", ADA)], path=path))
+                assert answer.status_int == 404 or route == "__static/", (route, method)
+    assert of_others() == before
+
+
+def test_nobody_gets_in_by_saying_so(ada: Ada, eve: Eve, of_others: Callable[[], Any]) -> None:
+    eve.log_out()
+    before = of_others()
+    for route, visits in VISITS.items():
+        for visit in visits:
+            for headers in FORGED_HEADERS:
+                answer = check(ada, eve, route, visit, Attempt([("user_id", ADA)], headers=headers))
+                if route in GATED:
+                    assert answer.status_int == 401 or "/login" in answer.location, (route, headers)
+            assert of_others() == before, (route, visit)
+
+
+def test_eve_is_no_administrator_after_all_of_it(eve: Eve) -> None:
+    for route in ("signup", "profile", "api_me"):
+        for visit in VISITS[route]:
+            for place in ("query", "fields"):
+                eve.visit(route, visit, Attempt(**{place: [("role", "admin")]}))
+
+    assert eve.browser.get("/admin", status=403).html.h1.text == "Not for you"
+
+
+def test_administrators_see_locations_but_no_messages(app: Router, browser: TestApp, eve: Eve) -> None:
+    """That is what the page is for."""
+    fill_in(eve.browser.get("/profile"), "profile", {"location": "where Eve is"}, status=303)
+    fill_in(eve.browser.get("/messages"), "post", {"text": "what Eve wrote"}, status=303)
+    log_in(browser)
+    page = browser.get("/admin")
+
+    assert "where Eve is" in page
+    assert "what Eve wrote" not in page
+    assert "what Eve wrote" not in browser.get("/messages")
+    assert user_shown(page) == "Ada"
