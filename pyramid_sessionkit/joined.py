@@ -18,7 +18,7 @@ from pyramid.request import Request
 from pyramid.util import DottedNameResolver
 from zope.interface import implementer
 
-from pyramid_sessionkit.exceptions import SessionConflict, TransactionFailed
+from pyramid_sessionkit.exceptions import SessionConflict, StoreError, TransactionFailed
 from pyramid_sessionkit.factory import work_of
 from pyramid_sessionkit.interfaces import ISessionStore, Record
 from pyramid_sessionkit.persistence import Persistence
@@ -40,6 +40,7 @@ class Joining:
 
     def __init__(self, persistence: Persistence, attribute: str, settings: dict[str, Any]) -> None:
         try:
+            from sqlalchemy import event
             from transaction.interfaces import NoTransaction
             from zope.sqlalchemy import mark_changed
         except ImportError as error:
@@ -52,6 +53,7 @@ class Joining:
         self.attribute = attribute
         self.mark_changed = mark_changed
         self.no_transaction = NoTransaction
+        self.listen = event.listen
         self._settings = settings
 
     def of(self, request: Any) -> Joined:
@@ -77,7 +79,8 @@ class Joining:
         extensions = registry.queryUtility(IRequestExtensions)
         added = () if extensions is None else (*extensions.descriptors, *extensions.methods)
         factory = registry.queryUtility(IRequestFactory, default=Request)
-        if self.attribute not in added and not hasattr(factory, self.attribute):
+        # Nobody knows what a factory that is a function makes.
+        if self.attribute not in added and isinstance(factory, type) and not hasattr(factory, self.attribute):
             raise ConfigurationError(
                 f"{PREFIX}sql.dbsession = {self.attribute}, but requests have no such attribute: "
                 f'config.add_request_method(..., "{self.attribute}", reify=True) adds it'
@@ -90,10 +93,8 @@ class Joined:
 
     __slots__ = (
         "_aborted",
-        "_began",
         "_committed",
         "_deferred",
-        "_entered",
         "_joining",
         "_preset",
         "_request",
@@ -105,11 +106,9 @@ class Joined:
         self._request = request
         # A transaction that is older than the request is a test fixture's: nobody ends it, so it counts as committed.
         self._preset = "tm.active" in request.environ
-        self._entered = False
         self._aborted = False
         self._committed = False
-        self._began: Any = None  # the transaction that pyramid_tm began
-        self._transaction: Any = None  # the one that was written to
+        self._transaction: Any = None  # the one that is open, or has just been committed
         self._deferred: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
 
     # The store.
@@ -141,25 +140,17 @@ class Joined:
         return self._joining.store.sessions_of(userid)
 
     def _is_open(self) -> bool:
-        if "tm.active" not in self._request.environ:
-            return False
-        if not self._entered:
-            self._entered = True
-            self._began = self._request.tm.get()
-        return True
+        return "tm.active" in self._request.environ
 
     def _write(self, operation: str, *args: Any) -> Any:
         if not self._is_open():
             return getattr(self._joining.store, operation)(*args)
+        self.enter()
         dbsession: Any = self._joined_store().dbsession
-        self._refuse_another_transaction(dbsession)
-        result = self._in_transaction(operation, *args)
-        self._joining.mark_changed(dbsession, self._request.tm)
-        transaction = self._request.tm.get()
-        if self._transaction is not transaction:
-            self._transaction, self._committed = transaction, False
-            transaction.addAfterCommitHook(self._after_commit)
-        return result
+        self._mark_changed(dbsession)
+        if dbsession.in_nested_transaction():
+            self._joining.listen(dbsession, "after_soft_rollback", self._after_rollback)
+        return self._in_transaction(operation, *args)
 
     def _in_transaction(self, operation: str, *args: Any) -> Any:
         try:
@@ -171,23 +162,43 @@ class Joined:
     def _joined_store(self) -> Any:
         return self._joining.store.joined(getattr(self._request, self._joining.attribute))
 
-    def _refuse_another_transaction(self, dbsession: Any) -> None:
-        """Raise if ``dbsession.rollback()`` in a view made its transaction one that pyramid_tm will not commit."""
-        for resource in self._request.tm.get()._resources:
-            if getattr(resource, "session", resource) is dbsession and resource.tx is not dbsession.get_transaction():
-                raise TransactionFailed(
-                    "The transaction that the session is part of was ended by the application: wrap what may fail in "
-                    "dbsession.begin_nested() and roll that back"
-                )
+    def _mark_changed(self, dbsession: Any) -> None:
+        """Have pyramid_tm commit what is about to be written; raise if it would not."""
+        try:
+            self._joining.mark_changed(dbsession, self._request.tm)
+        except AssertionError as error:
+            raise StoreError(f"{self._joining.attribute} takes no writes: {error}") from error
+        resources = self._request.tm.get()._resources
+        joined = [resource for resource in resources if getattr(resource, "session", None) is dbsession]
+        if not joined:
+            raise StoreError(
+                f"request.{self._joining.attribute} takes part in the transactions of another manager than request.tm: "
+                "zope.sqlalchemy.register(dbsession, transaction_manager=request.tm)"
+            )
+        if joined[0].tx is not dbsession.get_transaction():
+            raise TransactionFailed(
+                "The transaction that the session is part of was ended by the application: wrap what may fail in "
+                "dbsession.begin_nested() and roll that back"
+            )
 
-    def _after_commit(self, success: bool) -> None:
-        self._committed = success
-        if not success:
-            # At once: pyramid_tm is about to ask for an exception view, which may ask who is logged in.
+    def _after_commit(self, success: bool, transaction: Any) -> None:
+        if transaction is self._transaction:
+            self._committed = success
+            if not success:
+                # At once: pyramid_tm is about to ask for an exception view, which may ask who is logged in.
+                self._revert()
+
+    def _after_abort(self, transaction: Any) -> None:
+        if transaction is self._transaction:
+            self._revert()
+
+    def _after_rollback(self, dbsession: Any, previous_transaction: Any) -> None:
+        if previous_transaction.nested:
+            log.warning("A savepoint was rolled back in which the session was saved: what was done to it is dropped")
             self._revert()
 
     def _revert(self) -> None:
-        self._entered, self._transaction, self._deferred = False, None, []
+        self._transaction, self._deferred = None, []
         work = work_of(self._request)
         if work is not None:
             work.revert()
@@ -204,20 +215,28 @@ class Joined:
     # For the tweens.
 
     def enter(self) -> None:
-        """The request is below pyramid_tm now."""
-        self._is_open()
+        """The request is in a transaction now, perhaps in another one than before."""
+        if self._preset or not self._is_open():
+            return
+        transaction = self._request.tm.get()
+        if transaction is not self._transaction:
+            self._transaction, self._committed = transaction, False
+            transaction.addAfterCommitHook(self._after_commit, (transaction,))
+            transaction.addAfterAbortHook(self._after_abort, (transaction,))
 
     def will_abort(self, response: Any) -> bool:
         """Whether the transaction is sure to be rolled back. A veto is left to pyramid_tm, which is about to ask it."""
         request, veto = self._request, self._joining.commit_veto
+        if not self._is_open():
+            return False
         if self._preset:
             # Nobody else asks here.
             return bool(veto(request, response)) if veto else request.exception is not None
         return request.tm.isDoomed() or (veto is None and request.exception is not None)
 
     def abort(self) -> None:
-        """The request is to leave the session as it was."""
-        self._aborted = True
+        """The request is to leave the session as it was, if it has a transaction."""
+        self._aborted = self._is_open()
 
     def doom(self) -> None:
         """As :meth:`abort`, where pyramid_tm would not have aborted by itself."""
@@ -225,17 +244,13 @@ class Joined:
         if not self._preset:
             self._request.tm.doom()
 
-    def leave(self, failed: bool) -> None:
+    def leave(self) -> None:
         """The transaction has ended: forget what it took back, and do what waited for its commit."""
         self._abort_what_is_left()
-        if not self._entered:
-            return
-        self._entered = False
-        written = self._transaction is not None
-        kept = (self._preset or self._committed) if written else not failed
-        if self._aborted or not kept:
+        if self._aborted or (self._transaction is not None and not self._committed):
             self._revert()
             return
+        self._transaction = None
         deferred, self._deferred = self._deferred, []
         for function, args in deferred:
             function(*args)
@@ -243,12 +258,12 @@ class Joined:
     def _abort_what_is_left(self) -> None:
         """pyramid_tm leaves a transaction open whose commit failed if an exception view answers: its locks, that of the
         session among them, would keep the visitor's next request waiting."""
-        began, self._began = self._began, None
-        if began is None or self._preset:
+        left = self._transaction
+        if left is None or self._committed:
             return
         with contextlib.suppress(self._joining.no_transaction):
-            if self._request.tm.get() is began:
-                began.abort()
+            if self._request.tm.get() is left:
+                left.abort()
 
 
 def _let_retry(error: Exception) -> None:

@@ -153,7 +153,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             return response
         try:
             if joined is not None:
-                joined.leave(failed=False)
+                joined.leave()
             if not work.settled:
                 saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
@@ -221,7 +221,7 @@ def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Sav
 
 def _leave_after_failure(request: Any, joined: Joined) -> None:
     try:
-        joined.leave(failed=True)
+        joined.leave()
     except Exception:
         log.exception("What was to follow the commit of a request that failed later could not be done")
 

@@ -232,9 +232,14 @@ def translated(error: Exception, driver: Any, table: str) -> Exception:
 
 
 def codes_of(error: Exception) -> set[Any]:
-    """What the drivers call the error: psycopg by SQLSTATE, psycopg2 by ``pgcode``, those of MariaDB by number."""
-    number = error.args[0] if error.args and isinstance(error.args[0], (int, str)) else None
-    return {getattr(error, "sqlstate", None), getattr(error, "pgcode", None), number}
+    """What the drivers call the error: those of PostgreSQL by SQLSTATE, each in its place; those of MariaDB by number.
+
+    The dict is pg8000's.
+    """
+    first = error.args[0] if error.args else None
+    number = first if isinstance(first, (int, str)) else None
+    fields = first if isinstance(first, dict) else {}
+    return {getattr(error, "sqlstate", None), getattr(error, "pgcode", None), fields.get("C"), number}
 
 
 def _lacks_table(text: str) -> bool:

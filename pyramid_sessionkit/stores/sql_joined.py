@@ -6,7 +6,7 @@ from time import time
 from typing import Any
 
 from sqlalchemy import Executable, Table
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, UnboundExecutionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from zope.interface import implementer
 
@@ -62,6 +62,10 @@ class JoinedSQLStore:
         return record.versioned(values["version"]) if moved else None
 
     def delete(self, key: str) -> bool:
+        # On MariaDB and MySQL a DELETE that finds nothing keeps others from adding rows beside it until the commit.
+        finds_gaps = self._bind().dialect.name in ("mysql", "mariadb")
+        if finds_gaps and self._execute(self._sql.load, {"key": key}).fetchone() is None:
+            return False
         return bool(self._execute(self._sql.delete, {"key": key}).rowcount)
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
@@ -71,6 +75,8 @@ class JoinedSQLStore:
         try:
             connection = self.dbsession.connection(bind_arguments={"clause": self._table})
             return connection.execute(statement, values)
+        except UnboundExecutionError as error:
+            raise StoreError(f"The application's session needs a default bind, a database: {error}") from error
         except PendingRollbackError as error:
             raise _transaction_failed(error) from error
         except DBAPIError as error:
@@ -90,7 +96,7 @@ class JoinedSQLStore:
         return meaning
 
     def _bind(self) -> Any:
-        # The session may have a database for each table.
+        # A subclass of Session may choose the database by the table.
         return self.dbsession.get_bind(clause=self._table)
 
 
