@@ -149,4 +149,4 @@ def _is_stored(
 
 
 def _refusal(verb: str, target: Any, cure: str) -> NotOwned:
-    return NotOwned(f"This flush would {verb} a {type(target).__name__} that belongs to somebody else: {cure}")
+    return NotOwned(f"This flush would {verb} a {type(target).__name__} that is not the logged-in user's: {cure}")

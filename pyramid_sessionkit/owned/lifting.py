@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from pyramid_sessionkit.owned.guards import Guard, guard_of, plain
@@ -23,24 +23,27 @@ def unowned(dbsession: Any, reason: str) -> Iterator[None]:
         raise TypeError('unowned() needs a reason, such as unowned(dbsession, reason="sign-up")')
     session = plain(dbsession)
     guard = guard_of(session)
-    if guard is None:
-        _tell(guard, reason)
-        yield
-        return
     session.flush()
-    _tell(guard, reason)
+    if log.isEnabledFor(logging.INFO):
+        log.info("unowned: %s (%s)", reason, _by_whom(guard))
+    with nullcontext() if guard is None else _lifted(guard):
+        yield
+        session.flush()
+
+
+@contextmanager
+def _lifted(guard: Guard) -> Iterator[None]:
     guard.lifted += 1
     try:
         yield
-        session.flush()
     finally:
         guard.lifted -= 1
 
 
-def _tell(guard: Guard | None, reason: str) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
+def _by_whom(guard: Guard | None) -> str:
     if guard is None:
-        log.info("unowned: %s (the session has no guard)", reason)
-    else:
-        log.info("unowned: %s (user %s)", reason, "not known yet" if guard.is_asking else guard.userid())
+        return "the session has no guard"
+    if guard.is_asking:
+        return "user not known yet"
+    userid = guard.userid()
+    return "nobody is logged in" if userid is None else f"user {userid}"

@@ -168,4 +168,4 @@ def test_a_sign_up_says_why_it_may(browser: TestApp, caplog: pytest.LogCaptureFi
     form["name"], form["email"], form["password"] = "Eve", "eve@example.com", "a long one"
     form.submit(status=303)
 
-    assert "unowned: sign-up (user None)" in caplog.messages
+    assert "unowned: sign-up (nobody is logged in)" in caplog.messages

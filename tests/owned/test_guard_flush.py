@@ -635,5 +635,6 @@ def test_the_message_tells_what_to_do(session: Session) -> None:
     with pytest.raises(NotOwned) as caught:
         session.flush()
     assert str(caught.value) == (
-        "This flush would add a Note that belongs to somebody else: set Note.person_id to the id of the logged-in user"
+        "This flush would add a Note that is not the logged-in user's: "
+        "set Note.person_id to the id of the logged-in user"
     )

@@ -126,6 +126,15 @@ def test_scoped(engine: Engine, ada: Visitor) -> None:
     scoped.remove()
 
 
+def test_without_a_guard_it_flushes_too(engine: Engine) -> None:
+    with Session(engine) as session:
+        with unowned(session, "script"):
+            note = Note(text="x", person_id=BOB)
+            session.add(note)
+        assert note.id is not None
+        session.rollback()
+
+
 def test_it_is_logged(session: Session, engine: Engine, anonymous: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     with unowned(session, "sign-up"):
         pass
@@ -135,7 +144,7 @@ def test_it_is_logged(session: Session, engine: Engine, anonymous: Visitor, capl
         pass
     assert caplog.messages == [
         f"unowned: sign-up (user {ADA})",
-        "unowned: visit (user None)",
+        "unowned: visit (nobody is logged in)",
         "unowned: script (the session has no guard)",
     ]
     caplog.set_level("WARNING", "pyramid_sessionkit")
