@@ -24,6 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 from webtest import TestApp
 
 import pyramid_sessionkit
+from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.merge import merge
 from pyramid_sessionkit.settings import PREFIX, options, parse_settings
 from pyramid_sessionkit.stores.sql import sessions_table
@@ -542,6 +543,7 @@ def test_joined(tmp_path: Path) -> None:
     assert app.get("/signup?name=ada").json == {"error": None}
     assert app.get("/signup?name=ada", status=400).json == {"error": "name"}
     assert app.get("/told").json == ["This name is taken"]
+    get_sessions(app.app.registry).store.close()
     engine.dispose()
 
 

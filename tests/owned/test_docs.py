@@ -44,7 +44,12 @@ def browser(make_app: Any, tmp_path: Path) -> Iterator[Any]:
         config.scan(module)
 
     app = make_app({"/log_in/{user}": log_in}, includes=("pyramid_tm",), configure=configure)
-    app.texts = lambda: list(Session(engine).scalars(select(module.Message.text).order_by(module.Message.id)))
+
+    def texts() -> list[str]:
+        with Session(engine) as session:
+            return list(session.scalars(select(module.Message.text).order_by(module.Message.id)))
+
+    app.texts = texts
     yield app
     engine.dispose()
 

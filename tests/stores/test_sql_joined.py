@@ -154,6 +154,7 @@ class TestInOneTransaction:
         with pytest.raises(StoreError, match=r"sessionkit\.sql\.create_table = true") as refused:
             store.load(KEY)
         assert not isinstance(refused.value, StoreUnavailable)
+        store.engine.dispose()
 
     @pytest.mark.servers
     def test_after_a_failed_statement_it_says_so(self, postgresql: Any) -> None:
