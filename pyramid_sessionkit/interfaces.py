@@ -3,120 +3,165 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zope.interface import Interface
 
+GRACE = 60
+"""Seconds after its end in which a session can still be updated, so that a write that a store accepted is never lost
+between the moment when a request loaded the session and the moment when it saves it."""
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What a store holds for one key. Times are in epoch seconds, durations in seconds."""
+UNREADABLE = b""
+"""The ``data`` of a record that a store found but cannot understand: no JSON object is empty."""
+
+
+class Record(NamedTuple):
+    """What a store holds for one key. Times are in epoch seconds unless another unit is named, durations in seconds."""
 
     data: bytes
     """The contents of the session: a JSON object."""
+    verifier: str
+    """SHA-256, in hex, of the secret that opens the session."""
+    salt: str
+    """Random text that went into the secret if that was derived from the one before it; else empty."""
+    replaced: int | None
+    """When the secret was last replaced, in epoch microseconds; None if it is still the first one."""
     userid: str | None
     """Who is logged in; None for an anonymous visitor."""
     authenticated: int | None
-    """When the last login was; None for an anonymous visitor."""
+    """When the last login was, in epoch microseconds; None for an anonymous visitor."""
     credentials: str | None
-    """What the security policy's ``credentials_hash`` was at that login."""
+    """SHA-256, in hex, of what ``credentials_hash`` returned at that login; None if there is no such function."""
     created: int
-    """When the session was created or, after a login, logged in: where its lifetime begins."""
+    """When the session was created or, after a login, logged in: its lifetime counts from here."""
     renewed: int
-    """When its idle timeout last began again."""
+    """When its idle timeout was last restarted."""
     timeout: int | None
     """The idle timeout; None for no limit."""
     deadline: int | None
-    """When the session ends whatever happens; None for no limit."""
+    """When the session ends even if it is used; None for no limit."""
     persistent: bool
     """Whether its cookie outlives the browser."""
     version: Any = None
-    """Which state of the stored record this is: written and understood by the store alone."""
+    """Which state of the stored record this is. Only the store writes and understands it; others compare it."""
 
     @property
     def expires(self) -> int | None:
-        """When the session ends unless it is renewed, or None for never."""
-        if self.timeout is None:
-            return self.deadline
-        idle = self.renewed + self.timeout
-        return idle if self.deadline is None else min(idle, self.deadline)
+        """When the session ends unless it is renewed; None for never."""
+        timeout, deadline = self.timeout, self.deadline
+        if timeout is None:
+            return deadline
+        idle = self.renewed + timeout
+        return idle if deadline is None or idle < deadline else deadline
 
     def expired(self, now: float) -> bool:
         expires = self.expires
         return expires is not None and expires <= now
 
     def versioned(self, version: Any) -> Record:
-        """This record as another version: :func:`dataclasses.replace` at a third of its price."""
-        return Record(
-            self.data,
-            self.userid,
-            self.authenticated,
-            self.credentials,
-            self.created,
-            self.renewed,
-            self.timeout,
-            self.deadline,
-            self.persistent,
-            version,
-        )
+        """This record as another version."""
+        return Record(*self[:_VERSION], version, *self[_VERSION + 1 :])
+
+
+_VERSION = Record._fields.index("version")
+
+
+def unreadable(version: Any = None) -> Record:
+    """What a store returns for a record that it found and cannot understand. It belongs to nobody and never expires."""
+    return Record(UNREADABLE, "", "", None, None, None, None, 0, 0, None, None, False, version)
+
+
+def is_sound(record: Record) -> bool:
+    """Whether all fields but the version have the types that they should have: a stored record may have been damaged."""
+    return (
+        type(record.data) is bytes
+        and type(record.verifier) is str
+        and type(record.salt) is str
+        and type(record.created) is int
+        and type(record.renewed) is int
+        and type(record.persistent) is bool
+        and type(record.userid) in _TEXT_OR_NONE
+        and type(record.credentials) in _TEXT_OR_NONE
+        and type(record.replaced) in _NUMBER_OR_NONE
+        and type(record.authenticated) in _NUMBER_OR_NONE
+        and type(record.timeout) in _NUMBER_OR_NONE
+        and type(record.deadline) in _NUMBER_OR_NONE
+        and (record.userid is None) is (record.authenticated is None)
+    )
+
+
+_TEXT_OR_NONE = frozenset((str, type(None)))
+_NUMBER_OR_NONE = frozenset((int, type(None)))
 
 
 class ISessionStore(Interface):
-    """Where records live. Methods are called from many threads at once.
+    """Where records live. Methods are called from many threads at once, and in processes forked from the first.
 
-    Each raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an outage or a time-out, and
-    :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never an
-    outage, nor the reverse. A store whose records another process would not see has an attribute ``process_local``
-    that is true, so that its users are warned.
+    A key is 22 to 64 characters of ``[A-Za-z0-9_-]``; it names a session from its creation to its end, and case matters.
+    Each method raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an outage or a time-out, and
+    :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never an outage, nor the
+    reverse. A record that is found and cannot be understood is returned as :func:`unreadable`; its bytes stay.
+    A version is never used twice for a key: ``create`` begins at a random number.
+    A store whose records another process would not see has a true attribute ``process_local``: start-up then warns.
     """
 
-    def load(key: str, fresh: bool = False) -> Record | None:
-        """The record, or None if it is missing **or expired**: judged by the record, not by purging.
+    def load(key: str, fresh: bool = False, at: float | None = None) -> Record | None:
+        """The record, or None if it is missing **or expired** at that time (now): judged by the record, not by purging.
 
-        ``fresh`` passes by any cache.
+        ``fresh`` passes by any cache. ``at`` is a time in epoch seconds.
         """
 
     def create(key: str, record: Record) -> Record | None:
-        """Store a new record and return it with its version; None if the key is taken."""
+        """Store a new record and return it with its version; None if the key is taken.
+
+        A key is taken until its record is removed; whether an expired record still takes it is up to the store.
+        """
 
     def update(key: str, record: Record) -> Record | None:
         """Replace the stored record if its version is still ``record.version``.
 
-        Returns the record with its new version; None if it changed, expired or is gone. Never creates.
+        Returns the record with its new version; None if it changed or is gone. Never creates. What expired less than
+        :data:`GRACE` seconds ago is accepted; what expired earlier is gone.
         """
 
-    def move(key: str, new_key: str, record: Record) -> Record | None:
-        """As ``update``, under a new key. From then on the old key is gone."""
-
-    def delete(key: str) -> bool:
-        """Remove the record; False if there was none."""
+    def delete(key: str, record: Record | None = None) -> bool:
+        """Remove the record, with ``record`` only if its version still stands; False if nothing was removed."""
 
 
 class IUserIndex(Interface):
     """A store that can tell which sessions belong to a user."""
 
     def sessions_of(userid: str) -> Iterable[tuple[str, Record]]:
-        """The key and record of each live session of this user, the oldest (by ``created``, then key) first."""
+        """The key and record of each live session of this user, by time of login (``authenticated``, then key).
+
+        Records that cannot be understood are left out.
+        """
+
+
+class IListable(Interface):
+    """A store that can list and count all of its sessions, and remove all."""
 
     def live_sessions(limit: int | None = None) -> Iterable[tuple[str, Record]]:
-        """The key and record of all live sessions, the newest first, ``limit`` at most."""
+        """The key and record of live sessions, the newest (by ``created``, then key) first, ``limit`` at most.
+
+        Records that cannot be understood are left out.
+        """
 
     def find_keys(prefix: str, limit: int) -> Iterable[str]:
         """The keys of live sessions that begin with ``prefix``, ``limit`` at most."""
+
+    def count(expired: bool = False) -> int:
+        """How many live sessions there are; or how many that have expired and were not removed yet."""
+
+    def clear() -> int:
+        """Remove every record, live or not, and return how many."""
 
 
 class IPurgeable(Interface):
     """A store that keeps expired records until it is told to remove them."""
 
     def purge(limit: int | None = None) -> int:
-        """Remove expired records, ``limit`` at most, and return how many."""
-
-    def count(expired: bool = False) -> int:
-        """How many live sessions there are; or how many that have expired and were not purged yet."""
-
-    def clear() -> int:
-        """Remove every record, live or not, and return how many."""
+        """Remove records that expired more than :data:`GRACE` seconds ago, ``limit`` at most; return how many."""
 
 
 class IJoinable(Interface):
