@@ -29,6 +29,7 @@ from pyramid_sessionkit.exceptions import (
     SessionError,
     SessionGone,
     SessionNotSerializable,
+    SessionReplaced,
     SessionTooLarge,
     StoreError,
     StoreUnavailable,
@@ -36,22 +37,24 @@ from pyramid_sessionkit.exceptions import (
 )
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
-from pyramid_sessionkit.interfaces import IJoinable, IPurgeable, ISessionStore, IUserIndex, Record
-from pyramid_sessionkit.joined import JOINING, Joining
+from pyramid_sessionkit.interfaces import IJoinable, IListable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.login import add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.saver import SAVER, Saver
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.stores import BUILTIN, create_store
-from pyramid_sessionkit.tweens import SAVER, Saver, add_tweens
-from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, UserSessionsMethod, get_sessions
+from pyramid_sessionkit.tweens import add_tweens
+from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, get_sessions, user_sessions
 
 __all__ = [
     "BasicAuthSource",
     "BearerTokenSource",
     "IJoinable",
+    "IListable",
     "IPurgeable",
     "ISessionStore",
     "IUserIndex",
@@ -72,6 +75,7 @@ __all__ = [
     "SessionInfo",
     "SessionNotSerializable",
     "SessionRegenerated",
+    "SessionReplaced",
     "SessionSecurityPolicy",
     "SessionSource",
     "SessionTooLarge",
@@ -84,6 +88,7 @@ __all__ = [
     "get_sessions",
     "includeme",
     "safe_next",
+    "user_sessions",
 ]
 
 
@@ -108,16 +113,15 @@ def includeme(config: Configurator) -> None:
     headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
     saver = Saver(settings, headers)
 
-    joining = Joining(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None
-    persistence_of = None if joining is None else joining.persistence_of
-    generate_id = _resolve(config, "generate_id", settings.generate_id)
+    joined_mode = JoinedMode(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None
+    persistence_of = None if joined_mode is None else joined_mode.persistence_of
+    key_prefix = _resolve(config, "key_prefix", settings.key_prefix)
 
     config.registry[SAVER] = saver
-    config.registry[JOINING] = joining
-    config.set_session_factory(SessionFactory(persistence, signer, saver.finish, generate_id, persistence_of))
+    config.registry[JOINED_MODE] = joined_mode
+    config.set_session_factory(SessionFactory(persistence, signer, saver.finish, key_prefix, persistence_of))
     add_tweens(config)
-    add_csrf_policy(config)
-    config.add_request_method(UserSessionsMethod(), "user_sessions")
+    add_csrf_policy(config, settings.login_route)
     add_gates(config, settings.login_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)

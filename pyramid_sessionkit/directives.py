@@ -7,7 +7,7 @@ from typing import Any
 from pyramid.config import PHASE1_CONFIG, PHASE2_CONFIG, Configurator
 from pyramid.interfaces import ISecurityPolicy
 
-from pyramid_sessionkit.csrf import exempt_bearer_tokens
+from pyramid_sessionkit.csrf_exemption import exempt_bearer_tokens
 from pyramid_sessionkit.security import CredentialsHash, Identity, Principals, SessionSecurityPolicy
 from pyramid_sessionkit.sources import SessionSource, Source
 

@@ -1,7 +1,7 @@
 """What an application can subscribe to: facts about sessions, told after the store said yes.
 
 ``@subscriber(SessionEnded)`` gets them through Pyramid's registry. The same facts go to the logger
-``pyramid_sessionkit.security``, a line each. None has the session ID: ``key`` is its SHA-256, as in the store.
+``pyramid_sessionkit.security``, a line each. None has the secret of a session: ``key`` names it, and opens nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, fields
 from typing import Any
+
+from zope.interface import providedBy
 
 log = logging.getLogger("pyramid_sessionkit")
 security_log = logging.getLogger("pyramid_sessionkit.security")
@@ -29,9 +31,7 @@ class SessionCreated(SessionEvent):
 
 @dataclass(frozen=True)
 class SessionRegenerated(SessionEvent):
-    """A session has a new ID, and the old one opens nothing."""
-
-    old_key: str
+    """A session has a new secret, and the old cookie opens nothing. Its key stays."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class SessionEnded(SessionEvent):
     """A session ended before its time.
 
     ``reason``: ``logout`` (also any other ``session.invalidate()``), ``revoked``, ``limit`` (too many sessions of one
-    user), ``credentials_changed``, or ``unreadable`` (its contents cannot be decoded; its bytes stay).
+    user), ``credentials_changed``, ``user_gone`` (the identity function knows no such user), or ``unreadable`` (its
+    record cannot be understood; its bytes stay).
     """
 
     reason: str
@@ -57,17 +58,18 @@ class LoggedOut(SessionEvent):
 
 @dataclass(frozen=True)
 class SuspiciousCookie(SessionEvent):
-    """A cookie of our name that we did not sign; ``key`` is that of the ID it claims, or empty.
+    """A cookie of our name that should not be there; ``key`` is the one it claims, or empty.
 
     ``kind``: ``signature`` (of the right form, but signed by someone else, or with a secret that is no longer
-    configured) or ``malformed``.
+    configured), ``malformed``, or ``replaced`` (its secret was replaced more than half a minute ago: somebody kept an
+    old cookie).
     """
 
     kind: str
 
 
 class Events:
-    """Tells the subscribers of a registry, and the log. A subscriber that raises is logged, and stops nothing."""
+    """Tells the subscribers of a registry, and the log. A subscriber that raises is logged, and the others are told."""
 
     def __init__(self, registry: Any = None) -> None:
         self._registry = registry
@@ -79,10 +81,11 @@ class Events:
             security_log.log(level, "%s", _line(event))
         if self._registry is None or not self._registry.has_listeners:
             return
-        try:
-            self._registry.notify(event)
-        except Exception:
-            log.exception("A subscriber of %s failed", type(event).__name__)
+        for subscriber in self._registry.adapters.subscriptions([providedBy(event)], None):
+            try:
+                subscriber(event)
+            except Exception:
+                log.exception("A subscriber of %s failed", type(event).__name__)
 
 
 def _line(event: SessionEvent) -> str:

@@ -9,12 +9,18 @@ from time import time
 from typing import Any
 from urllib.parse import quote
 
+from pyramid.response import Response
+
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings, override_cookie
+from pyramid_sessionkit.state import Cookie
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
+
+_FORMER = "_sessionkit_cookie"
+"""Set in the ``__dict__`` of a response that carries a cookie of ours."""
 
 HeaderList = list[tuple[str, str]]
 
@@ -37,11 +43,30 @@ class SessionHeaders:
         """Called once, when the response is otherwise ready."""
         headers = response.headerlist
         _vary_on_cookie(headers)
-        if work.set_cookie or work.delete_cookie:
-            cookie = self._cookie_header(request, work)
-            if cookie is not None:
-                headers.append(("Set-Cookie", cookie))
-                _keep_from_shared_caches(headers)
+        cookie = None if work.cookie is Cookie.KEEP else self._cookie_header(request, work)
+        if cookie is not None:
+            headers.append(("Set-Cookie", cookie))
+            response.__dict__[_FORMER] = cookie
+            _keep_from_shared_caches(headers)
+        elif work.contents is not None and work.login_field("userid") is not None:
+            _keep_private(headers)
+
+    def copied(self, response: Any) -> Any:
+        """A copy that shares the body, if the body can be sent twice at all; what went before is taken out of it."""
+        if type(response.app_iter) not in (list, tuple) or not isinstance(response, Response):
+            return self.without_former_cookie(response)
+        copied = response.__class__.__new__(response.__class__)
+        copied.__dict__.update(response.__dict__)
+        copied._headers = None
+        copied._headerlist = list(response.headerlist)
+        return self.without_former_cookie(copied)
+
+    def without_former_cookie(self, response: Any) -> Any:
+        """Some views return one response object to everybody: take the cookie of its last visitor out of it."""
+        former = response.__dict__.pop(_FORMER, None)
+        if former is not None:
+            response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former)]
+        return response
 
     def refusal(self, request: Any) -> str | None:
         """Why no cookie can be sent in answer to this request; None if it can."""
@@ -54,16 +79,28 @@ class SessionHeaders:
             log.warning("No session cookie was sent and no session stored: %s", refusal)
 
     def _cookie_header(self, request: Any, work: UnitOfWork) -> str | None:
-        if not work.set_cookie and not self._signer.present(request.environ.get("HTTP_COOKIE", "")):
+        deletes = work.cookie is Cookie.DELETE
+        if deletes and not self._signer.is_in(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
         refusal = _refusal(cookie, https, request)
         if refusal is not None:
             self.warn(refusal)
             return None
-        if work.set_cookie:
-            return cookie.set(self._signer.sign(work.stored_id), https, _max_age(work.metadata()))
-        return cookie.delete(https)
+        if deletes:
+            return cookie.delete(https)
+        max_age = None if work.cookie is Cookie.BLANK else self._max_age(work.metadata())
+        return cookie.set(self._signer.sign(work.sent_cookie), https, max_age)
+
+    def _max_age(self, record: Record) -> int | None:
+        """Seconds, for a cookie that outlives the browser: to the end that no renewal moves.
+
+        Only with ``rolling`` it is that of the idle timeout, since then the cookie is sent each time.
+        """
+        if not record.persistent:
+            return None
+        end = record.expires if self._settings.rolling else record.deadline
+        return MAX_AGE if end is None else max(0, end - int(time()))
 
     def _cookie_for(self, request: Any) -> CookieHeaders:
         if self._overrides is None:
@@ -88,13 +125,6 @@ def _path(request: Any) -> str:
         quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/!$&'()*+,;=:@~", encoding="latin-1")
         or "/"
     )
-
-
-def _max_age(record: Record) -> int | None:
-    """Seconds until the session ends, for a cookie that outlives the browser."""
-    if not record.persistent:
-        return None
-    return MAX_AGE if record.expires is None else max(0, record.expires - int(time()))
 
 
 def _vary_on_cookie(headers: HeaderList) -> None:
@@ -124,3 +154,9 @@ def _keep_from_shared_caches(headers: HeaderList) -> None:
             kept.insert(0, "private")
         if kept != directives:
             headers[index] = ("Cache-Control", ", ".join(kept))
+
+
+def _keep_private(headers: HeaderList) -> None:
+    """What a logged-in visitor sees is nobody else's, and many caches ignore ``Vary``."""
+    if not any(name.lower() == "cache-control" for name, _ in headers):
+        headers.append(("Cache-Control", "private"))

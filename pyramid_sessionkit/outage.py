@@ -1,4 +1,4 @@
-"""What a visitor is told when his session could not be read or saved."""
+"""What visitors are told when their session could not be read or saved."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pyramid_sessionkit.exceptions import StoreUnavailable
 
 log = logging.getLogger("pyramid_sessionkit")
 
-RETRY_AFTER = "5"
-"""Seconds."""
+_TRANSACTION = "_sessionkit_noted_transaction"
+"""Where a request's ``__dict__`` has the transaction of pyramid_tm that it ran in."""
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
@@ -39,7 +39,18 @@ def mark(request: Any, response: Any, error: Exception, committed: bool) -> None
     if response.status_int < 400:
         response.status_int = 503 if isinstance(error, StoreUnavailable) else 500
     if response.status_int == 503 and (request.method in SAFE_METHODS or not committed):
-        response.headers.setdefault("Retry-After", RETRY_AFTER)
+        response.headers.setdefault("Retry-After", str(getattr(error, "retry_after", StoreUnavailable.retry_after)))
+
+
+def note_transaction(request: Any) -> None:
+    """Called below pyramid_tm, for :func:`was_committed`."""
+    request.__dict__[_TRANSACTION] = request.tm.get()
+
+
+def was_committed(request: Any) -> bool:
+    """Whether what the request did may stay: False only where a transaction of pyramid_tm was not committed."""
+    transaction = request.__dict__.get(_TRANSACTION)
+    return transaction is None or transaction.status == "Committed"
 
 
 def _exception_view(request: Any, error: Exception) -> Any:

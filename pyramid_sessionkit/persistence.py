@@ -5,88 +5,123 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from hashlib import sha256
-from time import monotonic, sleep
-from typing import Any, NamedTuple
+from time import monotonic, sleep, time
+from typing import Any
 
-from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent
-from pyramid_sessionkit.exceptions import SessionConflict, SessionGone, StoreError
-from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
+from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
+from pyramid_sessionkit.interfaces import GRACE, Record
 from pyramid_sessionkit.serializer import Contents, loads
 from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, Found, Opened, Presented, Stored
+from pyramid_sessionkit.tokens import Tokens, opens
 
 log = logging.getLogger("pyramid_sessionkit")
 
 TRIED_COOKIES = 3
+REPLACED_SECONDS = 30
+"""For how long a browser may still send the cookie that was replaced: the answer with the new one is on its way."""
 CONFLICT_SECONDS = 2.0
 _LONGEST_PAUSE = 0.05
 
-
-def key_of(session_id: str) -> str:
-    """The key of a session ID: what stores and logs see, and from which the ID cannot be had."""
-    return sha256(session_id.encode("ascii")).hexdigest()
-
-
-class Found(NamedTuple):
-    """A stored session."""
-
-    session_id: str
-    key: str
-    record: Record
-    contents: Contents
+_PREFERRED = (Found.LIVE, Found.REPLACED, Found.BLANK, Found.DEAD, Found.UNREADABLE)
 
 
 class Persistence:
-    """What all sessions of an application share: their store and settings."""
+    """What all sessions of an application share: their store, settings and derived keys."""
 
     def __init__(
         self,
         store: Any,
         settings: Settings,
         events: Events | None = None,
+        tokens: Tokens | None = None,
         defer: Callable[..., None] | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.events = events or Events()
+        self.tokens = tokens or Tokens(settings.secret)
         self._defer = defer or _now
 
     def tell(self, event: SessionEvent) -> None:
         """Tell of what was done to the store, once it is certain."""
         self._defer(self.events.tell, event)
 
-    def find(self, session_ids: Sequence[str], fresh: bool = False) -> Found | None:
-        """The first of these sessions that is alive; only so many are looked for as a browser has reason to send."""
-        for session_id in session_ids[:TRIED_COOKIES]:
-            key = key_of(session_id)
-            record = self.store.load(key, fresh) if fresh else self.store.load(key)
-            if record is not None:
-                contents = self._decoded(key, record)
-                if contents is not None:
-                    return Found(session_id, key, record, contents)
-        return None
+    # Finding.
 
-    def create(self, record: Record, session_id: str, another_id: Callable[[], str]) -> tuple[str, Record]:
-        """Store a new session, under another ID should this one be taken, and return the ID and record it got."""
-        for _ in range(3):
-            stored = self.store.create(key_of(session_id), record)
-            if stored is not None:
-                return session_id, stored
-            session_id = another_id()
-        raise StoreError("No new session could be stored, since every ID was taken: check sessionkit.generate_id")
+    def find(self, presented: Sequence[Presented], fresh: bool = False) -> Opened:
+        """What the first live one of these cookies opens; else the one that comes first in the order of :class:`Found`.
 
-    def replace(
-        self, key: str, record: Record, build: Callable[[Record], Record], new_key: str | None = None
-    ) -> Record:
+        Only so many are looked for as a browser has reason to send.
+        """
+        best: Opened | None = None
+        left = TRIED_COOKIES
+        for one in presented:
+            if one.key == BLANK_KEY:
+                opened = Opened(Found.BLANK, one, None, {}, time())
+            elif left:
+                left -= 1
+                opened = self._open(one, fresh)
+                if opened.found is Found.LIVE:
+                    return opened
+            else:
+                continue
+            if best is None or _PREFERRED.index(opened.found) < _PREFERRED.index(best.found):
+                best = opened
+        return best or Opened(Found.NOTHING, None, None, {}, time())
+
+    def find_by_key(self, key: str, fresh: bool = False) -> Opened:
+        """The session with this key, opened without its secret: for scripts, which no browser waits for."""
+        record = self.store.load(key, fresh)
+        contents = None if record is None else self.decoded(key, record)
+        if record is None or contents is None:
+            return Opened(Found.NOTHING, None, None, {}, time())
+        return Opened(Found.LIVE, None, Stored(key, record, None), contents, time())
+
+    def _open(self, presented: Presented, fresh: bool) -> Opened:
+        key, secret = presented
+        at = time()
+        record = self.store.load(key, True) if fresh else self.store.load(key)
+        if record is not None and record.verifier and not fresh and not opens(secret, record):
+            # A cached copy may be older than the secret.
+            record = self.store.load(key, True)
+        if record is None:
+            return Opened(Found.DEAD, presented, None, {}, at)
+        if record.verifier and not opens(secret, record):
+            return self._open_replaced(presented, record, at)
+        contents = self.decoded(key, record)
+        if contents is None:
+            return Opened(Found.UNREADABLE, presented, None, {}, at)
+        return Opened(Found.LIVE, presented, Stored(key, record, secret), contents, at)
+
+    def _open_replaced(self, presented: Presented, record: Record, at: float) -> Opened:
+        if is_recent(record.replaced, at):
+            # The record is kept for those who can prove more; its contents stay closed.
+            return Opened(Found.REPLACED, presented, None, {}, at)
+        self.events.tell(SuspiciousCookie(presented.key, record.userid, "replaced"))
+        return Opened(Found.DEAD, presented, None, {}, at)
+
+    def decoded(self, key: str, record: Record) -> Contents | None:
+        """The contents of a record; None, with a warning and an event, where they cannot be understood."""
+        try:
+            return loads(record.data)
+        except ValueError:
+            log.warning("Session %s cannot be decoded; its visitor gets a new one, and its bytes stay", key[:8])
+            self.events.tell(SessionEnded(key, record.userid, "unreadable"))
+            return None
+
+    # Storing.
+
+    def replace(self, key: str, record: Record, build: Callable[[Record], Record]) -> Record:
         """Store what ``build`` makes of the stored record; again with what is stored then if another request was first.
 
-        Raises :exc:`SessionGone` if the session was ended or regenerated meanwhile, and :exc:`SessionConflict` after
-        two seconds of conflicts.
+        ``build`` may raise to stop. Raises :exc:`SessionGone` if the session was ended meanwhile, and
+        :exc:`SessionConflict` after two seconds of conflicts.
         """
         store, started, pause = self.store, 0.0, 0.001
         while True:
-            target = build(record)
-            saved: Record | None = store.update(key, target) if new_key is None else store.move(key, new_key, target)
+            saved: Record | None = store.update(key, build(record))
             if saved is not None:
                 return saved
             if started and monotonic() - started > CONFLICT_SECONDS:
@@ -95,22 +130,59 @@ class Persistence:
                 sleep(random.uniform(0, pause))
                 pause = min(pause * 2, _LONGEST_PAUSE)
             started = started or monotonic()
-            found = store.load(key, True)
-            if found is None:
-                raise SessionGone(f"Session {key[:8]} was ended or regenerated by another request")
-            record = found
+            record = self.load_again(key)
 
-    def end(self, key: str, userid: str | None, reason: str) -> bool:
-        """End a session; False if there was none."""
-        ended = bool(self.store.delete(key))
+    def load_again(self, key: str) -> Record:
+        """The record as it is stored now; raises :exc:`SessionGone` if there is none.
+
+        What expired a moment ago still counts: this request may have loaded it in time.
+        """
+        found: Record | None = self.store.load(key, True, time() - GRACE)
+        if found is None:
+            raise SessionGone(f"Session {key[:8]} was ended by another request")
+        return found
+
+    # Ending.
+
+    def end(self, ending: Ending) -> bool:
+        """End a session; False if it was kept, since the ending does not apply to what is stored now."""
+        if ending.condition is Condition.ALWAYS:
+            ended, kept = bool(self.store.delete(ending.key)), False
+        elif ending.condition is Condition.NEVER:
+            ended, kept = False, True
+        else:
+            ended, kept = self._end_if_it_applies(ending)
         if ended:
-            self.tell(SessionEnded(key, userid, reason))
-            if reason == "logout" and userid is not None:
-                self.tell(LoggedOut(key, userid))
-        return ended
+            self._tell_of_ending(ending)
+        return not kept
+
+    def _end_if_it_applies(self, ending: Ending) -> tuple[bool, bool]:
+        """Whether it was ended, and whether it was kept. It is judged again as often as it changes meanwhile."""
+        record = ending.judged
+        if record is None or record.version is None:
+            record = self.store.load(ending.key, True)
+        while record is not None and ending.applies_to(record):
+            if self.store.delete(ending.key, record):
+                return True, False
+            record = self.store.load(ending.key, True)
+        return False, record is not None
+
+    def _tell_of_ending(self, ending: Ending) -> None:
+        self.tell(SessionEnded(ending.key, ending.userid, ending.reason))
+        if ending.reason == "logout" and ending.userid is not None:
+            self.tell(LoggedOut(ending.key, ending.userid))
+
+    # The limit of sessions.
+
+    def time_of_login(self, userid: str, now: int) -> int:
+        """In epoch microseconds: later than any login of this user, so that of several at once exactly the last stays."""
+        if self.settings.max_sessions_per_user is None:
+            return now
+        times = [record.authenticated or 0 for _, record in self.store.sessions_of(userid)]
+        return max([now, *(at + 1 for at in times)])
 
     def limit_sessions(self, userid: str) -> None:
-        """End the oldest sessions of a user beyond ``max_sessions_per_user``, once the login is certain.
+        """End the oldest logins of a user beyond ``max_sessions_per_user``, once this login is certain.
 
         Run after each login, this is right also when several log in at once: whoever looks last sees all of them,
         and the newest are the same for everyone.
@@ -119,16 +191,27 @@ class Persistence:
             self._defer(self._end_oldest, userid, self.settings.max_sessions_per_user)
 
     def _end_oldest(self, userid: str, most: int) -> None:
-        for key, _ in list(self.store.sessions_of(userid))[:-most]:
-            self.end(key, userid, "limit")
+        while True:
+            sessions = sorted(self.store.sessions_of(userid), key=_by_login)
+            changed = [key for key, record in sessions[:-most] if not self._end_by_limit(key, record)]
+            if not changed:
+                return
 
-    def _decoded(self, key: str, record: Record) -> Contents | None:
-        try:
-            return loads(record.data)
-        except ValueError:
-            log.warning("Session %s cannot be decoded; its visitor gets a new one, and its bytes stay", key[:8])
-            self.events.tell(SessionEnded(key, record.userid, "unreadable"))
-            return None
+    def _end_by_limit(self, key: str, record: Record) -> bool:
+        """False if it changed since it was listed, so that it has to be judged again."""
+        if self.store.delete(key, record):
+            self.tell(SessionEnded(key, record.userid, "limit"))
+            return True
+        return self.store.load(key, True) is None
+
+
+def is_recent(moment: int | None, now: float) -> bool:
+    """Whether this moment (epoch microseconds) is less than :data:`REPLACED_SECONDS` ago."""
+    return moment is not None and now - moment / 1_000_000 <= REPLACED_SECONDS
+
+
+def _by_login(item: tuple[str, Record]) -> tuple[int, str]:
+    return item[1].authenticated or 0, item[0]
 
 
 def _now(function: Callable[..., None], *args: Any) -> None:

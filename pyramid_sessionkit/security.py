@@ -1,4 +1,4 @@
-"""The security policy: who sends a request, and what he may do."""
+"""The security policy: who sends a request, and what they may do."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import hmac
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from pyramid.authorization import ACLHelper, Authenticated, Everyone
-from pyramid.csrf import new_csrf_token
 from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import ICSRFStoragePolicy, ISecurityPolicy
 from pyramid.request import RequestLocalCache
 from zope.interface import implementer
 
+from pyramid_sessionkit.csrf import SessionCSRFStoragePolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.sources import SessionSource, Source
 
@@ -78,24 +79,29 @@ class SessionSecurityPolicy:
             principals |= {Authenticated, *self._principals(request, identity)}
         return self._authorizer.permits(context, principals, permission)
 
-    def remember(self, request: Any, userid: Any, persistent: bool | None = None) -> list[tuple[str, str]]:
-        """Log a user in: call it when he has proven who he is.
+    def remember(
+        self, request: Any, userid: Any, persistent: bool | None = None, **kw: Any
+    ) -> list[tuple[str, str]]:
+        """Log a user in: call it when they have proven who they are.
 
-        The session gets a new ID, a new CSRF token and a new lifetime; its contents stay, unless they were another
-        user's. ``persistent``: whether the cookie outlives the browser; None: as ``sessionkit.persistent`` says.
-        Returns no headers, since the cookie is sent with the response.
+        The session gets a new secret, another CSRF token and a new lifetime; its contents stay, unless they were another
+        user's. ``userid`` is text, a number or a UUID. ``persistent``: whether the cookie outlives the browser; None: as
+        ``sessionkit.persistent`` says. Returns no headers, since the cookie is sent with the response.
         """
-        if userid is None or not str(userid):
-            raise ValueError("remember() needs the id of a user")
+        _refuse("remember", kw)
+        text = as_userid(userid, "remember() was given")
         session = _session_of(request)
-        session.login(str(userid), self._credentials_at_login(request, str(userid)), persistent)
-        if request.registry.queryUtility(ICSRFStoragePolicy) is not None:
-            new_csrf_token(request)
+        session.login(text, self._credentials_at_login(request, text), persistent)
+        policy = request.registry.queryUtility(ICSRFStoragePolicy)
+        if policy is not None and not isinstance(policy, SessionCSRFStoragePolicy):
+            # Ours follows the login by itself.
+            policy.new_csrf_token(request)
         self._users.clear(request)
         return []
 
-    def forget(self, request: Any) -> list[tuple[str, str]]:
+    def forget(self, request: Any, **kw: Any) -> list[tuple[str, str]]:
         """Log out: the session ends, and with it all it contains."""
+        _refuse("forget", kw)
         _session_of(request).invalidate()
         self._users.clear(request)
         return []
@@ -111,22 +117,29 @@ class SessionSecurityPolicy:
 
     def _find_user(self, request: Any) -> User:
         for source in self.sources:
-            userid = source(request)
-            if userid is not None:
-                identity = self._load_identity(request, userid)
-                if identity is None or not self._is_still_valid(request, source, identity):
-                    return NOBODY
-                return User(userid, identity, source)
+            found = source(request)
+            if found is None:
+                continue
+            userid = as_userid(found, f"{type(source).__name__} returned")
+            identity = self._load_identity(request, userid)
+            ended = self._why_ended(request, source, identity)
+            if ended is not None:
+                request.session.work.end_as_judged(ended)
+            return NOBODY if identity is None or ended is not None else User(userid, identity, source)
         return NOBODY
 
-    def _is_still_valid(self, request: Any, source: Source, identity: Any) -> bool:
-        if self._credentials_hash is None or not isinstance(source, SessionSource):
-            return True
+    def _why_ended(self, request: Any, source: Source, identity: Any) -> str | None:
+        """Why the session of this user has to end; None if it may go on, or another source named the user."""
+        if not isinstance(source, SessionSource) or not isinstance(request.session, Session):
+            return None
+        if identity is None:
+            # The next user who is given this id must not find it.
+            return "user_gone"
+        if self._credentials_hash is None:
+            return None
         at_login = request.session.credentials or ""
-        if hmac.compare_digest(at_login, _digest(self._credentials_hash(request, identity))):
-            return True
-        request.session.invalidate("credentials_changed")
-        return False
+        same = hmac.compare_digest(at_login, _digest(self._credentials_hash(request, identity)))
+        return None if same else "credentials_changed"
 
     def _credentials_at_login(self, request: Any, userid: str) -> str | None:
         if self._credentials_hash is None:
@@ -139,6 +152,28 @@ class SessionSecurityPolicy:
 
 def _digest(credentials: str) -> str:
     return sha256(credentials.encode()).hexdigest()
+
+
+def as_userid(value: Any, what: str) -> str:
+    """A userid as text. Anything but text, a number and a UUID is refused: a user object above all."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)) or not str(value):
+        raise ValueError(
+            f"{what} {type(value).__name__ if not isinstance(value, str) else 'empty text'} where the id of a user "
+            "belongs: text, a number or a UUID, such as user.id"
+        )
+    return str(value)
+
+
+def _refuse(method: str, kw: dict[str, Any]) -> None:
+    if kw:
+        name = min(kw)
+        raise TypeError(f"{method}() takes no {name}{_INSTEAD.get(name, '')}")
+
+
+_INSTEAD = {
+    "max_age": ": pass persistent=True, and set the time with sessionkit.lifetime or session.set_expiry()",
+    "tokens": ": return principals from sessionkit.principals",
+}
 
 
 def _session_of(request: Any) -> Session:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, Sequence, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from copy import deepcopy
-from time import time
 from typing import Any, Final
 
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
 from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back
-from pyramid_sessionkit.persistence import Persistence, key_of
+from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.serializer import Contents
 from pyramid_sessionkit.settings import LONGEST_DURATION
-from pyramid_sessionkit.unit_of_work import UnitOfWork, generate_id
+from pyramid_sessionkit.unit_of_work import Carrier, UnitOfWork
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
-
-CSRF_KEY = "_csrft_"
 
 LONGEST_USERID = 255
 """Characters."""
@@ -38,14 +34,8 @@ class Session(MutableMapping[str, Any]):
 
     __slots__ = ("work",)
 
-    def __init__(
-        self,
-        persistence: Persistence,
-        find_ids: Callable[[], Sequence[str]] = tuple,
-        new_id: Callable[[], str] | None = None,
-        closed: bool = False,
-    ) -> None:
-        self.work = UnitOfWork(persistence, find_ids, new_id or generate_id, closed)
+    def __init__(self, persistence: Persistence, carrier: Carrier, closed: bool = False) -> None:
+        self.work = UnitOfWork(persistence, carrier, closed)
 
     # Reading and writing the contents.
 
@@ -54,7 +44,7 @@ class Session(MutableMapping[str, Any]):
         contents = work.contents
         value = (work.read() if contents is None else contents)[name]
         if type(value) not in _SCALARS:
-            work.exposed = True
+            work.may_be_mutated()
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -62,7 +52,7 @@ class Session(MutableMapping[str, Any]):
         contents = work.contents
         value = (work.read() if contents is None else contents).get(name, default)
         if type(value) not in _SCALARS:
-            work.exposed = True
+            work.may_be_mutated()
         return value
 
     def __contains__(self, name: object) -> bool:
@@ -78,11 +68,11 @@ class Session(MutableMapping[str, Any]):
         return self.work.read().keys()
 
     def values(self) -> ValuesView[Any]:
-        self.work.exposed = True
+        self.work.may_be_mutated()
         return self.work.read().values()
 
     def items(self) -> ItemsView[str, Any]:
-        self.work.exposed = True
+        self.work.may_be_mutated()
         return self.work.read().items()
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -90,7 +80,7 @@ class Session(MutableMapping[str, Any]):
             raise TypeError(f"The keys of a session are text, not {type(name).__name__}")
         self.work.write()[name] = value
         if type(value) not in _SCALARS:
-            self.work.exposed = True
+            self.work.may_be_mutated()
 
     def __delitem__(self, name: str) -> None:
         del self.work.write()[name]
@@ -119,7 +109,7 @@ class Session(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         if self.work.contents is None:
             return "<Session, not used yet>"
-        return f"<Session {'new' if self.work.new else self.work.stored_key[:8]}>"
+        return f"<Session {'new' if self.work.stored is None else self.work.stored.key[:8]}>"
 
     def changed(self) -> None:
         """Never needed: changes inside lists and dicts are found. Here since :class:`ISession` has it."""
@@ -132,14 +122,14 @@ class Session(MutableMapping[str, Any]):
         nothing but compute. ``session.apply("views", lambda n: n + 1, 0)`` counts every view. ``default`` is what
         it is given where there is no value.
         """
-        contents = self.work.open()
+        contents = self.work.write()
         before = as_read_back(contents[name]) if name in contents else MISSING
         after = function(deepcopy(default) if before is MISSING else contents[name])
         self[name] = after
-        self.work.applied += (Applied(name, function, deepcopy(default), before, as_read_back(after)),)
+        self.work.applied(Applied(name, function, deepcopy(default), before, as_read_back(after)))
         return after
 
-    # Flash messages and the CSRF token, stored as Pyramid's own sessions do.
+    # Flash messages, stored as Pyramid's own sessions do.
 
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
         """Add a message to a queue; not again what is there if ``allow_duplicate`` is false."""
@@ -158,27 +148,22 @@ class Session(MutableMapping[str, Any]):
         messages: list[Any] = self.get(_FLASH_KEY + queue, [])
         return messages
 
-    def new_csrf_token(self) -> str:
-        """A new token, which replaces the old one."""
-        token = secrets.token_urlsafe(32)
-        self[CSRF_KEY] = token
-        return token
+    # The CSRF token, which is derived: nothing is stored for it.
 
     def get_csrf_token(self) -> str:
-        """The token of this session, made on first use."""
-        return self.get(CSRF_KEY) or self.new_csrf_token()
+        """The token of this session. A visitor for whom nothing is stored gets a cookie that names nothing stored."""
+        return self.work.csrf_token()
+
+    def new_csrf_token(self) -> str:
+        """Another token. The old one is refused from now on. This stores something."""
+        return self.work.new_csrf_token()
 
     # What is known about the session. All times are in epoch seconds.
 
     @property
-    def id(self) -> str:
-        """The session ID, a bearer secret: whoever has it has the session. Log :attr:`key` instead."""
-        return self.work.id
-
-    @property
     def key(self) -> str:
-        """SHA-256 of the session ID in hex: what stores, logs and lists show."""
-        return key_of(self.id)
+        """What names the session from its creation to its end, in stores, logs and lists. It opens nothing."""
+        return self.work.key
 
     @property
     def new(self) -> bool:
@@ -188,17 +173,18 @@ class Session(MutableMapping[str, Any]):
     @property
     def userid(self) -> str | None:
         """Who is logged in; None for an anonymous visitor."""
-        return self.work.of_login("userid")  # type: ignore[no-any-return]
+        return self.work.login_field("userid")  # type: ignore[no-any-return]
 
     @property
     def authenticated(self) -> int | None:
         """When the last login was; None for an anonymous visitor."""
-        return self.work.of_login("authenticated")  # type: ignore[no-any-return]
+        microseconds = self.work.login_field("authenticated")
+        return None if microseconds is None else int(microseconds // 1_000_000)
 
     @property
     def credentials(self) -> str | None:
         """What the security policy kept at the login to compare with later."""
-        return self.work.of_login("credentials")  # type: ignore[no-any-return]
+        return self.work.login_field("credentials")  # type: ignore[no-any-return]
 
     @property
     def created(self) -> int:
@@ -207,7 +193,7 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def renewed(self) -> int:
-        """When its idle timeout last began again."""
+        """When its idle timeout was last restarted."""
         return self.work.metadata().renewed
 
     @property
@@ -231,53 +217,32 @@ class Session(MutableMapping[str, Any]):
         self.work.invalidate(reason)
 
     def regenerate_id(self) -> None:
-        """Give the session a new ID, so that the old one opens nothing. The contents stay."""
+        """Give the session a new secret, so that the old cookie opens nothing. Its key and its contents stay."""
         self.work.regenerate_id()
 
     def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
-        """Make this the session of a user who has just proven who he is: a new ID and a new lifetime.
+        """Make this the session of a user who has just proven who they are: a new secret and a new lifetime.
 
         The contents stay, unless they were another user's. For security policies: views call
         :func:`pyramid.security.remember`.
         """
         if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
             raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
-        work = self.work
-        if work.gone:
-            work.begin_anew()
-        if self.userid not in (None, userid):
-            self.invalidate()
-        self.regenerate_id()
-        now = int(time())
-        settings = work.persistence.settings
-        work.fields |= {
-            "userid": userid,
-            "authenticated": now,
-            "credentials": credentials,
-            "created": now,
-            "timeout": settings.timeout,
-            "deadline": None if settings.lifetime is None else now + settings.lifetime,
-            "persistent": settings.persistent if persistent is None else persistent,
-        }
+        self.work.login(userid, credentials, persistent)
 
     def touch(self) -> None:
-        """Let the idle timeout begin again now."""
-        self.work.open()
-        self.work.renew = True
+        """Restart the idle timeout now."""
+        self.work.renew()
 
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
         """Other limits for this session alone: seconds, or None for no limit; ``lifetime`` counts from its creation."""
         for name, value in (("timeout", timeout), ("lifetime", lifetime)):
             if value not in (_UNSET, None) and (type(value) is not int or not 0 < value <= LONGEST_DURATION):
                 raise ValueError(f"{name} is a whole number of seconds above zero, or None for no limit: {value!r}")
-        self.work.open()
-        fields = self.work.fields
-        if timeout is not _UNSET:
-            fields["timeout"] = timeout
-        if lifetime is not _UNSET:
-            fields["deadline"] = None if lifetime is None else self.created + lifetime
+        limits = {"timeout": timeout, "lifetime": lifetime}
         if persistent is not _UNSET:
-            fields["persistent"] = bool(persistent)
+            limits["persistent"] = bool(persistent)
+        self.work.set_limits(**{name: value for name, value in limits.items() if value is not _UNSET})
 
     def reload(self) -> None:
         """Drop what this request did to the session and read again what is stored."""
@@ -286,7 +251,7 @@ class Session(MutableMapping[str, Any]):
     def save(self) -> None:
         """Save now, rather than after the view.
 
-        Raises :exc:`SessionGone` if the session was ended or regenerated meanwhile, and
-        :exc:`~pyramid_sessionkit.StoreError` if the store refused.
+        Raises :exc:`SessionGone` if the session was ended meanwhile, and :exc:`~pyramid_sessionkit.StoreError` if the
+        store refused.
         """
         self.work.save()

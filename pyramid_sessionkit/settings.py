@@ -319,7 +319,9 @@ class Settings:
     cookie_options: Any = _option(
         None, _or_none(_dotted), "(request) -> dict that overrides cookie_* settings for one request."
     )
-    generate_id: Any = _option(None, _or_none(_dotted), "(request) -> str: a session ID of 128 bits or more.")
+    key_prefix: Any = _option(
+        None, _or_none(_dotted), "(request) -> str: what new session keys begin with, such as a tenant or a shard."
+    )
     trust_proxy: bool = _option(
         False, _boolean, "Believe X-Forwarded-Proto. Leave off where the WSGI server already does."
     )
@@ -374,7 +376,19 @@ def parse_settings(settings: Mapping[str, Any]) -> Settings:
             f"{PREFIX}secret is missing: it signs the cookie. Set it to {MINIMUM_SECRET} random characters or more, "
             "or to env:NAME or file:PATH"
         )
-    return _parse(Settings, PREFIX, settings)  # type: ignore[no-any-return]
+    parsed: Settings = _parse(Settings, PREFIX, settings)
+    _check_limits(parsed, settings)
+    return parsed
+
+
+def _check_limits(parsed: Settings, settings: Mapping[str, Any]) -> None:
+    """A default must not silently win over what was set."""
+    lifetime = Settings.lifetime
+    if parsed.timeout and lifetime and parsed.timeout > lifetime and PREFIX + "lifetime" not in settings:
+        raise ConfigurationError(
+            f"{PREFIX}timeout = {settings[PREFIX + 'timeout']} is above the default of {PREFIX}lifetime, "
+            f"{lifetime // 3600}h, which would end every session before: set {PREFIX}lifetime too, or to none"
+        )
 
 
 def override_cookie(settings: CookieSettings, overrides: Mapping[str, Any]) -> CookieSettings:

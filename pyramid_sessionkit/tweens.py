@@ -6,7 +6,7 @@ other way and then through the response callbacks:
 - the inner tween checks that the session can be saved while the transaction can still be aborted; in joined mode
   (``sessionkit.sql.dbsession``) it saves it as a part of the transaction;
 - the outer tween saves it after the transaction ended;
-- :meth:`Saver.finish`, the last response callback, saves what came later and sends the cookie.
+- :meth:`~pyramid_sessionkit.saver.Saver.finish`, the last response callback, saves what came later and sends the cookie.
 """
 
 from __future__ import annotations
@@ -21,25 +21,19 @@ from pyramid.interfaces import ITweens
 from pyramid.settings import aslist
 from pyramid.tweens import EXCVIEW, INGRESS
 
-from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable, TransactionFailed
-from pyramid_sessionkit.factory import FINISHED, FINISHER, work_of
-from pyramid_sessionkit.headers import SessionHeaders
-from pyramid_sessionkit.joined import JOINING, Joined, Joining
-from pyramid_sessionkit.outage import mark, respond
-from pyramid_sessionkit.settings import PREFIX, Settings
-from pyramid_sessionkit.unit_of_work import UnitOfWork
+from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
+from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
+from pyramid_sessionkit.joined_transaction import RequestTransaction
+from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
+from pyramid_sessionkit.saver import SAVER, Saver, will_be_retried, work_of
+from pyramid_sessionkit.settings import PREFIX
 
 log = logging.getLogger("pyramid_sessionkit")
-
-SAVER = "pyramid_sessionkit.saver"
-"""Where the registry holds the :class:`Saver`."""
 
 PYRAMID_TM = "pyramid_tm.tm_tween_factory"
 OUTER = "pyramid_sessionkit.tweens.outer_tween_factory"
 INNER = "pyramid_sessionkit.tweens.inner_tween_factory"
 DEBUG_TOOLBAR = "pyramid_debugtoolbar.toolbar_tween_factory"
-MAX_ROUNDS = 10
-_ROUNDS = "_sessionkit_rounds"
 
 Handler = Callable[[Any], Any]
 
@@ -61,167 +55,121 @@ def _check_explicit_order(listed: list[str]) -> None:
         )
 
 
-class Saver:
-    """Decides what becomes of a session once the response of its request is known."""
-
-    def __init__(self, settings: Settings, headers: SessionHeaders) -> None:
-        self._settings = settings
-        self._headers = headers
-
-    def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
-        """Save what the request did, as far as a response of this status allows; more often does no harm."""
-        if not work.used or will_be_retried(request, error):
-            return
-        if not self.is_wanted(status):
-            work.end()
-        elif work.needs_cookie and (refusal := self._headers.refusal(request)):
-            work.end()
-            self._headers.warn(refusal)
-        else:
-            work.commit()
-
-    def is_wanted(self, status: int) -> bool:
-        return status < 500 or self._settings.save_on_error
-
-    def finish_later(self, request: Any) -> None:
-        """Register the response callback, unless the session's factory did."""
-        if FINISHER not in request.__dict__:
-            request.__dict__[FINISHER] = True
-            request.add_response_callback(self.finish)
-
-    def finish(self, request: Any, response: Any) -> None:
-        """The response callback, which puts itself behind the others until it is the last."""
-        attributes = request.__dict__
-        if request.response_callbacks:
-            rounds = attributes.get(_ROUNDS, 0)
-            if rounds < MAX_ROUNDS:
-                attributes[_ROUNDS] = rounds + 1
-                request.add_response_callback(self.finish)
-                return
-        attributes[FINISHED] = True
-        work = work_of(request)
-        if work is None:
-            return
-        if work.used:
-            self._finish(request, response, work)
-        work.close()
-
-    def _finish(self, request: Any, response: Any, work: UnitOfWork) -> None:
-        try:
-            if not work.settled:
-                self.save(request, work, response.status_int, getattr(request, "exception", None))
-        except StoreUnavailable as error:
-            # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
-            work.abandon()
-            instead = respond(request, error, committed=True)
-            response.status = instead.status
-            response.headerlist = instead.headerlist
-            response.app_iter = instead.app_iter
-        self._headers.add(request, response, work)
-
-
 def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
+    """Over pyramid_tm: saves after the transaction ended, and answers for what went wrong with the session."""
     saver: Saver = registry[SAVER]
-    joining: Joining | None = registry.get(JOINING)
-    without_tm = not _has_tm(registry)
-    if joining is not None:
-        if without_tm:
-            raise ConfigurationError(
-                f'{PREFIX}sql.dbsession needs pyramid_tm, which is not included: config.include("pyramid_tm")'
-            )
-        joining.check(registry)
+    joined_mode: JoinedMode | None = registry.get(JOINED_MODE)
+    has_tm = _has_tm(registry)
+    if joined_mode is not None:
+        _check_joined_mode(joined_mode, has_tm, registry)
 
     def outer_tween(request: Any) -> Any:
-        joined = None if joining is None else joining.of(request)
+        transaction = None if joined_mode is None else joined_mode.transaction_of(request)
         try:
             response = handler(request)
-        except Exception as error:
-            if joined is not None:
-                _leave_after_failure(request, joined)
-            if will_be_retried(request, error):
-                raise
-            _end_after_failure(request, error, saver)
-            if not isinstance(error, SessionError):
-                raise
-            response = respond(request, error, committed=False)
-        else:
-            if without_tm:
+            if not has_tm:
                 _mark_rendered(request, response)
+        except Exception as error:
+            response = _response_to(error, request, saver, transaction)
         work = work_of(request)
         if work is None:
             saver.finish_later(request)
-            return response
+            return saver.own_response(response, None)
         try:
-            if joined is not None:
-                joined.leave()
-            if not work.settled:
-                saver.save(request, work, response.status_int, request.exception)
+            if transaction is not None:
+                transaction.leave()
+            saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
             work.abandon()
-            response = respond(request, error, committed=True)
-        return response
+            response = respond(request, error, committed=was_committed(request))
+        return saver.own_response(response, work)
 
     return outer_tween
 
 
 def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
+    """Below pyramid_tm: while the transaction can still be aborted."""
     if not _has_tm(registry):
         return handler
     saver: Saver = registry[SAVER]
-    joining: Joining | None = registry.get(JOINING)
-    if joining is not None:
-        return _joined_tween(handler, saver, joining)
+    joined_mode: JoinedMode | None = registry.get(JOINED_MODE)
+    return _checking_tween(handler, saver) if joined_mode is None else _joined_tween(handler, saver, joined_mode)
 
-    def inner_tween(request: Any) -> Any:
+
+def _checking_tween(handler: Handler, saver: Saver) -> Handler:
+    def checking_tween(request: Any) -> Any:
+        """Checks that the session can be saved."""
         response = handler(request)
         _mark_rendered(request, response)
         work = work_of(request)
         if (
-            work is None
-            or work.settled
-            or not saver.is_wanted(response.status_int)
-            or will_be_retried(request, request.exception)
+            work is not None
+            and not work.settled
+            and saver.is_wanted(response.status_int)
+            and not will_be_retried(request, request.exception)
         ):
-            return response
-        work.check()
+            note_transaction(request)
+            saver.check(request, work)
         return response
 
-    return inner_tween
+    return checking_tween
 
 
-def _joined_tween(handler: Handler, saver: Saver, joining: Joining) -> Handler:
+def _joined_tween(handler: Handler, saver: Saver, joined_mode: JoinedMode) -> Handler:
     def joined_tween(request: Any) -> Any:
-        joined = joining.of(request)
-        joined.enter()
+        """Saves the session as a part of the transaction."""
+        transaction = joined_mode.transaction_of(request)
+        transaction.enter()
+        note_transaction(request)
         try:
             response = handler(request)
             _mark_rendered(request, response)
-            _save_in_transaction(request, response, joined, saver)
+            _save_in_transaction(request, response, transaction, saver)
         except BaseException:
-            joined.abort()
+            transaction.abort()
             raise
         return response
 
     return joined_tween
 
 
-def _save_in_transaction(request: Any, response: Any, joined: Joined, saver: Saver) -> None:
+def _save_in_transaction(request: Any, response: Any, transaction: RequestTransaction, saver: Saver) -> None:
     work = work_of(request)
     if work is None:
         return
-    if joined.will_abort(response):
-        joined.abort()
-    elif not work.settled:
-        try:
-            saver.save(request, work, response.status_int, request.exception)
-        except TransactionFailed as error:
-            log.warning("What %s %r did to its session is lost: %s", request.method, request.path_info, error)
-            joined.doom()
-
-
-def _leave_after_failure(request: Any, joined: Joined) -> None:
+    if transaction.will_abort(response):
+        transaction.abort()
+        return
     try:
-        joined.leave()
+        saver.save(request, work, response.status_int, request.exception)
+    except TransactionFailed as error:
+        log.warning("What %s %r did to its session is lost: %s", request.method, request.path_info, error)
+        transaction.doom()
+
+
+def _response_to(error: Exception, request: Any, saver: Saver, transaction: RequestTransaction | None) -> Any:
+    """The answer to an error of ours that came out of the application; any other error is raised again."""
+    if transaction is not None:
+        _leave_after_failure(request, transaction)
+    if will_be_retried(request, error):
+        raise error
+    _end_after_failure(request, error, saver)
+    if not isinstance(error, SessionError):
+        raise error
+    return respond(request, error, committed=False)
+
+
+def _check_joined_mode(joined_mode: JoinedMode, has_tm: bool, registry: Any) -> None:
+    if not has_tm:
+        raise ConfigurationError(
+            f'{PREFIX}sql.dbsession needs pyramid_tm, which is not included: config.include("pyramid_tm")'
+        )
+    joined_mode.check(registry)
+
+
+def _leave_after_failure(request: Any, transaction: RequestTransaction) -> None:
+    try:
+        transaction.leave()
     except Exception:
         log.exception("What was to follow the commit of a request that failed later could not be done")
 
@@ -232,24 +180,16 @@ def _mark_rendered(request: Any, response: Any) -> None:
         mark(request, response, request.exception, committed=False)
 
 
-def will_be_retried(request: Any, error: BaseException | None) -> bool:
-    """Whether pyramid_retry is about to throw this attempt away, and its response with it."""
-    if error is None or "retry.attempts" not in request.environ:
-        return False
-    from pyramid_retry import is_error_retryable
-
-    return bool(is_error_retryable(request, error))
-
-
 def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     """Carry out the endings of a request that failed; save the rest only if ``save_on_error`` says so."""
     work = work_of(request)
     if work is None or not work.used or work.settled:
         return
-    if work.needs_cookie or isinstance(error, SessionError):
-        # Without a response a visitor could not be told a new ID; and what failed once fails again.
-        work.drop_changes()
     try:
+        work.end()
+        # Without a response a visitor could not be told a new ID; and what failed once fails again.
+        if isinstance(error, SessionError) or work.plan().needs_cookie:
+            work.drop_changes()
         saver.save(request, work, 500, error)
     except Exception:
         work.abandon()

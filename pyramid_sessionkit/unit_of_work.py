@@ -1,426 +1,554 @@
-"""What one request does to its session: what it found stored, what it made of that, and how that is saved."""
+"""What one request does to its session: what it found, what it wants, and how that is saved."""
 
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import deepcopy
+from threading import Lock
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from pyramid_sessionkit import saving
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
-from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, StoreError
+from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionNotSerializable, SessionReplaced
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.merge import Applied, graft, merge
-from pyramid_sessionkit.persistence import TRIED_COOKIES, Found, Persistence, key_of
-from pyramid_sessionkit.serializer import EMPTY, Contents, check, dumps, loads
+from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.merge import Applied
+from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
+from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
+from pyramid_sessionkit.saving import CSRF_KEY, Job, Saved
+from pyramid_sessionkit.serializer import Contents, check, dumps, loads
+from pyramid_sessionkit.state import (
+    BLANK_KEY,
+    Condition,
+    Cookie,
+    Ending,
+    Found,
+    NewSecret,
+    Opened,
+    Pending,
+    Phase,
+    Presented,
+    Stored,
+)
+from pyramid_sessionkit.tokens import clean_nonce, new_nonce, new_secret, verifier_of
 
 log = logging.getLogger("pyramid_sessionkit")
 
 
-class Ending(NamedTuple):
-    """A session that is to be ended."""
+class Carrier(Protocol):
+    """Where a session comes from: the cookies of a request, or a key that a script knows."""
 
-    key: str
-    userid: str | None
-    reason: str
+    def find(self, persistence: Persistence, fresh: bool = False) -> Opened: ...
+
+    def presented(self) -> list[Presented]:
+        """All cookies that we signed."""
+
+    def prefix(self) -> str:
+        """What a new key begins with."""
+
+    def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
+        """Remember what was saved, for another attempt at the same request."""
+
+
+class Snapshot(NamedTuple):
+    """The state of a unit of work at one moment."""
+
+    found: Found | None
+    seed: Presented | None
+    stored: Stored | None
+    contents: Contents | None
+    pending: Pending | None
+    phase: Phase
+    cookie: Cookie
 
 
 class UnitOfWork:
-    """The work of one request on one session. The session puts it in, the tweens decide whether it is saved."""
+    """The work of one request on one session. The session asks for things by name, and the saver has them carried out."""
 
     __slots__ = (
         "_checked",
-        "_closed",
-        "_created",
-        "_dropped",
-        "_ended",
-        "_find_ids",
-        "_id",
-        "_invalidated",
-        "_new_id",
-        "_next_id",
-        "_proof",
-        "_record",
-        "_reverted",
-        "_saved",
-        "_settled",
-        "_start",
-        "_written",
-        "applied",
+        "_lock",
+        "_mutable",
+        "_pending",
+        "_seed",
+        "_carrier",
+        "at",
         "contents",
-        "exposed",
-        "fields",
-        "gone",
+        "cookie",
+        "found",
         "persistence",
-        "renew",
-        "set_cookie",
-        "stored_key",
+        "phase",
+        "stored",
     )
 
-    def __init__(
-        self, persistence: Persistence, find_ids: Callable[[], Sequence[str]], new_id: Callable[[], str], closed: bool
-    ) -> None:
+    def __init__(self, persistence: Persistence, carrier: Carrier, closed: bool = False) -> None:
         self.persistence = persistence
-        self._find_ids = find_ids
-        self._new_id = new_id
-        self._closed = closed
-        self._reverted = False  # it was used in a transaction that was rolled back
-        self._reset()
+        self._carrier = carrier
+        self._lock = Lock()
+        self.found: Found | None = None  # None until the session is used
+        self._seed: Presented | None = None  # the cookie that was used, or a blank one that was made
+        self.stored: Stored | None = None
+        self.contents: Contents | None = None  # None until they are used
+        self._pending: Pending | None = None
+        self.phase = Phase.CLOSED if closed else Phase.OPEN
+        self.cookie = Cookie.KEEP
+        self.at = 0.0  # when it was loaded, in epoch seconds
+        self._mutable = False  # a list or dict of the contents is in the view's hands
+        self._checked: tuple[bytes, Contents] | None = None  # contents that read back as written, and as what
 
-    def _reset(self) -> None:
-        """As it was before this request did anything."""
-        self.contents: Contents | None = None  # None until it is used
-        self._record: Record | None = None  # what is stored
-        self._id: str | None = None  # under which ID that is stored; or the ID a new session will have
-        self.stored_key = ""
-        self._start = EMPTY  # the contents as they were stored
-        self._checked: bytes | None = None  # the contents that were found to read back as written
-        self._proof: Contents | None = None  # what they read back as
-        self.applied: tuple[Applied, ...] = ()
-        self.fields: dict[str, Any] = {}  # of the record, that this request sets
-        self._next_id: str | None = None  # where regenerate_id moves the record
-        self._ended: tuple[Ending, ...] = ()  # sessions that this request ends
-        self._invalidated = False
-        self._written = False  # something was put into the contents or taken out
-        self.exposed = False  # a list or dict of the contents is in the view's hands
-        self.renew = False
-        self.gone = False  # another request ended it
-        self._dropped = False  # nothing more is to be saved
-        self._settled = True  # there is nothing left to do for this session
-        self._saved = False
-        self.set_cookie = False  # the browser does not know yet what was saved
-        self._created = 0
-
-    # The contents.
+    # Reading.
 
     def read(self) -> Contents:
+        """The contents, loaded on first use. Threads that share a request load once."""
         contents = self.contents
-        return self._adopt(self.persistence.find(self._find_ids())) if contents is None else contents
+        return self._load() if contents is None else contents
 
-    def _adopt(self, found: Found | None) -> Contents:
-        self._created = int(time())
-        self.contents = contents = {} if found is None else found.contents
-        if found is None:
-            self._settled = not self.persistence.settings.save_uninitialized
-        else:
-            self._id, self.stored_key, self._record = found.session_id, found.key, found.record
-            self._start = found.record.data
-            self._settled = not self._renewal_is_due()
+    def _load(self) -> Contents:
+        with self._lock:
+            contents = self.contents
+            return self._take(self._carrier.find(self.persistence)) if contents is None else contents
+
+    def _take(self, opened: Opened) -> Contents:
+        self.found, seed, self.stored, contents, self.at, phase, cookie = opened
+        if seed is not None or self.cookie is not Cookie.BLANK:
+            self._seed = seed
+            self.cookie = cookie
+        if self.phase is not Phase.CLOSED:
+            self.phase = phase
+        if self._is_to_be_saved_unasked(opened):
+            self._pending = Pending(renew=opened.stored is not None)
+        self.contents = contents  # last, since other threads look at it
         return contents
 
-    def open(self) -> Contents:
-        """Before the session is changed, or what is stored of it."""
-        if self._closed:
+    def _is_to_be_saved_unasked(self, opened: Opened) -> bool:
+        settings = self.persistence.settings
+        if opened.stored is None:
+            return settings.save_uninitialized
+        if settings.rolling or settings.resave:
+            return True
+        reissue = settings.reissue_time
+        return reissue is not None and opened.at - opened.stored.record.renewed >= reissue
+
+    # Changing.
+
+    def open(self) -> Pending:
+        """What is pending, before anything is added to it."""
+        if self.phase is Phase.CLOSED:
             raise SessionClosed(
                 "The session was changed after the response callbacks ran, when it could not be saved any more: "
                 "change it in the view, a tween or a response callback"
             )
-        contents = self.contents
-        if contents is None:
-            contents = self.read()
-        self._settled = False
-        return contents
+        if self.contents is None:
+            self._load()
+        if self._pending is None:
+            self._pending = Pending()
+        return self._pending
 
     def write(self) -> Contents:
-        """Before something is put into the contents or taken out."""
-        contents = self.open()
-        self._written = True
-        return contents
+        """The contents, before something is put into them or taken out."""
+        self.open().touched = True
+        assert self.contents is not None
+        return self.contents
+
+    def may_be_mutated(self) -> None:
+        """A list or dict of the contents is in the view's hands."""
+        self._mutable = True
+
+    def applied(self, step: Applied) -> None:
+        """A function was applied to a value, and is to be applied again in a merge."""
+        self.open().applied += (step,)
+
+    def renew(self) -> None:
+        """Restart the idle timeout now."""
+        pending = self.open()
+        pending.renew = True
+        pending.fields["renewed"] = int(time())
+
+    def set_limits(self, **limits: Any) -> None:
+        """``timeout``, ``lifetime`` and ``persistent`` for this session alone."""
+        self.open().limits.update(limits)
+
+    def regenerate_id(self) -> None:
+        pending = self.open()
+        if self.stored is not None and pending.new_secret is None:
+            pending.new_secret = NewSecret.REGENERATED
+
+    def login(self, userid: str, credentials: str | None, persistent: bool | None) -> None:
+        self.open()
+        if self.phase is Phase.GONE:
+            self._start_new(keep_contents=self.login_field("userid") in (None, userid))
+        if self.login_field("userid") not in (None, userid):
+            self.invalidate("logout")
+        pending = self.open()
+        again = self.stored is not None and self.stored.record.userid is not None
+        pending.new_secret = NewSecret.LOGIN_AGAIN if again else NewSecret.LOGIN
+        settings, now = self.persistence.settings, time()
+        pending.fields = {
+            "userid": userid,
+            "authenticated": int(now * 1_000_000),
+            "credentials": credentials,
+            "created": int(now),
+            "renewed": int(now),
+            "timeout": settings.timeout,
+            "deadline": None if settings.lifetime is None else int(now) + settings.lifetime,
+            "persistent": settings.persistent if persistent is None else persistent,
+        }
+        if persistent is not None:
+            pending.limits.pop("persistent", None)
 
     # What is known about the session.
 
     @property
-    def id(self) -> str:
-        self.read()
-        if self._next_id:
-            return self._next_id
-        if self._id is None:
-            self._id = self._new_id()
-        return self._id
-
-    @property
-    def stored_id(self) -> str:
-        """The ID under which the session is stored now, whatever the request still wants to do with it."""
-        assert self._id is not None
-        return self._id
+    def used(self) -> bool:
+        """Whether the request looked at its session."""
+        return self.found is not None
 
     @property
     def new(self) -> bool:
+        """Whether nothing is stored."""
         self.read()
-        return self._record is None
+        return self.stored is None
 
-    def of_login(self, name: str) -> Any:
+    @property
+    def key(self) -> str:
+        """The key of the session; of a new one, what it will be unless another request has taken that."""
+        self.read()
+        if self.stored is not None:
+            return self.stored.key
+        return self.persistence.tokens.key_from(self._a_seed(), self._carrier.prefix())
+
+    def login_field(self, name: str) -> Any:
         """A field of the record that is None for an anonymous visitor."""
         self.read()
-        if name in self.fields:
-            return self.fields[name]
-        return None if self._record is None else getattr(self._record, name)
+        if self._pending is not None and name in self._pending.fields:
+            return self._pending.fields[name]
+        return None if self.stored is None else getattr(self.stored.record, name)
 
     def metadata(self) -> Record:
-        """The record with what this request sets; its data are no part of that."""
+        """The record with what this request wants of it; its data are no part of that."""
         self.read()
-        current = self._current()
-        return replace(current, **self.fields) if self.fields else current
+        pending = self._pending
+        record = self._record()
+        if pending is None or not (pending.fields or pending.limits):
+            return record
+        return next_record(record, pending, record.data, record.renewed)
 
-    # What becomes of the session as a whole.
+    def _record(self) -> Record:
+        if self.stored is not None:
+            return self.stored.record
+        return new_record(self.persistence.settings, self.at)
+
+    def _a_seed(self) -> Presented:
+        """What the key of a new session is derived from: the cookie, or without one a blank one that is made here."""
+        if self._seed is None:
+            self._seed = Presented(BLANK_KEY, new_secret())
+        return self._seed
+
+    @property
+    def sent_cookie(self) -> Presented:
+        """What a cookie that is to be sent has in it."""
+        if self.cookie is Cookie.BLANK:
+            return self._a_seed()
+        assert self.stored is not None
+        assert self.stored.secret is not None
+        return Presented(self.stored.key, self.stored.secret)
+
+    # The CSRF token.
+
+    def csrf_token(self) -> str:
+        """The token of this session. Where nothing is stored a blank cookie goes with it."""
+        contents = self.read()
+        if self.stored is None and self.phase is Phase.OPEN:
+            if self.cookie is Cookie.DELETE:
+                self._seed, self.cookie = None, Cookie.BLANK
+            elif self.found is Found.NOTHING:
+                self.cookie = Cookie.BLANK
+        nonce = clean_nonce(contents.get(CSRF_KEY))
+        key = self._seed.key if self.found is Found.REPLACED and self._seed else self.key
+        return self.persistence.tokens.csrf_token(key, self.login_field("authenticated"), nonce)
+
+    def new_csrf_token(self) -> str:
+        self.write()[CSRF_KEY] = new_nonce()
+        return self.csrf_token()
+
+    def is_csrf_token(self, token: object, of_login_form: bool = False) -> bool:
+        """Whether this token is the session's; ``of_login_form``: or was, before this browser logged in."""
+        contents, tokens = self.read(), self.persistence.tokens
+        claims = tokens.csrf_claims(token, self.key)
+        if self.stored is not None:
+            expected = self.login_field("authenticated") or 0, clean_nonce(contents.get(CSRF_KEY))
+            return claims == expected or (of_login_form and claims is not None and claims[0] == 0)
+        if claims is None and self._seed is not None:
+            # A form that was open for longer than the session lived: nobody is logged in who could be harmed.
+            claims = tokens.csrf_claims(token, self._seed.key)
+        return claims is not None
+
+    # Ending.
 
     def invalidate(self, reason: str) -> None:
-        self.open()
-        sent = map(key_of, self._find_ids()[:TRIED_COOKIES])
-        ended = {ending.key: ending for ending in self._ended}
-        for key in sent:
-            ended.setdefault(key, Ending(key, None, reason))
-        if self._record is not None:
-            ended[self.stored_key] = Ending(self.stored_key, self._record.userid, reason)
-        self._ended = tuple(ended.values())
-        self.begin_anew()
-        self._invalidated = True
+        """End the session, and any other that a cookie of this browser opens."""
+        endings = {ending.key: ending for ending in self.open().endings}
+        for one in self._carrier.presented()[:TRIED_COOKIES]:
+            if one.key != BLANK_KEY and one != self._seed:
+                judged = new_record(self.persistence.settings, 0)._replace(verifier=verifier_of(one.secret))
+                endings.setdefault(one.key, Ending(one.key, None, reason, Condition.OPENED, judged))
+        own = self._own_ending(reason)
+        if own is not None:
+            endings[own.key] = own
+        self._start_new(tuple(endings.values()))
+        if self.found is not Found.REPLACED and self.phase is Phase.OPEN:
+            self.cookie = Cookie.DELETE
 
-    def begin_anew(self) -> None:
-        """As a new and empty session, which still ends what it was told to."""
-        ended = self._ended
-        self._reset()
-        self._adopt(None)
-        self._ended = ended
-        self._settled = False
+    def _own_ending(self, reason: str) -> Ending | None:
+        if self.stored is not None:
+            key, record, _ = self.stored
+            condition = Condition.ANONYMOUS if record.userid is None else Condition.ALWAYS
+            return Ending(key, record.userid, reason, condition, record)
+        if self.found is not Found.REPLACED or self._seed is None:
+            return None
+        return self._ending_of_replaced(self._seed, reason)
+
+    def _ending_of_replaced(self, seed: Presented, reason: str) -> Ending | None:
+        """The cookie was replaced a moment ago: it may end the session if that belonged to the same user then."""
+        record = self.persistence.store.load(seed.key, True)
+        if record is None:
+            return None
+        known = self.persistence.tokens.succession(seed.secret, seed.key, record)
+        may = known is not None and known[0] is not NewSecret.LOGIN
+        return Ending(seed.key, record.userid, reason, Condition.ALWAYS if may else Condition.NEVER, record)
+
+    def end_as_judged(self, reason: str) -> None:
+        """End the session because of what its record says, unless that has changed by then.
+
+        Another request of this browser may just be saving a new login, so its cookie is left alone, and nothing is
+        stored that would need another.
+        """
+        pending = self.open()
+        if self.stored is None:
+            return
+        key, record, _ = self.stored
+        self._start_new((*pending.endings, Ending(key, record.userid, reason, Condition.JUDGED, record)))
+        self.found = Found.REPLACED
 
     def end_other(self, key: str, userid: str, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
-        self.open()
-        if self._record is not None and key == self.stored_key:
+        pending = self.open()
+        if self.stored is not None and key == self.stored.key:
             self.invalidate(reason)
-        elif key not in [ending.key for ending in self._ended]:
-            self._ended += (Ending(key, userid, reason),)
+        elif key not in [ending.key for ending in pending.endings]:
+            pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
 
-    def regenerate_id(self) -> None:
-        self.open()
-        if self._record is None:
-            self._id = None
-        else:
-            self._next_id = self._new_id()
+    def _start_new(self, endings: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
+        self.stored, self._checked = None, None
+        self.contents = self.contents if keep_contents else {}
+        self._mutable = self._mutable and keep_contents
+        self._pending = Pending(endings)
+        self._pending.touched = keep_contents
+        if self.phase is Phase.GONE:
+            self.phase = Phase.OPEN
 
     def reload(self) -> None:
-        session_ids = [self._id] if self._record and self._id else self._find_ids()
-        set_cookie, saved, invalidated = self.set_cookie, self._saved, self._invalidated and not self._ended
-        mine = {key_of(session_id) for session_id in session_ids}
-        ended = tuple(ending for ending in self._ended if ending.key not in mine)
+        """Drop what this request did and read again what is stored. What was saved already stays."""
+        if self.phase is Phase.STALE:
+            raise SessionGone(f"Session {self.key[:8]} got a new secret from another request")
+        known = self.stored
+        with_secret = known is not None and known.secret is not None
+        mine = [Presented(known.key, known.secret or "")] if known is not None else self._carrier.presented()
+        others = tuple(
+            ending
+            for ending in (self._pending.endings if self._pending is not None else ())
+            if ending.key not in [one.key for one in mine]
+        )
+        cookie, closed = self.cookie, self.phase is Phase.CLOSED
+        if cookie is Cookie.DELETE and self._pending is not None and self._pending.endings:
+            cookie = Cookie.KEEP
         self._reset()
-        # What was done already stays done, and what ends other sessions is no change of this one.
-        self.set_cookie, self._saved, self._invalidated, self._ended = set_cookie, saved, invalidated, ended
-        self._adopt(self.persistence.find(session_ids, fresh=True))
-        self._settled = self._settled and not ended
+        opened = self.persistence.find(mine, True) if with_secret else self._carrier.find(self.persistence, True)
+        self._take(opened)
+        self.cookie = cookie
+        if closed:
+            self.phase = Phase.CLOSED
+        if others:
+            self.open().endings = others
 
-    # For the tweens.
-
-    @property
-    def used(self) -> bool:
-        """Whether the request looked at its session."""
-        return self.contents is not None or self._reverted
+    # For the saver.
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to be done for this session."""
-        return self._settled and not self.exposed
+        return self._pending is None and (not self._mutable or self.phase is Phase.GONE)
 
-    @property
-    def needs_cookie(self) -> bool:
-        """Whether saving would give the session an ID that the browser does not know."""
-        return self._next_id is not None or (self._record is None and self._is_to_be_created())
-
-    @property
-    def delete_cookie(self) -> bool:
-        """Whether the browser should forget its cookie."""
-        return self._invalidated and not self.set_cookie
-
-    def check(self) -> None:
-        """Raise if the contents could not be saved."""
-        self._encoded()
+    def plan(self) -> Plan:
+        """What is to be stored; raises if the contents could not be."""
+        found, pending = self.found, self._pending
+        assert found is not None
+        return plan(
+            found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at
+        )
 
     def end(self) -> None:
-        """Carry out the endings that the request asked for."""
-        while self._ended:
-            self.persistence.end(*self._ended[-1])
-            self._ended = self._ended[:-1]
+        """Carry out the endings that the request asked for, but for those that it may not ask for."""
+        pending = self._pending
+        refused: tuple[Ending, ...] = ()
+        while pending is not None and pending.endings:
+            ending = pending.endings[-1]
+            if ending.condition is Condition.NEVER:
+                refused += (ending,)
+            elif not self.persistence.end(ending):
+                self._could_not_end(ending)
+            pending.endings = pending.endings[:-1]
+        if pending is not None:
+            pending.endings = refused
 
-    def commit(self) -> None:
-        """Save; what another request ended meanwhile is dropped, and logged."""
-        if self.settled:
-            return
-        self.end()
-        if self._dropped:
-            return
+    def _could_not_end(self, ending: Ending) -> None:
+        if ending.condition is Condition.ANONYMOUS:
+            # Somebody has logged in since: their session goes on, and so does their cookie.
+            self.phase, self.cookie = Phase.DROPPED, Cookie.KEEP
+
+    def commit(self, wanted: Plan) -> None:
+        """Carry the plan out; what another request ended meanwhile is dropped, and logged."""
         try:
-            if not self.gone:
-                self._save()
-        except SessionGone:
-            pass
-        if self.gone and self._changes(self._encoded()):
-            log.warning(
-                "Session %s was ended or regenerated by another request: changes were dropped", self.stored_key[:8]
-            )
-            self._dropped = True
-        self._settled = True
-
-    def drop_changes(self) -> None:
-        """Save nothing more. What the request ended is still to be ended."""
-        self._dropped = True
-
-    def abandon(self) -> None:
-        """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
-        self._dropped = True
-        self._ended = ()
-        self._invalidated = False
-
-    def revert(self) -> None:
-        """Forget what the request did: it was part of a transaction that was rolled back."""
-        self._reverted = self.used
-        self._reset()
-
-    def close(self) -> None:
-        """From now on a change raises :exc:`SessionClosed`."""
-        self._closed = True
-
-    # Saving.
+            self._carry_out(wanted)
+        except SessionGone as error:
+            log.warning("%s: changes were dropped", error)
 
     def save(self) -> None:
         """Save, and raise :exc:`SessionGone` if another request ended the session meanwhile."""
-        self.end()
-        if self.gone:
-            raise SessionGone(f"Session {self.stored_key[:8]} was ended or regenerated by another request")
-        self._save()
-
-    def _save(self) -> None:
+        if self.phase is Phase.GONE:
+            raise SessionGone(f"Session {self.key[:8]} was ended by another request")
         if self.contents is None:
             return
-        data = self._encoded()
-        if self._record is None:
-            self._create(data)
-        elif self._changes(data) or self._renewal_is_due():
-            self._replace(data)
+        self.end()
+        if self.phase is not Phase.DROPPED:
+            self._carry_out(self.plan())
+
+    def drop_changes(self) -> None:
+        """Save nothing more. What the request ended is still to be ended."""
+        self.phase = Phase.DROPPED
+
+    def abandon(self) -> None:
+        """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
+        self.phase = Phase.DROPPED
+        if self._pending is not None:
+            self._pending.endings = ()
+        if self.cookie is Cookie.DELETE:
+            self.cookie = Cookie.KEEP
+
+    def revert(self) -> None:
+        """Forget what the request did: it was part of a transaction that was rolled back."""
+        self._reset()
+        if self.cookie is not Cookie.BLANK:
+            self.cookie, self._seed = Cookie.KEEP, None
+
+    def _reset(self) -> None:
+        self.stored, self.contents, self._pending, self._checked = None, None, None, None
+        self._mutable = False
+        if self.phase is not Phase.CLOSED:
+            self.phase = Phase.OPEN
+
+    def snapshot(self) -> Snapshot:
+        """The state at this moment, for :meth:`restore`."""
+        contents, pending = deepcopy(self.contents), None
+        if self._pending is not None:
+            pending = self._pending.copy()
+        return Snapshot(self.found, self._seed, self.stored, contents, pending, self.phase, self.cookie)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """As it was then: what was saved since was part of a savepoint that was rolled back."""
+        found, self._seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
+        self.found = found or self.found
+        self._checked = None
+        if contents is None or self.contents is None:
+            self.contents = contents
+        else:
+            graft(self.contents, contents)
+
+    def close(self) -> None:
+        """From now on a change raises :exc:`SessionClosed`."""
+        self.phase = Phase.CLOSED
+
+    def handed_out(self) -> tuple[str, Contents, bytes] | None:
+        """The key, the contents and those as bytes, if any list or dict of them is in the view's hands."""
+        if not self._mutable or self.contents is None:
+            return None
+        try:
+            return "" if self.stored is None else self.stored.key, self.contents, dumps(self.contents)
+        except SessionNotSerializable:
+            return None
+
+    # Saving.
 
     def _encoded(self) -> bytes:
-        if not (self._written or self.exposed) or self.contents is None:
-            return self._start
-        data = dumps(self.contents)
+        start, contents = self._start, self.contents
+        if contents is None or not (self._mutable or (self._pending is not None and self._pending.touched)):
+            return start
+        data = dumps(contents)
         # Equal bytes prove nothing yet: NaN is written as null, a date as text.
-        if data != self._checked or self.contents != self._proof:
-            # What is stored already may be read though max_size was lowered since.
-            limit = len(data) if data == self._start else self.persistence.settings.max_size
-            self._proof = check(self.contents, data, limit)
-            self._checked = data
+        if self._checked is None or data != self._checked[0] or contents != self._checked[1]:
+            # A merge may have made the session larger than that. Then it may be shrunk, and must not grow.
+            limit = max(self.persistence.settings.max_size, len(start))
+            self._checked = data, check(contents, data, limit)
         return data
 
-    def _changes(self, data: bytes) -> bool:
-        return bool(self._next_id or self.fields or data != self._start)
+    @property
+    def _start(self) -> bytes:
+        return EMPTY if self.stored is None else self.stored.record.data
 
-    def _renewal_is_due(self) -> bool:
-        if self.renew:
-            return True
-        settings = self.persistence.settings
-        assert self._record is not None
-        if settings.rolling or settings.resave:
-            return not self._saved
-        return settings.reissue_time is not None and time() - self._record.renewed >= settings.reissue_time
+    def _carry_out(self, wanted: Plan) -> None:
+        if isinstance(wanted, Refused):
+            raise replaced(wanted)
+        pending = self._pending
+        if isinstance(wanted, (Create, Update)):
+            try:
+                self._keep(self._saved(wanted))
+            except SessionGone:
+                self.phase, self.cookie, self._pending = Phase.GONE, Cookie.KEEP, None
+                raise
+        if self._pending is pending:
+            self._pending = None
 
-    def _is_to_be_created(self) -> bool:
-        return bool(self.contents or self.fields.get("userid") or self.persistence.settings.save_uninitialized)
-
-    def _create(self, data: bytes) -> None:
-        if not self._is_to_be_created():
-            return
-        record = self._next_record(self._current(), data, int(time()))
-        logged_in = "authenticated" in self.fields
-        self._id, record = self.persistence.create(record, self.id, self._new_id)
-        self.stored_key = key_of(self._id)
-        self.set_cookie = True
-        self._remember(record)
-        self.persistence.tell(SessionCreated(self.stored_key, record.userid))
-        if logged_in:
-            self._logged_in(record)
-
-    def _replace(self, data: bytes) -> None:
-        assert self._record is not None
-        new_key = key_of(self._next_id) if self._next_id else None
-        merged: list[Contents] = []
-
-        def build(stored: Record) -> Record:
-            if stored.version == self._record.version:  # type: ignore[union-attr]
-                return self._next_record(stored, data, int(time()))
-            # Not measured again: each side was small enough, and what is refused now would be lost.
-            merged[:] = [self._merged(stored, data)]
-            return self._next_record(stored, dumps(merged[0]), int(time()))
-
-        try:
-            record = self.persistence.replace(self.stored_key, self._record, build, new_key)
-        except SessionGone:
-            self.gone = True
-            self.set_cookie = False
-            raise
-        if merged:
-            graft(self.contents, merged[0])
-        old_key, logged_in = self.stored_key, "authenticated" in self.fields
-        if self._next_id and new_key:
-            self._id, self.stored_key, self._next_id = self._next_id, new_key, None
-            self.set_cookie = True
-        if self._cookie_moved(self._record, record):
-            self.set_cookie = True
-        self._remember(record)
-        if new_key:
-            self.persistence.tell(SessionRegenerated(new_key, record.userid, old_key))
-        if logged_in:
-            self._logged_in(record)
-
-    def _logged_in(self, record: Record) -> None:
-        assert record.userid is not None
-        self.persistence.tell(LoggedIn(self.stored_key, record.userid))
-        self.persistence.limit_sessions(record.userid)
-
-    def _cookie_moved(self, before: Record, after: Record) -> bool:
-        if not after.persistent:
-            return before.persistent
-        return not before.persistent or before.expires != after.expires or self.persistence.settings.rolling
-
-    def _merged(self, stored: Record, data: bytes) -> Contents:
-        try:
-            theirs = loads(stored.data)
-        except ValueError:
-            raise StoreError(f"What is stored for session {self.stored_key[:8]} cannot be decoded any more") from None
-        return merge(loads(self._start), loads(data), theirs, self.applied)
-
-    def _remember(self, record: Record) -> None:
-        self._record = record
-        self._start = record.data
-        self.applied = ()
-        self.fields.clear()
-        self._written = self.renew = False
-        self._saved = True
-
-    def _current(self) -> Record:
-        """What is stored; for a new session, what would be without this request's settings of it."""
-        if self._record is not None:
-            return self._record
-        settings, now = self.persistence.settings, self._created
-        deadline = None if settings.lifetime is None else now + settings.lifetime
-        return Record(EMPTY, None, None, None, now, now, settings.timeout, deadline, settings.persistent)
-
-    def _next_record(self, stored: Record, data: bytes, renewed: int) -> Record:
-        record = Record(
-            data,
-            stored.userid,
-            stored.authenticated,
-            stored.credentials,
-            stored.created,
-            renewed,
-            stored.timeout,
-            stored.deadline,
-            stored.persistent,
-            stored.version,
+    def _saved(self, wanted: Create | Update) -> Saved:
+        pending = self._pending or Pending()
+        job = Job(
+            self.persistence, self._a_seed(), self._carrier.prefix, self.stored, pending, self._encoded(), self.at
         )
-        return replace(record, **self.fields) if self.fields else record
+        if isinstance(wanted, Create):
+            return saving.begin_another(job) if self.found is Found.REPLACED else saving.create(job, wanted)
+        assert self.stored is not None
+        if self.phase is not Phase.STALE:
+            return saving.update(job, wanted, self._start)
+        return saving.begin_another(job) if pending.logs_in else saving.merge_stale(job, self.stored.key, self._start)
+
+    def _keep(self, saved: Saved) -> None:
+        """Go on from what is stored now."""
+        self.stored = saved.stored
+        self._pending = None
+        if saved.stale:
+            self.phase, self.cookie = Phase.STALE, Cookie.KEEP
+            return
+        self.phase, self.found = Phase.OPEN, Found.LIVE
+        if saved.contents is not None and self.contents is not None:
+            graft(self.contents, saved.contents)
+        if saved.new_secret or saved.resend:
+            self.cookie = Cookie.SEND if saved.stored.secret is not None else Cookie.KEEP
+            self._carrier.keep(saved.stored, self.cookie, self.at)
+        self._tell(saved)
+
+    def _tell(self, saved: Saved) -> None:
+        tell, (key, record, _) = self.persistence.tell, saved.stored
+        if saved.created:
+            tell(SessionCreated(key, record.userid))
+        elif saved.new_secret:
+            tell(SessionRegenerated(key, record.userid))
+        if saved.logged_in:
+            assert record.userid is not None
+            tell(LoggedIn(key, record.userid))
+            self.persistence.limit_sessions(record.userid)
 
 
-def generate_id() -> str:
-    """A new session ID: 256 random bits in URL-safe base64 (OWASP ASVS 3.2.2 asks for 64)."""
-    return secrets.token_urlsafe(32)
+def replaced(refused: Refused) -> SessionReplaced:
+    what = "could not be ended" if refused.ending else "was not changed"
+    return SessionReplaced(
+        f"The session {what}: another request has just replaced its ID. Send the request again with the new cookie"
+    )

@@ -11,11 +11,13 @@ from typing import Any
 
 from pyramid.interfaces import ISessionFactory
 
+from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.exceptions import NotSupported
-from pyramid_sessionkit.interfaces import IPurgeable, IUserIndex, Record
+from pyramid_sessionkit.interfaces import IListable, IPurgeable, IUserIndex, Record
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.serializer import loads
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.state import Condition, Ending
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class SessionInfo:
 
 
 class UserSessions:
-    """``request.user_sessions``: the sessions of the logged-in user, and of nobody else."""
+    """The sessions of the logged-in user, and of nobody else: what :func:`user_sessions` returns."""
 
     def __init__(self, request: Any) -> None:
         self._request = request
@@ -50,7 +52,7 @@ class UserSessions:
         return session
 
     def list(self) -> list[SessionInfo]:
-        """Those that are alive, the oldest first; none for an anonymous visitor."""
+        """Those that are alive, by time of login; none for an anonymous visitor."""
         current = None if self._session.new else self._session.key
         return [_info(key, record, current) for key, record in self._stored()]
 
@@ -82,17 +84,9 @@ class UserSessions:
         return len(keys)
 
 
-class UserSessionsMethod:
-    """What ``config.add_request_method`` is given, so that ``request.user_sessions`` is an object.
-
-    A property would do, but Pyramid makes a class for each request to hold it, which costs more than the session.
-    """
-
-    def __get__(self, request: Any, owner: Any = None) -> UserSessions:
-        return UserSessions(request)
-
-    def __call__(self, request: Any) -> UserSessions:
-        return UserSessions(request)
+def user_sessions(request: Any) -> UserSessions:
+    """Where the logged-in user of this request is logged in: list those sessions, and end them."""
+    return UserSessions(request)
 
 
 class Sessions:
@@ -103,12 +97,12 @@ class Sessions:
         self.store = persistence.store
 
     def of_user(self, userid: str) -> list[SessionInfo]:
-        """The sessions of a user that are alive, the oldest first."""
+        """The sessions of a user that are alive, by time of login."""
         return [_info(key, record) for key, record in _user_index(self.store).sessions_of(userid)]
 
     def all(self, limit: int | None = None) -> list[SessionInfo]:
         """All that are alive, the newest first, ``limit`` at most."""
-        return [_info(key, record) for key, record in _user_index(self.store).live_sessions(limit)]
+        return [_info(key, record) for key, record in _listable(self.store).live_sessions(limit)]
 
     def get(self, key: str) -> SessionInfo | None:
         """The session with this key; None if there is none that is alive."""
@@ -117,20 +111,22 @@ class Sessions:
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
         """The keys of live sessions that begin so, ``limit`` at most."""
-        return list(_user_index(self.store).find_keys(prefix, limit))
+        return list(_listable(self.store).find_keys(prefix, limit))
 
-    def open(self, session_id: str) -> Session:
-        """The session of this ID, to read and change; call its ``save()``."""
-        return Session(self._persistence, lambda: [session_id])
+    def open(self, key: str) -> Session:
+        """The session with this key, to read and change; call its ``save()``. It is new if there is none."""
+        return Session(self._persistence, KeyCarrier(key))
 
     def revoke(self, key: str) -> bool:
         """End a session; False if there was none."""
         info = self.get(key)
-        return info is not None and self._persistence.end(key, info.userid, "revoked")
+        if info is None:
+            return False
+        return self._persistence.end(Ending(key, info.userid, "revoked", Condition.ALWAYS))
 
     def count(self, expired: bool = False) -> int:
         """How many are alive; or how many have expired and wait to be purged."""
-        return int(_purgeable(self.store).count(expired))
+        return int(_listable(self.store).count(expired))
 
     def purge(self, limit: int | None = None) -> int:
         """Remove expired ones, ``limit`` at most, and return how many."""
@@ -142,7 +138,7 @@ def get_sessions(registry: Any) -> Sessions:
     return Sessions(_persistence(registry))
 
 
-_is_key = re.compile("[0-9a-f]{64}").fullmatch
+_is_key = re.compile("[A-Za-z0-9_-]{22,64}").fullmatch
 
 
 def _persistence(registry: Any) -> Persistence:
@@ -166,7 +162,13 @@ def _user_index(store: Any) -> Any:
     return store
 
 
+def _listable(store: Any) -> Any:
+    if not IListable.providedBy(store):
+        raise NotSupported("This store cannot list or count its sessions: memory, sql and cached_sql can")
+    return store
+
+
 def _purgeable(store: Any) -> Any:
     if not IPurgeable.providedBy(store):
-        raise NotSupported("This store can neither count nor purge its sessions: memory, sql and cached_sql can")
+        raise NotSupported("This store has nothing to purge: memory, sql and cached_sql can")
     return store

@@ -11,6 +11,7 @@ from webtest import TestApp
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.state import Cookie, Opened, Presented, Stored
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
@@ -75,36 +76,63 @@ def make_persistence(spy: SpyStore) -> Callable[..., Persistence]:
     return make
 
 
+class SentCookies:
+    """The cookies of a request that there is not: what a browser sends."""
+
+    def __init__(self, *sent: Presented) -> None:
+        self.sent = list(sent)
+
+    def presented(self) -> list[Presented]:
+        return self.sent
+
+    def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
+        return persistence.find(self.sent, fresh)
+
+    def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
+        pass
+
+    def prefix(self) -> str:
+        return ""
+
+
+def cookie_of(session: Session) -> Presented:
+    """What a browser has after the response of a request with this session."""
+    stored = session.work.stored
+    assert stored is not None
+    assert stored.secret is not None
+    return Presented(stored.key, stored.secret)
+
+
 @pytest.fixture
 def open_session(make_persistence: Callable[..., Persistence]) -> Callable[..., Session]:
-    """One request's session; with the ID of another, that of another request to the same session."""
+    """One request's session; with the cookie of another, that of another request to the same session."""
     shared: list[Persistence] = []
 
-    def open_(session_id: str | None = None, persistence: Persistence | None = None, **settings: Any) -> Session:
+    def open_(*sent: Presented, persistence: Persistence | None = None, **settings: Any) -> Session:
         if persistence is None:
             if not shared:
                 shared.append(make_persistence(**settings))
             persistence = shared[0]
-        return Session(persistence, lambda: (session_id,) if session_id else ())
+        return Session(persistence, SentCookies(*sent))
 
     return open_
 
 
-def stored(open_session: Callable[..., Session], contents: dict[str, Any], **settings: Any) -> str:
-    """The ID of a session with these contents."""
+def stored(open_session: Callable[..., Session], contents: dict[str, Any], **settings: Any) -> Presented:
+    """The cookie of a session with these contents."""
     session = open_session(**settings)
     session.update(contents)
     session.save()
-    return session.id
+    return cookie_of(session)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time to so many seconds after the test began."""
     start = time.time()
 
-    def advance(seconds: int) -> None:
-        for module in ("session", "unit_of_work", "stores.memory"):
+    def advance(seconds: float) -> None:
+        for module in ("persistence", "saving", "unit_of_work", "stores.memory"):
             monkeypatch.setattr(f"pyramid_sessionkit.{module}.time", lambda: start + seconds)
 
     advance(0)

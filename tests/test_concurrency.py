@@ -13,7 +13,7 @@ from pyramid_sessionkit import SessionConflict, SessionGone
 from pyramid_sessionkit import persistence as persistence_module
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
-from tests.conftest import SpyStore
+from tests.conftest import SentCookies, SpyStore, cookie_of
 
 Open = Callable[..., Session]
 THREADS = 16
@@ -26,20 +26,20 @@ def shared(make_persistence: Any, any_store: Any) -> Persistence:
 
 
 def new_session(persistence: Persistence, **contents: Any) -> str:
-    session = Session(persistence)
+    session = Session(persistence, SentCookies())
     session.update({"made": True, **contents})
     session.save()
-    return session.id
+    return cookie_of(session)
 
 
 def at_once(
-    persistence: Persistence, session_id: str, change: Callable[[Session, int], Any], count: int = THREADS
+    persistence: Persistence, cookie: str, change: Callable[[Session, int], Any], count: int = THREADS
 ) -> None:
     """``count`` requests that all have read the session before the first of them saves."""
     barrier = Barrier(count)
 
     def request(number: int) -> None:
-        session = Session(persistence, lambda: (session_id,))
+        session = Session(persistence, SentCookies(cookie))
         assert session["made"]
         barrier.wait()
         change(session, number)
@@ -49,73 +49,73 @@ def at_once(
         list(pool.map(request, range(count)))
 
 
-def contents(persistence: Persistence, session_id: str) -> dict[str, Any]:
-    return Session(persistence, lambda: (session_id,)).copy()
+def contents(persistence: Persistence, cookie: str) -> dict[str, Any]:
+    return Session(persistence, SentCookies(cookie)).copy()
 
 
 def test_different_keys_are_all_kept(shared: Persistence) -> None:
     for _ in range(50):
-        session_id = new_session(shared)
-        at_once(shared, session_id, lambda session, n: session.__setitem__(f"key{n}", n))
-        assert contents(shared, session_id) == {"made": True, **{f"key{n}": n for n in range(THREADS)}}
+        cookie = new_session(shared)
+        at_once(shared, cookie, lambda session, n: session.__setitem__(f"key{n}", n))
+        assert contents(shared, cookie) == {"made": True, **{f"key{n}": n for n in range(THREADS)}}
 
 
 def test_different_keys_of_one_dict_are_all_kept(shared: Persistence) -> None:
     for _ in range(50):
-        session_id = new_session(shared)
-        at_once(shared, session_id, lambda session, n: session.setdefault("cart", {}).update({f"item{n}": n}))
-        assert contents(shared, session_id)["cart"] == {f"item{n}": n for n in range(THREADS)}
+        cookie = new_session(shared)
+        at_once(shared, cookie, lambda session, n: session.setdefault("cart", {}).update({f"item{n}": n}))
+        assert contents(shared, cookie)["cart"] == {f"item{n}": n for n in range(THREADS)}
 
 
 def test_a_counter_counts(shared: Persistence) -> None:
-    session_id = new_session(shared)
+    cookie = new_session(shared)
 
     def add_one(session: Session, number: int) -> None:
         session.apply("views", lambda value: value + 1, 0)
 
     for _ in range(10):
-        at_once(shared, session_id, add_one, count=10)
-    assert contents(shared, session_id)["views"] == 100
+        at_once(shared, cookie, add_one, count=10)
+    assert contents(shared, cookie)["views"] == 100
 
 
 def test_appended_items_are_all_kept(shared: Persistence) -> None:
-    session_id = new_session(shared, log=[])
-    at_once(shared, session_id, lambda session, n: session["log"].append(n))
-    assert sorted(contents(shared, session_id)["log"]) == list(range(THREADS))
+    cookie = new_session(shared, log=[])
+    at_once(shared, cookie, lambda session, n: session["log"].append(n))
+    assert sorted(contents(shared, cookie)["log"]) == list(range(THREADS))
 
 
 def test_what_was_popped_is_not_put_back(shared: Persistence) -> None:
-    session_id = new_session(shared)
-    first = Session(shared, lambda: (session_id,))
+    cookie = new_session(shared)
+    first = Session(shared, SentCookies(cookie))
     first.flash("old")
     first.save()
-    shows, adds = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    shows, adds = (Session(shared, SentCookies(cookie)) for _ in range(2))
     assert shows.pop_flash() == ["old"]
     adds.flash("new")
     shows.save()
     adds.save()
-    assert contents(shared, session_id)["_f_"] == ["new"]
+    assert contents(shared, cookie)["_f_"] == ["new"]
 
 
 def test_the_later_of_two_replacements_stays(shared: Persistence) -> None:
-    session_id = new_session(shared, colour="red")
-    first, second = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    cookie = new_session(shared, colour="red")
+    first, second = (Session(shared, SentCookies(cookie)) for _ in range(2))
     first["colour"], second["colour"] = "green", "blue"
     first.save()
     second.save()
-    assert contents(shared, session_id)["colour"] == "blue"
+    assert contents(shared, cookie)["colour"] == "blue"
 
 
 def test_two_changes_that_fit_are_kept_though_together_they_do_not(make_persistence: Any, any_store: Any) -> None:
     persistence = make_persistence(any_store, max_size=1000)
-    session_id = new_session(persistence)
-    at_once(persistence, session_id, lambda session, n: session.__setitem__(f"key{n}", "x" * 700), count=2)
-    assert len(contents(persistence, session_id)) == 3
+    cookie = new_session(persistence)
+    at_once(persistence, cookie, lambda session, n: session.__setitem__(f"key{n}", "x" * 700), count=2)
+    assert len(contents(persistence, cookie)) == 3
 
 
 def test_after_a_merge_a_view_sees_all_and_its_references_stay_good(shared: Persistence) -> None:
-    session_id = new_session(shared, cart={"a": 1})
-    mine, other = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    cookie = new_session(shared, cart={"a": 1})
+    mine, other = (Session(shared, SentCookies(cookie)) for _ in range(2))
     cart = mine["cart"]
     cart["b"] = 2
     other["cart"]["c"] = 3
@@ -124,39 +124,39 @@ def test_after_a_merge_a_view_sees_all_and_its_references_stay_good(shared: Pers
     assert mine["cart"] == {"a": 1, "b": 2, "c": 3}
     cart["d"] = 4
     mine.save()
-    assert contents(shared, session_id)["cart"] == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert contents(shared, cookie)["cart"] == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
 def test_an_applied_function_is_not_run_again_by_a_second_save(shared: Persistence) -> None:
-    session_id = new_session(shared)
-    mine, other = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    cookie = new_session(shared)
+    mine, other = (Session(shared, SentCookies(cookie)) for _ in range(2))
     mine.apply("n", lambda value: value + 1, 0)
     mine.save()
     assert other.apply("n", lambda value: value + 1, 0) == 2
     mine["x"] = 1
     other.save()
     mine.save()
-    assert contents(shared, session_id)["n"] == 2
+    assert contents(shared, cookie)["n"] == 2
 
 
 @pytest.mark.parametrize("ending", [Session.invalidate, Session.regenerate_id, lambda session: session.login("ada")])
 def test_a_slow_writer_cannot_write_into_what_was_ended(shared: Persistence, ending: Any) -> None:
-    session_id = new_session(shared)
-    slow, other = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    cookie = new_session(shared)
+    slow, other = (Session(shared, SentCookies(cookie)) for _ in range(2))
     slow["planted"] = True
     ending(other)
     other.save()
     with pytest.raises(SessionGone):
         slow.save()
     assert not slow.work.set_cookie
-    assert contents(shared, session_id) == {}
+    assert contents(shared, cookie) == {}
     if not other.new:
-        assert "planted" not in contents(shared, other.id)
+        assert "planted" not in contents(shared, cookie_of(other))
 
 
 def test_two_logins_at_once_make_one_session(shared: Persistence) -> None:
-    session_id = new_session(shared)
-    first, second = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    cookie = new_session(shared)
+    first, second = (Session(shared, SentCookies(cookie)) for _ in range(2))
     first.login("ada")
     second.login("ada")
     first.save()
@@ -166,23 +166,23 @@ def test_two_logins_at_once_make_one_session(shared: Persistence) -> None:
 
 
 def test_a_login_keeps_what_another_request_put_in_before(shared: Persistence) -> None:
-    session_id = new_session(shared)
-    logging_in, other = (Session(shared, lambda: (session_id,)) for _ in range(2))
+    cookie = new_session(shared)
+    logging_in, other = (Session(shared, SentCookies(cookie)) for _ in range(2))
     logging_in.login("ada")
     other["cart"] = [1]
     other.save()
     logging_in.save()
-    again = Session(shared, lambda: (logging_in.id,))
+    again = Session(shared, SentCookies(cookie_of(logging_in)))
     assert (again.userid, again["cart"]) == ("ada", [1])
 
 
 def test_many_writers_and_one_logout_leave_no_record(shared: Persistence) -> None:
     for _ in range(10):
-        session_id = new_session(shared)
+        cookie = new_session(shared)
         barrier = Barrier(8)
 
         def request(number: int) -> None:
-            session = Session(shared, lambda: (session_id,))  # noqa: B023
+            session = Session(shared, SentCookies(cookie))  # noqa: B023
             assert session["made"]
             barrier.wait()  # noqa: B023
             if number == 0:
@@ -198,8 +198,8 @@ def test_many_writers_and_one_logout_leave_no_record(shared: Persistence) -> Non
 
 def test_an_expired_session_takes_no_late_write(make_persistence: Any, spy: SpyStore) -> None:
     persistence = make_persistence(timeout=100)
-    session_id = new_session(persistence)
-    slow = Session(persistence, lambda: (session_id,))
+    cookie = new_session(persistence)
+    slow = Session(persistence, SentCookies(cookie))
     slow["late"] = 1
     spy.before["update"] = lambda: spy.store.delete(slow.key)
     with pytest.raises(SessionGone):
@@ -212,8 +212,8 @@ def test_a_dropped_write_is_logged_with_its_key_but_a_dropped_renewal_is_not(
 ) -> None:
     persistence = make_persistence(rolling=True)
     for change in (False, True):
-        session_id = new_session(persistence)
-        slow = Session(persistence, lambda: (session_id,))  # noqa: B023
+        cookie = new_session(persistence)
+        slow = Session(persistence, SentCookies(cookie))  # noqa: B023
         assert slow["made"]
         if change:
             slow["late"] = 1
@@ -226,8 +226,8 @@ def test_a_dropped_write_is_logged_with_its_key_but_a_dropped_renewal_is_not(
 def test_endless_conflicts_end(make_persistence: Any, monkeypatch: pytest.MonkeyPatch, spy: SpyStore) -> None:
     monkeypatch.setattr(persistence_module, "CONFLICT_SECONDS", 0.05)
     persistence = make_persistence()
-    session_id = new_session(persistence)
-    session = Session(persistence, lambda: (session_id,))
+    cookie = new_session(persistence)
+    session = Session(persistence, SentCookies(cookie))
     session["a"] = 1
     monkeypatch.setattr(spy.store, "update", lambda key, record: None)
     with pytest.raises(SessionConflict):
@@ -236,6 +236,6 @@ def test_endless_conflicts_end(make_persistence: Any, monkeypatch: pytest.Monkey
 
 def test_renewals_at_once_change_nothing(make_persistence: Any, any_store: Any) -> None:
     persistence = make_persistence(any_store, rolling=True)
-    session_id = new_session(persistence)
-    at_once(persistence, session_id, lambda session, n: session.__setitem__("one", 1) if n == 0 else None)
-    assert contents(persistence, session_id) == {"made": True, "one": 1}
+    cookie = new_session(persistence)
+    at_once(persistence, cookie, lambda session, n: session.__setitem__("one", 1) if n == 0 else None)
+    assert contents(persistence, cookie) == {"made": True, "one": 1}

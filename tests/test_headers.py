@@ -141,7 +141,7 @@ def test_a_new_session_is_sent():
     site = Site()
     session = site.new_session()
     assert cookies_of(site.respond(session)) == [
-        f"session={site.signer.sign(session.id)}; Path=/; HttpOnly; SameSite=Lax"
+        f"session={site.signer.sign(cookie_of(session))}; Path=/; HttpOnly; SameSite=Lax"
     ]
 
 
@@ -170,7 +170,7 @@ def test_a_regenerated_id_is_sent():
     session.regenerate_id()
     session.work.commit()
     [cookie] = cookies_of(site.respond(session, request))
-    assert cookie.startswith(f"session={site.signer.sign(session.id)};")
+    assert cookie.startswith(f"session={site.signer.sign(cookie_of(session))};")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_session_begun_after_an_ending_is_set_not_deleted():
     session["cart"] = []
     session.work.commit()
     [cookie] = cookies_of(site.respond(session, request))
-    assert cookie.startswith(f"session={site.signer.sign(session.id)};")
+    assert cookie.startswith(f"session={site.signer.sign(cookie_of(session))};")
 
 
 def test_a_cookie_whose_record_is_gone_is_left_alone():
@@ -287,7 +287,7 @@ def test_a_secure_cookie_is_not_sent_over_http_and_that_is_warned_of_once(caplog
         response = site.respond(session)
         assert cookies_of(response) == []
         assert "Cache-Control" not in response.headers
-        assert session.id not in caplog.text
+        assert cookie_of(session) not in caplog.text
     [record] = [record for record in caplog.records if record.name == "pyramid_sessionkit"]
     assert record.levelno == logging.WARNING
     assert "sessionkit.cookie_secure" in record.getMessage()

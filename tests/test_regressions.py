@@ -30,7 +30,7 @@ from pyramid_sessionkit import (
     StoreUnavailable,
 )
 from pyramid_sessionkit.cookie import CookieSigner
-from pyramid_sessionkit.persistence import Persistence, key_of
+from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import LONGEST_USERID, Session
 from pyramid_sessionkit.settings import LONGEST_DURATION, parse_settings
 from pyramid_sessionkit.stores import memory as memory_module
@@ -38,7 +38,7 @@ from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import KEY, make_record
-from tests.conftest import SECRET, SpyStore
+from tests.conftest import SECRET, SentCookies, SpyStore, cookie_of
 
 Open = Callable[..., Session]
 Serve = Callable[..., TestApp]
@@ -551,7 +551,7 @@ class TestSavingTwice:
         first["a"] = 1
         first.set_expiry(timeout=50)
         first.save()
-        second = open_session(first.id)
+        second = open_session(cookie_of(first))
         second.set_expiry(timeout=70)
         second.save()
         first["a"] = 2
@@ -596,17 +596,17 @@ class TestUserids:
         session = open_session()
         session["a"] = 1
         session.save()
-        before = session.id
+        before = cookie_of(session)
         with pytest.raises(ValueError, match=f"1 to {LONGEST_USERID} printable"):
             session.login(userid)
         session.save()
-        assert (session.id, session.userid) == (before, None)
+        assert (cookie_of(session), session.userid) == (before, None)
 
     @pytest.mark.parametrize("userid", ["x" * LONGEST_USERID, "Ada Lovelace", "ädä", "7"])
     def test_others_are_stored_as_they_are(
         self, make_persistence: Callable[..., Persistence], any_store: Any, userid: str
     ) -> None:
-        session = Session(make_persistence(any_store))
+        session = Session(make_persistence(any_store), SentCookies())
         session.login(userid)
         session.save()
         assert [key for key, _ in any_store.sessions_of(userid)] == [session.key]
@@ -638,7 +638,7 @@ class TestLimits:
             parse_settings({"sessionkit.secret": SECRET, f"sessionkit.{setting}": value})
 
     def test_the_longest_can_be_stored(self, make_persistence: Callable[..., Persistence], any_store: Any) -> None:
-        session = Session(make_persistence(any_store, timeout=LONGEST_DURATION, lifetime="none"))
+        session = Session(make_persistence(any_store, timeout=LONGEST_DURATION, lifetime="none"), SentCookies())
         session["a"] = 1
         session.save()
         record = any_store.load(session.key)
@@ -691,7 +691,7 @@ class TestSQLStore:
             connection.execute(
                 "CREATE TRIGGER refuse BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'tenant is required'); END"
             )
-        session = Session(make_persistence(sql_store))
+        session = Session(make_persistence(sql_store), SentCookies())
         session["a"] = 1
         with pytest.raises(StoreError, match="tenant is required"):
             session.save()

@@ -8,9 +8,8 @@ import pytest
 from pyramid.interfaces import ISession
 from zope.interface.verify import verifyObject
 
-from pyramid_sessionkit.persistence import key_of
 from pyramid_sessionkit.session import Session
-from tests.conftest import SpyStore, stored
+from tests.conftest import SpyStore, cookie_of, stored
 
 Open = Callable[..., Session]
 
@@ -55,10 +54,10 @@ class TestDict:
             open_session()[1] = 2  # type: ignore[index]
 
     def test_repr_shows_no_contents_and_no_id(self, open_session: Open) -> None:
-        session_id = stored(open_session, {"password": "hunter2"})
-        session = open_session(session_id)
+        cookie = stored(open_session, {"password": "hunter2"})
+        session = open_session(cookie)
         assert session["password"]
-        assert repr(session) == f"<Session {key_of(session_id)[:8]}>"
+        assert repr(session) == f"<Session {cookie.key[:8]}>"
 
     @pytest.mark.parametrize(
         "change",
@@ -72,12 +71,12 @@ class TestDict:
         ],
     )
     def test_changes_inside_are_found(self, open_session: Open, change: Any) -> None:
-        session_id = stored(open_session, {"cart": {"items": [1, 2]}})
-        session = open_session(session_id)
+        cookie = stored(open_session, {"cart": {"items": [1, 2]}})
+        session = open_session(cookie)
         change(session)
         session.save()
         expected = session.copy()
-        assert open_session(session_id).copy() == expected != {"cart": {"items": [1, 2]}}
+        assert open_session(cookie).copy() == expected != {"cart": {"items": [1, 2]}}
 
     def test_a_list_changed_after_a_save_is_saved_again(self, open_session: Open) -> None:
         session = open_session()
@@ -86,7 +85,7 @@ class TestDict:
         session.save()
         items.append(1)
         session.save()
-        assert open_session(session.id)["items"] == [1]
+        assert open_session(cookie_of(session))["items"] == [1]
 
 
 class TestFlashAndCSRF:
@@ -122,7 +121,7 @@ class TestLogin:
         session.login("ada", credentials="hash")
         assert session.userid == "ada"
         session.save()
-        again = open_session(session.id)
+        again = open_session(cookie_of(session))
         assert (again.userid, again.credentials, again["cart"]) == ("ada", "hash", [1])
         assert again.authenticated == again.created
         assert open_session(old_id).new
@@ -133,37 +132,37 @@ class TestLogin:
         session.save()
         session.clear()
         session.save()
-        assert open_session(session.id).userid == "ada"
+        assert open_session(cookie_of(session)).userid == "ada"
 
     def test_contents_of_another_user_never_survive(self, open_session: Open) -> None:
         session = open_session()
         session.login("ada")
         session["secret"] = 1
         session.save()
-        of_ada = session.id
+        of_ada = cookie_of(session)
         session = open_session(of_ada)
         session.login("bob")
         assert session.copy() == {}
         session.save()
         assert open_session(of_ada).new
-        assert open_session(session.id).userid == "bob"
+        assert open_session(cookie_of(session)).userid == "bob"
 
     def test_a_login_begins_a_new_lifetime(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout="none", lifetime=100)
+        cookie = stored(open_session, {"a": 1}, timeout="none", lifetime=100)
         clock(60)
-        session = open_session(session_id)
+        session = open_session(cookie)
         session.login("ada")
         session.save()
         clock(120)
-        assert open_session(session.id).userid == "ada"
+        assert open_session(cookie_of(session)).userid == "ada"
         clock(161)
-        assert open_session(session.id).new
+        assert open_session(cookie_of(session)).new
 
     def test_a_login_may_be_persistent(self, open_session: Open) -> None:
         session = open_session()
         session.login("ada", persistent=True)
         session.save()
-        assert open_session(session.id).persistent
+        assert open_session(cookie_of(session)).persistent
 
 
 class TestExpiry:
@@ -185,7 +184,7 @@ class TestExpiry:
         session.set_expiry(lifetime=None)
         assert session.expires is None
         session.save()
-        again = open_session(session.id)
+        again = open_session(cookie_of(session))
         assert again.expires is None
         assert again.persistent
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pyramid_sessionkit import SessionClosed, SessionGone, SessionNotSerializable, SessionTooLarge, StoreError
-from pyramid_sessionkit.persistence import Persistence, key_of
+from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
-from tests.conftest import SpyStore, stored
+from tests.conftest import SentCookies, SpyStore, cookie_of, stored
 
 Open = Callable[..., Session]
 
@@ -23,18 +23,18 @@ class TestLaziness:
         assert not session.work.used
 
     def test_reading_is_one_call_and_saving_none(self, open_session: Open, spy: SpyStore) -> None:
-        session_id = stored(open_session, {"a": 1})
+        cookie = stored(open_session, {"a": 1})
         spy.calls.clear()
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session["a"] == 1
         assert "b" not in session
         session.save()
         assert spy.calls == ["load"]
 
     def test_a_change_is_two_calls(self, open_session: Open, spy: SpyStore) -> None:
-        session_id = stored(open_session, {"a": 1})
+        cookie = stored(open_session, {"a": 1})
         spy.calls.clear()
-        session = open_session(session_id)
+        session = open_session(cookie)
         session["a"] = 2
         session.save()
         session.save()
@@ -49,9 +49,9 @@ class TestLaziness:
         assert session.new
 
     def test_writing_what_is_there_already_is_no_change(self, open_session: Open, spy: SpyStore) -> None:
-        session_id = stored(open_session, {"a": [1, {"b": 2}]})
+        cookie = stored(open_session, {"a": [1, {"b": 2}]})
         spy.calls.clear()
-        session = open_session(session_id)
+        session = open_session(cookie)
         session["a"] = [1, {"b": 2}]
         session.changed()
         session.save()
@@ -61,7 +61,7 @@ class TestLaziness:
         session = open_session("x" * 43)
         session["a"] = 1
         session.save()
-        assert session.id != "x" * 43
+        assert cookie_of(session) != "x" * 43
 
     def test_a_dead_id_is_not_reused_when_it_is_only_looked_at(self, open_session: Open) -> None:
         assert open_session("x" * 43).id != "x" * 43
@@ -70,12 +70,12 @@ class TestLaziness:
 class TestWhatIsSaved:
     @pytest.mark.parametrize("value", [Decimal(1), float("nan"), {1, 2}, b"x"])
     def test_what_would_not_come_back_is_refused_by_path(self, open_session: Open, value: Any) -> None:
-        session_id = stored(open_session, {"a": 1})
-        session = open_session(session_id)
+        cookie = stored(open_session, {"a": 1})
+        session = open_session(cookie)
         session["cart"] = [0, {"price": value}]
         with pytest.raises(SessionNotSerializable, match=r"cart\[1\]\.price"):
             session.save()
-        assert open_session(session_id).copy() == {"a": 1}
+        assert open_session(cookie).copy() == {"a": 1}
 
     def test_nan_is_found_where_null_was_stored(self, open_session: Open) -> None:
         # Both are written as null, so equal bytes do not show it.
@@ -107,22 +107,22 @@ class TestID:
         old_id = stored(open_session, {"a": 1})
         session = open_session(old_id)
         session.regenerate_id()
-        announced = session.id
+        announced = cookie_of(session)
         session.save()
-        assert session.id == announced != old_id
-        assert session.key == key_of(session.id)
+        assert cookie_of(session) == announced != old_id
+        assert session.key == session.key
         assert session.work.set_cookie
         assert open_session(old_id).new
-        assert open_session(session.id)["a"] == 1
+        assert open_session(cookie_of(session))["a"] == 1
 
     def test_regenerating_a_new_session(self, open_session: Open) -> None:
         session = open_session()
         session["a"] = 1
-        before = session.id
+        before = cookie_of(session)
         session.regenerate_id()
         session.save()
-        assert session.id != before
-        assert open_session(session.id)["a"] == 1
+        assert cookie_of(session) != before
+        assert open_session(cookie_of(session))["a"] == 1
 
     def test_invalidate(self, open_session: Open) -> None:
         old_id = stored(open_session, {"a": 1})
@@ -142,17 +142,17 @@ class TestID:
         session.save()
         assert session.work.set_cookie
         assert not session.work.delete_cookie
-        assert open_session(session.id).copy() == {"b": 2}
-        assert session.id != old_id
+        assert open_session(cookie_of(session)).copy() == {"b": 2}
+        assert cookie_of(session) != old_id
 
     def test_invalidating_ends_all_that_the_browser_sent(self, make_persistence: Any, open_session: Open) -> None:
         # Of two cookies, the one left alone would log the visitor in again.
         persistence: Persistence = make_persistence()
         ids = [stored(open_session, {"n": number}, persistence=persistence) for number in range(2)]
-        session = Session(persistence, lambda: ids)
+        session = Session(persistence, SentCookies(*ids))
         session.invalidate()
         session.save()
-        assert all(open_session(session_id, persistence).new for session_id in ids)
+        assert all(open_session(cookie, persistence).new for cookie in ids)
 
     def test_an_id_that_is_taken_is_not_shared(self, make_persistence: Any) -> None:
         persistence = make_persistence()
@@ -161,7 +161,7 @@ class TestID:
         for session in sessions:
             session["a"] = 1
             session.save()
-        assert [session.id for session in sessions] == ["same", "other"]
+        assert [cookie_of(session) for session in sessions] == ["same", "other"]
 
     def test_ids_that_are_all_taken(self, make_persistence: Any) -> None:
         persistence = make_persistence()
@@ -175,63 +175,63 @@ class TestID:
 
 class TestRenewal:
     def test_the_idle_timeout(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100)
+        cookie = stored(open_session, {"a": 1}, timeout=100)
         clock(99)
-        assert not open_session(session_id).new
+        assert not open_session(cookie).new
         clock(100)
-        assert open_session(session_id).new
+        assert open_session(cookie).new
 
     def test_reading_renews_after_the_reissue_time(self, open_session: Open, spy: SpyStore, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100, reissue_time=10)
+        cookie = stored(open_session, {"a": 1}, timeout=100, reissue_time=10)
         spy.calls.clear()
         clock(9)
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session["a"]
         session.save()
         assert spy.calls == ["load"]
         clock(10)
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session["a"]
         session.save()
         assert spy.calls == ["load", "load", "update"]
         clock(105)
-        assert not open_session(session_id).new
+        assert not open_session(cookie).new
 
     def test_without_a_reissue_time_only_writes_renew(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100, reissue_time="none")
+        cookie = stored(open_session, {"a": 1}, timeout=100, reissue_time="none")
         clock(90)
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session["a"]
         session.save()
         clock(99)
-        session = open_session(session_id)
+        session = open_session(cookie)
         session["a"] = 2
         session.save()
         clock(150)
-        assert not open_session(session_id).new
+        assert not open_session(cookie).new
 
     def test_touch(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100, reissue_time="none")
+        cookie = stored(open_session, {"a": 1}, timeout=100, reissue_time="none")
         clock(90)
-        session = open_session(session_id)
+        session = open_session(cookie)
         session.touch()
         session.save()
         clock(150)
-        assert not open_session(session_id).new
+        assert not open_session(cookie).new
 
     def test_the_lifetime_ends_it_whatever_happens(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100, lifetime=150)
+        cookie = stored(open_session, {"a": 1}, timeout=100, lifetime=150)
         clock(90)
-        session = open_session(session_id)
+        session = open_session(cookie)
         session.touch()
         session.save()
         clock(150)
-        assert open_session(session_id).new
+        assert open_session(cookie).new
 
     def test_rolling_and_resave_write_once(self, open_session: Open, spy: SpyStore) -> None:
-        session_id = stored(open_session, {"a": 1}, resave=True)
+        cookie = stored(open_session, {"a": 1}, resave=True)
         spy.calls.clear()
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session["a"]
         session.save()
         session.save()
@@ -245,22 +245,22 @@ class TestRenewal:
         assert session.work.set_cookie
 
     def test_the_clock_set_back_ends_nobodys_session(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100)
+        cookie = stored(open_session, {"a": 1}, timeout=100)
         clock(-3600)
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session["a"] == 1
         session["a"] = 2
         session.save()
-        assert open_session(session_id)["a"] == 2
+        assert open_session(cookie)["a"] == 2
 
     def test_a_persistent_cookie_is_sent_when_its_expiry_moved(self, open_session: Open, clock: Any) -> None:
-        session_id = stored(open_session, {"a": 1}, timeout=100, reissue_time=10, persistent=True)
-        session = open_session(session_id)
+        cookie = stored(open_session, {"a": 1}, timeout=100, reissue_time=10, persistent=True)
+        session = open_session(cookie)
         session["a"] = 2
         session.save()
         assert not session.work.set_cookie
         clock(20)
-        session = open_session(session_id)
+        session = open_session(cookie)
         session["a"] = 3
         session.save()
         assert session.work.set_cookie
@@ -291,16 +291,16 @@ class TestLifecycle:
                 change()
 
     def test_reload(self, open_session: Open) -> None:
-        session_id = stored(open_session, {"a": 1})
-        session = open_session(session_id)
+        cookie = stored(open_session, {"a": 1})
+        session = open_session(cookie)
         session["a"] = 2
         session.regenerate_id()
-        other = open_session(session_id)
+        other = open_session(cookie)
         other["b"] = 1
         other.save()
         session.reload()
         assert session.copy() == {"a": 1, "b": 1}
-        assert session.id == session_id
+        assert cookie_of(session) == cookie
 
     def test_reloading_a_session_made_in_this_request(self, open_session: Open) -> None:
         session = open_session()
@@ -311,28 +311,28 @@ class TestLifecycle:
         assert session["a"] == 1
 
     def test_saving_one_that_was_ended_raises(self, open_session: Open) -> None:
-        session_id = stored(open_session, {"a": 1})
-        session = open_session(session_id)
+        cookie = stored(open_session, {"a": 1})
+        session = open_session(cookie)
         session["a"] = 2
-        other = open_session(session_id)
+        other = open_session(cookie)
         other.invalidate()
         other.save()
         for _ in range(2):
             with pytest.raises(SessionGone):
                 session.save()
-        assert open_session(session_id).new
+        assert open_session(cookie).new
 
     def test_a_record_that_cannot_be_decoded(self, open_session: Open, spy: SpyStore, caplog: Any) -> None:
-        session_id = stored(open_session, {"a": 1})
-        key = key_of(session_id)
+        cookie = stored(open_session, {"a": 1})
+        key = cookie.key
         spy.store._records[key] = spy.store._records[key].__class__(
             b"\x80junk", "ada", 1, None, 1, 1, None, None, False
         )
-        session = open_session(session_id)
+        session = open_session(cookie)
         assert session.new
         assert session.userid is None
         assert key[:8] in caplog.text
         session["b"] = 1
         session.save()
-        assert session.id != session_id
+        assert cookie_of(session) != cookie
         assert spy.store._records[key].data == b"\x80junk"

@@ -12,9 +12,9 @@ from pyramid.security import remember
 from webtest import TestApp
 
 from pyramid_sessionkit import NotSupported, SessionGone, StoreUnavailable, get_sessions
-from pyramid_sessionkit.persistence import Persistence, key_of
+from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
-from tests.conftest import SpyStore
+from tests.conftest import SentCookies, SpyStore, cookie_of
 
 
 def log_in(request: Request) -> Response:
@@ -120,22 +120,22 @@ class TestOwnSessions:
         persistence = make_persistence()
         ids = []
         for _ in range(2):
-            session = Session(persistence)
+            session = Session(persistence, SentCookies())
             session.login("ada")
             session.save()
-            ids.append(session.id)
-        session = Session(persistence, lambda: [ids[0]])
-        session.work.end_other(key_of(ids[1]), "ada", "revoked")
+            ids.append(cookie_of(session))
+        session = Session(persistence, SentCookies(ids[0]))
+        session.work.end_other(ids[1].key, "ada", "revoked")
         session.reload()
         session.work.commit()
-        assert [key for key, _ in spy.store.sessions_of("ada")] == [key_of(ids[0])]
+        assert [key for key, _ in spy.store.sessions_of("ada")] == [ids[0].key]
 
     def test_nor_does_a_login_after_the_session_was_gone(self, make_persistence: Any, spy: SpyStore) -> None:
         persistence = make_persistence()
-        other = Session(persistence)
+        other = Session(persistence, SentCookies())
         other.login("ada")
         other.save()
-        session = Session(persistence)
+        session = Session(persistence, SentCookies())
         session["a"] = 1
         session.save()
         spy.store.delete(session.key)
@@ -167,13 +167,13 @@ class TestForScripts:
 
     def test_opening_one_by_its_id(self, make_app: Any, make_persistence: Any, spy: SpyStore) -> None:
         persistence = make_persistence(spy)
-        made = Session(persistence)
+        made = Session(persistence, SentCookies())
         made["a"] = 1
         made.save()
-        opened = get_sessions(make_app({}).app.registry).open(made.id)
+        opened = get_sessions(make_app({}).app.registry).open(cookie_of(made))
         opened["b"] = 2
         opened.save()
-        assert Session(persistence, lambda: [made.id]).copy() == {"a": 1, "b": 2}
+        assert Session(persistence, SentCookies(cookie_of(made))).copy() == {"a": 1, "b": 2}
 
     def test_a_store_without_an_index_names_those_that_have_one(self, make_app: Any) -> None:
         class Plain:
@@ -196,17 +196,17 @@ class TestLimit:
         persistence: Persistence = make_persistence(any_store, max_sessions_per_user=2)
         ids = []
         for number in range(4):
-            session = Session(persistence)
+            session = Session(persistence, SentCookies())
             session.login("ada")
             session.work.fields["created"] = 1000 + number
             session.save()
-            ids.append(session.id)
-        assert [key for key, _ in any_store.sessions_of("ada")] == [key_of(session_id) for session_id in ids[2:]]
+            ids.append(cookie_of(session))
+        assert [key for key, _ in any_store.sessions_of("ada")] == [cookie.key for cookie in ids[2:]]
 
     def test_anonymous_sessions_do_not_count(self, make_persistence: Any, spy: SpyStore) -> None:
         persistence = make_persistence(max_sessions_per_user=1)
         for _ in range(3):
-            session = Session(persistence)
+            session = Session(persistence, SentCookies())
             session["a"] = 1
             session.save()
         assert spy.store.count() == 3
@@ -220,7 +220,7 @@ def ten_logins_at_once(persistence: Persistence) -> None:
         together = Barrier(10)
 
         def log_in(number: int) -> None:
-            session = Session(persistence)
+            session = Session(persistence, SentCookies())
             session.login("ada")
             together.wait()  # noqa: B023
             session.save()

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory import MemoryStore
 
-__all__ = ["make_session"]
+__all__ = ["make_session", "new_session", "open_session"]
 
 
 def make_session(contents: dict[str, Any] | None = None, userid: str | None = None) -> Session:
     """A session for a unit test, in a store of its own: ``DummyRequest(session=make_session({"cart": {}}))``."""
-    session = Session(Persistence(MemoryStore(), Settings(secret=(b"never used",))))
+    session = new_session(Persistence(MemoryStore(), Settings(secret=(b"never used",))))
     session.update(contents or {})
     if userid is not None:
         session.login(userid)
     session.save()
     return session
+
+
+def new_session(persistence: Persistence) -> Session:
+    """A new and empty session, as of a visitor who comes for the first time."""
+    return Session(persistence, KeyCarrier())
+
+
+def open_session(persistence: Persistence, key: str) -> Session:
+    """The session with this key, as one request has it."""
+    return Session(persistence, KeyCarrier(key))

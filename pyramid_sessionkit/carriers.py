@@ -1,0 +1,136 @@
+"""How a session is found: by the cookies of a request, or by its key in a script."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.events import Events, SuspiciousCookie
+from pyramid_sessionkit.exceptions import SessionError
+from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
+from pyramid_sessionkit.saving import STALE_SECONDS
+from pyramid_sessionkit.state import Cookie, Found, Opened, Phase, Presented, Stored
+from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
+
+LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
+"""Characters."""
+
+_is_prefix = re.compile(r"[A-Za-z0-9_-]{0,%d}" % LONGEST_PREFIX).fullmatch
+
+STANDING = "pyramid_sessionkit.standing"
+"""Where the environ of a request that pyramid_retry may repeat has its :class:`Standing`."""
+
+
+class Standing(NamedTuple):
+    """What an attempt at a request found or left, so that the next attempt does not count as another request."""
+
+    stored: Stored
+    cookie: Cookie
+    at: float
+
+
+class Cookies(NamedTuple):
+    """What all requests of an application share: how cookies are signed, and what new keys begin with."""
+
+    signer: CookieSigner
+    events: Events
+    key_prefix: Callable[[Any], str] | None = None
+
+
+class CookieCarrier:
+    """The cookies of one request."""
+
+    __slots__ = ("_cookies", "_environ", "_request")
+
+    def __init__(self, cookies: Cookies, request: Any) -> None:
+        self._cookies = cookies
+        self._environ = request.environ
+        # The request holds its session, which holds this.
+        self._request = None if cookies.key_prefix is None else weakref.ref(request)
+
+    def presented(self) -> list[Presented]:
+        """All cookies that we signed."""
+        return self._cookies.signer.presented(self._environ.get("HTTP_COOKIE", ""))
+
+    def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
+        environ = self._environ
+        header = environ.get("HTTP_COOKIE", "")
+        presented = self._cookies.signer.presented(header) if header else []
+        if header and not presented:
+            self._tell_of_forgeries(header)
+        opened = persistence.find(presented, fresh)
+        return opened if "retry.attempts" not in environ else self._with_standing(persistence, opened)
+
+    def _tell_of_forgeries(self, header: str) -> None:
+        for claimed in self._cookies.signer.unsigned(header)[:TRIED_COOKIES]:
+            self._cookies.events.tell(SuspiciousCookie(claimed, None, "signature" if claimed else "malformed"))
+
+    def _with_standing(self, persistence: Persistence, opened: Opened) -> Opened:
+        """A retry keeps the standing of its first attempt, whatever was done to the session meanwhile."""
+        standing: Standing | None = self._environ.get(STANDING)
+        if opened.found is Found.LIVE and opened.stored is not None:
+            if standing is None:
+                self._environ[STANDING] = Standing(opened.stored, Cookie.KEEP, opened.at)
+            return opened
+        if standing is None or standing.stored.secret is None or opened.at - standing.at > STALE_SECONDS:
+            return opened
+        return _reopened(persistence, standing, opened)
+
+    def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
+        """Remember what was saved, for another attempt at the same request."""
+        if "retry.attempts" in self._environ:
+            self._environ[STANDING] = Standing(stored, cookie, at)
+
+    def prefix(self) -> str:
+        """What a new key begins with: of a tenant or a shard."""
+        key_prefix = self._cookies.key_prefix
+        request = None if self._request is None else self._request()
+        if key_prefix is None or request is None:
+            return ""
+        prefix = key_prefix(request)
+        if not isinstance(prefix, str) or not _is_prefix(prefix):
+            raise SessionError(
+                f"sessionkit.key_prefix must return up to {LONGEST_PREFIX} characters out of A-Z, a-z, 0-9, - and _"
+            )
+        return prefix
+
+
+def _reopened(persistence: Persistence, standing: Standing, opened: Opened) -> Opened:
+    """The session of the first attempt: as that left it, or as a stale request sees it."""
+    key, record, secret = standing.stored
+    current = persistence.store.load(key, True)
+    if current is None or secret is None:
+        return opened
+    seed = opened.seed or Presented(key, secret)
+    if opens(secret, current):
+        contents = persistence.decoded(key, current)
+        stored = Stored(key, current, secret)
+        return opened if contents is None else Opened(Found.LIVE, seed, stored, contents, standing.at, Phase.OPEN, standing.cookie)
+    contents = persistence.decoded(key, record)
+    if contents is None or opened.found is not Found.REPLACED:
+        return opened
+    return Opened(Found.LIVE, seed, standing.stored, contents, standing.at, Phase.STALE)
+
+
+class KeyCarrier:
+    """A key that a script knows. Without one the session is new."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str | None = None) -> None:
+        self._key = key
+
+    def presented(self) -> list[Presented]:
+        return []
+
+    def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
+        return persistence.find([]) if self._key is None else persistence.find_by_key(self._key, fresh)
+
+    def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
+        """A script is not repeated."""
+
+    def prefix(self) -> str:
+        return ""

@@ -1,0 +1,51 @@
+"""No CSRF check for requests that no browser sends by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyramid.config.security import DefaultCSRFOptions
+from pyramid.interfaces import IDefaultCSRFOptions, ISecurityPolicy, ISessionFactory
+
+from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.security import SessionSecurityPolicy
+
+Wanted = Callable[[Any], bool]
+
+
+def exempt_bearer_tokens(registry: Any) -> None:
+    """Let the checks of token and origin pass by what :class:`~pyramid_sessionkit.BearerTokenSource` authenticated.
+
+    To be called after the application's ``set_default_csrf_options`` and before its views are made.
+    """
+    options = registry.queryUtility(IDefaultCSRFOptions)
+    if options is None:  # as Pyramid's default, for views that ask for a check themselves
+        options = DefaultCSRFOptions(
+            require_csrf=False,
+            token="csrf_token",  # noqa: S106
+            header="X-CSRF-Token",
+            safe_methods=("GET", "HEAD", "OPTIONS", "TRACE"),
+            check_origin=True,
+            allow_no_origin=False,
+            callback=None,
+        )
+        registry.registerUtility(options, IDefaultCSRFOptions)
+    wanted: Wanted | None = options.callback
+
+    def callback(request: Any) -> bool:
+        return (wanted is None or wanted(request)) and not _is_exempt(request)
+
+    options.callback = callback
+
+
+def _is_exempt(request: Any) -> bool:
+    """Whether a header that no browser sends by itself authenticated the request, and our cookie did not come along."""
+    policy = request.registry.queryUtility(ISecurityPolicy)
+    factory = request.registry.queryUtility(ISessionFactory)
+    # Another policy may have a method of this name too.
+    if not isinstance(policy, SessionSecurityPolicy) or not isinstance(factory, SessionFactory):
+        return False
+    if factory.has_cookie(request):
+        return False
+    return getattr(policy.user(request).source, "exempt_from_csrf", False) is True

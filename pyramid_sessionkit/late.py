@@ -1,0 +1,48 @@
+"""Changes inside lists and dicts of a session after it was saved for the last time: they are lost, and logged as such.
+
+Nobody is asked before an item is added to a list, so that all that can be done is to look again when the request is
+over: when the server lets go of its environ, after the last byte of the response.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pyramid_sessionkit.serializer import Contents
+from pyramid_sessionkit.unit_of_work import UnitOfWork
+
+log = logging.getLogger("pyramid_sessionkit")
+
+WATCHED = "pyramid_sessionkit.watched"
+
+
+class Watched:
+    """Contents that are in the view's hands, and what of them was saved."""
+
+    __slots__ = ("_contents", "_key", "_saved")
+
+    def __init__(self, key: str, contents: Contents, saved: bytes) -> None:
+        self._key, self._contents, self._saved = key, contents, saved
+
+    def __del__(self) -> None:
+        from pyramid_sessionkit.exceptions import SessionNotSerializable
+        from pyramid_sessionkit.serializer import dumps
+
+        try:
+            changed = dumps(self._contents) != self._saved
+        except SessionNotSerializable:
+            changed = True
+        if changed:
+            log.error(
+                "Session %s was changed inside a list or dict after it was saved for the last time: the change is "
+                "lost. Change it in the view, a tween or a response callback",
+                self._key[:8],
+            )
+
+
+def watch(environ: dict[str, Any], work: UnitOfWork) -> None:
+    """Look again when the server lets go of the environ, if anything that can be changed was handed out."""
+    handed_out = work.handed_out()
+    if handed_out is not None:
+        environ[WATCHED] = Watched(*handed_out)

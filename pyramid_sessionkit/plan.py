@@ -1,0 +1,108 @@
+"""What is to be done with the session of a request: a pure function of what was found and what is wanted."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.state import Condition, Found, NewSecret, Pending, Stored
+
+
+class Nothing(NamedTuple):
+    """Nothing is to be stored."""
+
+    needs_cookie = False
+
+
+class Create(NamedTuple):
+    """A new session is to be stored. Its verifier is filled in with its secret."""
+
+    record: Record
+    needs_cookie = True
+
+
+class Update(NamedTuple):
+    """The stored session is to be replaced by this record."""
+
+    record: Record
+    new_secret: NewSecret | None
+    resend: bool
+    """Whether the browser must be told other limits of the same cookie."""
+
+    @property
+    def needs_cookie(self) -> bool:
+        return self.new_secret is not None
+
+
+class Refused(NamedTuple):
+    """The cookie was replaced a moment ago: what this request wants belongs into a session that it cannot open.
+
+    ``ending``: it wanted to end that session.
+    """
+
+    ending: bool
+    needs_cookie = False
+
+
+Plan = Nothing | Create | Update | Refused
+NOTHING = Nothing()
+
+
+def plan(
+    found: Found, stored: Stored | None, pending: Pending, data: bytes, settings: Settings, loaded: float
+) -> Plan:
+    """What to store, where ``data`` are the contents as they are now, and ``loaded`` is when the request loaded
+    (epoch seconds)."""
+    if any(ending.condition is Condition.NEVER for ending in pending.endings) and not pending.logs_in:
+        return Refused(ending=True)
+    if stored is None:
+        return _plan_new(found, pending, data, settings, loaded)
+    record = stored.record
+    if not (pending.renew or pending.new_secret or pending.fields or pending.limits or data != record.data):
+        return NOTHING
+    after = next_record(record, pending, data, loaded)
+    return Update(after, pending.new_secret, _must_resend(record, after, settings))
+
+
+def _plan_new(found: Found, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
+    if found is Found.REPLACED and not pending.logs_in:
+        return Refused(ending=False) if data != EMPTY else NOTHING
+    if data == EMPTY and not pending.logs_in and not settings.save_uninitialized:
+        return NOTHING
+    return Create(next_record(new_record(settings, loaded), pending, data, loaded))
+
+
+def new_record(settings: Settings, created: float) -> Record:
+    """An anonymous visitor's record without a secret."""
+    at = int(created)
+    deadline = None if settings.lifetime is None else at + settings.lifetime
+    return Record(EMPTY, "", "", None, None, None, None, at, at, settings.timeout, deadline, settings.persistent)
+
+
+def next_record(record: Record, pending: Pending, data: bytes, loaded: float) -> Record:
+    """The record with these contents and what the request wants of its fields. Its secret is as before."""
+    changes: dict[str, Any] = {"data": data, "renewed": max(record.renewed, int(loaded)), **pending.fields}
+    if pending.limits:
+        limits = dict(pending.limits)
+        if "lifetime" in limits:
+            lifetime = limits.pop("lifetime")
+            created = changes.get("created", record.created)
+            limits["deadline"] = None if lifetime is None else created + lifetime
+        changes.update(limits)
+    return record._replace(**changes)
+
+
+def merged_record(stored: Record, data: bytes) -> Record:
+    """The stored record with contents into which those of a stale request were merged, and nothing else of it."""
+    return stored._replace(data=data)
+
+
+def _must_resend(before: Record, after: Record, settings: Settings) -> bool:
+    """Renewals do not send a cookie again: one that arrives late would overwrite the cookie of a login."""
+    if after.persistent is not before.persistent:
+        return True
+    return after.persistent and (settings.rolling or after.deadline != before.deadline)
+
+
+EMPTY = b"{}"

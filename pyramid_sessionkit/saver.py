@@ -1,0 +1,126 @@
+"""What becomes of a session once the response of its request is known: saving, and the last response callback."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pyramid_sessionkit.exceptions import StoreUnavailable
+from pyramid_sessionkit.headers import SessionHeaders
+from pyramid_sessionkit.late import watch
+from pyramid_sessionkit.outage import SAFE_METHODS, respond
+from pyramid_sessionkit.plan import Refused
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.state import Cookie, Phase
+from pyramid_sessionkit.unit_of_work import UnitOfWork, replaced
+
+log = logging.getLogger("pyramid_sessionkit")
+
+SAVER = "pyramid_sessionkit.saver"
+"""Where the registry holds the :class:`Saver`."""
+
+FINISHED = "_sessionkit_finished"
+"""Set in the ``__dict__`` of a request whose response callbacks have run."""
+
+FINISHER = "_sessionkit_finisher"
+"""Set in the ``__dict__`` of a request that has the response callback."""
+
+MAX_ROUNDS = 10
+_ROUNDS = "_sessionkit_rounds"
+
+
+def work_of(request: Any) -> UnitOfWork | None:
+    """What the request does to its session; None if it asked for none, or another factory made it."""
+    session = request.__dict__.get("session")
+    return session.work if type(session) is Session else None
+
+
+class Saver:
+    """Saves the sessions of an application, as far as the responses of their requests allow."""
+
+    def __init__(self, settings: Settings, headers: SessionHeaders) -> None:
+        self._settings = settings
+        self._headers = headers
+
+    def check(self, request: Any, work: UnitOfWork) -> None:
+        """Raise if the session could not be saved, while the transaction can still be aborted."""
+        wanted = work.plan()
+        if isinstance(wanted, Refused) and (wanted.ending or request.method not in SAFE_METHODS):
+            raise replaced(wanted)
+
+    def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
+        """Save what the request did, as far as a response of this status allows; more often does no harm."""
+        if not work.used or work.settled or will_be_retried(request, error):
+            return
+        work.end()
+        if self.is_wanted(status) and work.phase is not Phase.DROPPED:
+            self._carry_out(request, work)
+
+    def _carry_out(self, request: Any, work: UnitOfWork) -> None:
+        wanted = work.plan()
+        if isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
+            log.warning("What %s %r put into its session was dropped: its cookie was just replaced", *_named(request))
+            work.drop_changes()
+        elif wanted.needs_cookie and (refusal := self._headers.refusal(request)):
+            self._headers.warn(refusal)
+        else:
+            work.commit(wanted)
+
+    def is_wanted(self, status: int) -> bool:
+        return status < 500 or self._settings.save_on_error
+
+    def finish_later(self, request: Any) -> None:
+        """Register the response callback, unless the session's factory did."""
+        if FINISHER not in request.__dict__:
+            request.__dict__[FINISHER] = True
+            request.add_response_callback(self.finish)
+
+    def finish(self, request: Any, response: Any) -> None:
+        """The response callback, which puts itself behind the others until it is the last."""
+        attributes = request.__dict__
+        if request.response_callbacks:
+            rounds = attributes.get(_ROUNDS, 0)
+            if rounds < MAX_ROUNDS:
+                attributes[_ROUNDS] = rounds + 1
+                request.add_response_callback(self.finish)
+                return
+        attributes[FINISHED] = True
+        work = work_of(request)
+        if work is None:
+            return
+        if work.used:
+            self._finish(request, response, work)
+        work.close()
+
+    def _finish(self, request: Any, response: Any, work: UnitOfWork) -> None:
+        try:
+            self.save(request, work, response.status_int, getattr(request, "exception", None))
+        except StoreUnavailable as error:
+            # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
+            work.abandon()
+            instead = respond(request, error, committed=True)
+            response.status = instead.status
+            response.headerlist = instead.headerlist
+            response.app_iter = instead.app_iter
+        self._headers.add(request, response, work)
+        watch(request.environ, work)
+
+    def own_response(self, response: Any, work: UnitOfWork | None) -> Any:
+        """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""
+        if work is None or work.cookie is Cookie.KEEP:
+            return self._headers.without_former_cookie(response)
+        return self._headers.copied(response)
+
+
+def _named(request: Any) -> tuple[str, str]:
+    return request.method, request.environ.get("PATH_INFO", "")
+
+
+def will_be_retried(request: Any, error: BaseException | None) -> bool:
+    """Whether pyramid_retry is about to throw this attempt away, and its response with it."""
+    if error is None or "retry.attempts" not in request.environ:
+        return False
+    from pyramid_retry import is_error_retryable
+
+    return bool(is_error_retryable(request, error))

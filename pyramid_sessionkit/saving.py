@@ -1,0 +1,246 @@
+"""How the plan of a request is carried out: new sessions, updates that merge, stale requests, the same login twice.
+
+Each function is given a :class:`Job`, and returns what is stored afterwards as a :class:`Saved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import NamedTuple
+
+from pyramid_sessionkit.exceptions import SessionGone, StoreError
+from pyramid_sessionkit.interfaces import UNREADABLE, Record
+from pyramid_sessionkit.merge import merge
+from pyramid_sessionkit.persistence import REPLACED_SECONDS, Persistence, is_recent
+from pyramid_sessionkit.plan import EMPTY, Create, Update, merged_record, new_record, next_record
+from pyramid_sessionkit.serializer import Contents, encode, loads
+from pyramid_sessionkit.state import NewSecret, Pending, Presented, Stored
+from pyramid_sessionkit.tokens import new_salt, new_secret, verifier_of
+
+STALE_SECONDS = 60
+"""For how long after it loaded a request may merge what it did, though its secret was replaced meanwhile."""
+
+CSRF_KEY = "_csrft_"
+"""Where the contents have the nonce of the CSRF token, if there is one."""
+
+
+class Job(NamedTuple):
+    """What is to be saved: ``data`` are the contents as bytes, ``seed`` is the cookie (or a blank one)."""
+
+    persistence: Persistence
+    seed: Presented
+    prefix: Callable[[], str]
+    stored: Stored | None
+    pending: Pending
+    data: bytes
+    at: float
+    """When the request loaded, in epoch seconds."""
+
+
+class Saved(NamedTuple):
+    """What is stored now. ``contents`` are the merged ones, or None if nothing had to be merged."""
+
+    stored: Stored
+    contents: Contents | None = None
+    created: bool = False
+    new_secret: bool = False
+    resend: bool = False
+    stale: bool = False
+    """Only changes of the contents were merged; ``stored`` is what this request goes on with."""
+    logged_in: bool = False
+
+
+class _SecretReplaced(Exception):
+    """The session has another secret than this request knows."""
+
+
+# New sessions.
+
+
+def create(job: Job, plan: Create) -> Saved:
+    """Store a new session, under a key that is derived from the visitor's cookie.
+
+    So requests that run at once with one cookie begin one session. If the key is taken, they have met.
+    """
+    key_from = job.persistence.tokens.key_from
+    key = key_from(job.seed, job.prefix())
+    saved = _create_under(job, plan, key) or _meet(job, key)
+    for _ in range(3):
+        if saved is not None:
+            return saved
+        saved = _create_under(job, plan, key_from(Presented("", new_secret()), job.prefix()))
+    raise StoreError("No new session could be stored, since every key was taken: check sessionkit.key_prefix")
+
+
+def _create_under(job: Job, plan: Create, key: str) -> Saved | None:
+    persistence, pending = job.persistence, job.pending
+    logs_in = pending.logs_in
+    secret, salt = _next_secret(job, key, NewSecret.LOGIN, job.seed.secret) if logs_in else (new_secret(), "")
+    record = plan.record._replace(verifier=verifier_of(secret), salt=salt)
+    if logs_in:
+        record = _logged_in_now(persistence, record)
+    stored = persistence.store.create(key, record)
+    if stored is None:
+        return None
+    return Saved(Stored(key, stored, secret), created=True, new_secret=True, logged_in=logs_in)
+
+
+def _meet(job: Job, key: str) -> Saved | None:
+    """What to do where another request has begun the session just now; None: begin another one."""
+    record: Record | None = job.persistence.store.load(key, True)
+    if record is None or record.data == UNREADABLE:
+        return None
+    young = time() - record.created <= REPLACED_SECONDS
+    if not job.pending.logs_in:
+        return merge_stale(job, key, EMPTY) if young else None
+    if joined := _join_same_login(job, key):
+        return joined
+    if record.userid is not None or not young:
+        return None
+    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), None, EMPTY, NewSecret.LOGIN)
+
+
+def _join_same_login(job: Job, key: str) -> Saved | None:
+    """The session in which the same login of the same browser succeeded a moment ago, with the changes of this one."""
+    persistence = job.persistence
+    record: Record | None = persistence.store.load(key, True)
+    if record is None or record.userid != job.pending.fields["userid"] or not is_recent(record.replaced, time()):
+        return None
+    known = persistence.tokens.succession(job.seed.secret, key, record)
+    if known is None or known[0] is NewSecret.REGENERATED:
+        return None
+    start = job.stored.record.data if job.stored is not None else EMPTY
+    return _merge_into(job, Stored(key, record, known[1]), start)
+
+
+# Updates.
+
+
+def update(job: Job, plan: Update, start: bytes) -> Saved:
+    """Replace the stored session, and merge if another request was first. ``start``: its contents when loaded."""
+    assert job.stored is not None
+    logs_in = job.pending.logs_in
+    try:
+        return _replace(job, plan.record, start, plan.new_secret)._replace(resend=plan.resend)
+    except SessionGone:
+        if not logs_in:
+            raise
+    except _SecretReplaced:
+        if not logs_in:
+            return merge_stale(job, job.stored.key, start)
+    return begin_another(job)
+
+
+def begin_another(job: Job) -> Saved:
+    """A login that cannot go on in its session: it is the same login twice, or begins a new session with what it had."""
+    if joined := _join_same_login(job, job.seed.key):
+        return joined
+    record = new_record(job.persistence.settings, job.at)
+    return create(job, Create(next_record(record, job.pending, job.data, job.at)))
+
+
+def _replace(job: Job, target: Record | None, start: bytes, why: NewSecret | None) -> Saved:
+    """``target``: what to store if nothing changed since the request loaded; None: merge in any case."""
+    stored = job.stored
+    assert stored is not None
+    secret, changes = stored.secret, {}
+    if why is not None:
+        secret, salt = _next_secret(job, stored.key, why, stored.secret)
+        changes = {"verifier": verifier_of(secret), "salt": salt, "replaced": _microseconds()}
+    merged: Contents | None = None
+
+    def build(current: Record) -> Record:
+        nonlocal merged
+        if current.verifier != stored.record.verifier:
+            raise _SecretReplaced
+        if target is not None and current.version == stored.record.version:
+            record = target
+        else:
+            merged, data = _merged(job, start, current)
+            record = next_record(current, job.pending, data, job.at)
+        if changes:
+            record = record._replace(**changes)
+        return _logged_in_now(job.persistence, record) if job.pending.logs_in else record
+
+    saved = job.persistence.replace(stored.key, stored.record, build)
+    return Saved(
+        Stored(stored.key, saved, secret), merged, new_secret=why is not None, logged_in=job.pending.logs_in
+    )
+
+
+# Stale requests.
+
+
+def merge_stale(job: Job, key: str, start: bytes) -> Saved:
+    """Merge the contents of a request whose secret was replaced meanwhile. That is all that it may still do."""
+    if time() - job.at > STALE_SECONDS:
+        raise SessionGone(f"Session {key[:8]} got a new secret from another request")
+    record = job.stored.record if job.stored is not None else new_record(job.persistence.settings, job.at)
+    if job.data != start:
+        job.persistence.replace(key, job.persistence.load_again(key), lambda current: _with_stale(job, start, current))
+    return Saved(Stored(key, record._replace(data=job.data), None), stale=True)
+
+
+def _with_stale(job: Job, start: bytes, current: Record) -> Record:
+    before, mine = loads(start), loads(job.data)
+    # A nonce of theirs would make the forms useless that the browser shows by now.
+    mine.pop(CSRF_KEY, None)
+    if CSRF_KEY in before:
+        mine[CSRF_KEY] = before[CSRF_KEY]
+    contents = merge(before, mine, _contents(current), job.pending.applied, stored_wins=True)
+    return merged_record(current, encode(contents)[0])
+
+
+def _merge_into(job: Job, base: Stored, start: bytes) -> Saved | None:
+    """Merge the contents into this session; None if it got another secret meanwhile, or was ended."""
+    merged: Contents | None = None
+
+    def build(current: Record) -> Record:
+        nonlocal merged
+        if current.verifier != base.record.verifier:
+            raise _SecretReplaced
+        merged, data = _merged(job, start, current)
+        return merged_record(current, data)
+
+    try:
+        saved = job.persistence.replace(base.key, base.record, build)
+    except (_SecretReplaced, SessionGone):
+        return None
+    return Saved(base._replace(record=saved), merged, resend=True)
+
+
+# Parts.
+
+
+def _merged(job: Job, start: bytes, current: Record) -> tuple[Contents, bytes]:
+    # Not measured: each side was small enough, and what is refused now would be lost.
+    data, contents = encode(merge(loads(start), loads(job.data), _contents(current), job.pending.applied))
+    return contents, data
+
+
+def _contents(record: Record) -> Contents:
+    try:
+        return loads(record.data)
+    except ValueError:
+        raise StoreError("What is stored for this session cannot be decoded any more") from None
+
+
+def _next_secret(job: Job, key: str, why: NewSecret, before: str | None) -> tuple[str, str]:
+    """The new secret and the salt that it was derived with; a random one where the old one is not known."""
+    if before is None:
+        return new_secret(), ""
+    salt = new_salt()
+    record = job.stored.record if job.stored is not None else None
+    userid = job.pending.fields.get("userid", record.userid if record is not None else None)
+    return job.persistence.tokens.secret_after(before, key, why, userid, salt), salt
+
+
+def _logged_in_now(persistence: Persistence, record: Record) -> Record:
+    assert record.userid is not None
+    at = persistence.time_of_login(record.userid, record.authenticated or _microseconds())
+    return record._replace(authenticated=at, replaced=_microseconds())
+
+
+def _microseconds() -> int:
+    return int(time() * 1_000_000)

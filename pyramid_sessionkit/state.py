@@ -1,0 +1,148 @@
+"""What one request knows about its session: a few values, and an enum for each question."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.merge import Applied
+
+
+class Found(Enum):
+    """What the cookie of a request opened. Of several cookies the first of these is used."""
+
+    LIVE = "its secret opens a stored session"
+    REPLACED = "it opened a stored session until a moment ago, when its secret was replaced"
+    BLANK = "it was signed to carry a CSRF token, and never named a stored session"
+    DEAD = "the session that it names is gone, or it was replaced long ago"
+    ADOPTED = "it is another library's"
+    UNREADABLE = "it names a record that cannot be understood"
+    NOTHING = "there is no cookie of ours"
+
+
+class Phase(Enum):
+    """Whether what a request does to its session can still be saved."""
+
+    OPEN = "it can"
+    STALE = "another request replaced the secret: only changes of the contents are merged"
+    GONE = "another request ended the session"
+    DROPPED = "what is not saved yet must not be saved"
+    CLOSED = "the response is on its way"
+
+
+class Cookie(Enum):
+    """What the browser is to be told."""
+
+    KEEP = "nothing: its cookie stays as it is"
+    SEND = "the session's ID"
+    BLANK = "a cookie that names nothing stored, for a CSRF token"
+    DELETE = "that it should forget its cookie"
+
+
+class NewSecret(Enum):
+    """Why a session gets a new secret. The value is part of what that secret is derived from."""
+
+    REGENERATED = "regenerate"
+    LOGIN = "login"
+    LOGIN_AGAIN = "login again"
+
+
+class Presented(NamedTuple):
+    """The key and the secret of a cookie that we signed. The key of a blank cookie is :data:`BLANK_KEY`."""
+
+    key: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"<Presented {self.key}>"
+
+
+BLANK_KEY = "-"
+
+
+class Stored(NamedTuple):
+    """A stored session: what was found, or what saving left. ``secret`` is None where it was opened by its key."""
+
+    key: str
+    record: Record
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"<Stored {self.key}>"
+
+
+class Opened(NamedTuple):
+    """What the cookies of a request opened, and when (epoch seconds). ``phase`` and ``cookie`` are where to start."""
+
+    found: Found
+    seed: Presented | None
+    stored: Stored | None
+    contents: dict[str, Any]
+    at: float
+    phase: Phase = Phase.OPEN
+    cookie: Cookie = Cookie.KEEP
+
+
+class Condition(Enum):
+    """When a session that is to be ended may be deleted, whatever else was stored since."""
+
+    ALWAYS = "somebody wished it, who may"
+    ANONYMOUS = "an anonymous visitor wished it: only if nobody has logged in since"
+    OPENED = "a second cookie of the browser names it: only if that cookie opens it"
+    JUDGED = "the library decided it: only if the secret, the user and the credentials are those that it judged"
+    NEVER = "the cookie that wishes it was replaced, and nothing proves that it still may"
+
+
+class Ending(NamedTuple):
+    """A session that is to be ended. ``judged`` is what the condition compares with."""
+
+    key: str
+    userid: str | None
+    reason: str
+    condition: Condition
+    judged: Record | None = None
+
+    def applies_to(self, record: Record) -> bool:
+        """Whether this record may be deleted."""
+        condition, judged = self.condition, self.judged
+        if condition is Condition.ALWAYS:
+            return True
+        if condition is Condition.ANONYMOUS:
+            return record.userid is None
+        if condition is Condition.NEVER or judged is None:
+            return False
+        if record.verifier != judged.verifier:
+            return False
+        return condition is Condition.OPENED or (
+            record.userid == judged.userid and record.credentials == judged.credentials
+        )
+
+
+class Pending:
+    """What a request wants of its session and has not saved yet. A save replaces it as a whole."""
+
+    __slots__ = ("applied", "endings", "fields", "limits", "new_secret", "renew", "touched")
+
+    def __init__(self, endings: tuple[Ending, ...] = (), renew: bool = False) -> None:
+        self.endings = endings
+        self.renew = renew
+        """Whether to restart the idle timeout."""
+        self.touched = False
+        """Whether something was put into the contents or taken out."""
+        self.fields: dict[str, Any] = {}
+        """Fields of the record that a login sets."""
+        self.limits: dict[str, Any] = {}
+        """``timeout``, ``lifetime`` and ``persistent`` as ``set_expiry`` set them."""
+        self.applied: tuple[Applied, ...] = ()
+        self.new_secret: NewSecret | None = None
+
+    def copy(self) -> Pending:
+        copied = Pending(self.endings, self.renew)
+        copied.touched, copied.applied, copied.new_secret = self.touched, self.applied, self.new_secret
+        copied.fields, copied.limits = dict(self.fields), dict(self.limits)
+        return copied
+
+    @property
+    def logs_in(self) -> bool:
+        return "userid" in self.fields
