@@ -19,6 +19,9 @@ from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
+_CHOSEN = "_sessionkit_cookie_headers"
+"""Set in the ``__dict__`` of a request for which ``sessionkit.cookie_options`` was asked."""
+
 _FORMER = "_sessionkit_cookie"
 """Set in the ``__dict__`` of a response that carries a cookie of ours."""
 
@@ -105,7 +108,12 @@ class SessionHeaders:
     def _cookie_for(self, request: Any) -> CookieHeaders:
         if self._overrides is None:
             return self._cookie
-        return _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
+        chosen: CookieHeaders | None = request.__dict__.get(_CHOSEN)
+        if chosen is None:
+            # Once for each response: the function may ask a database.
+            chosen = _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
+            request.__dict__[_CHOSEN] = chosen
+        return chosen
 
     def _is_https(self, request: Any) -> bool:
         environ = request.environ

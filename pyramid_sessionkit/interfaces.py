@@ -60,10 +60,15 @@ class Record(NamedTuple):
 
     def versioned(self, version: Any) -> Record:
         """This record as another version."""
-        return Record(*self[:_VERSION], version, *self[_VERSION + 1 :])
+        return Record._make((*self[:_VERSION], version, *self[_VERSION + 1 :]))
+
+    def renewed_with(self, data: bytes, renewed: int) -> Record:
+        """This record with other contents, and its idle timeout restarted: what most requests that write need."""
+        return Record._make((data, *self[1:_RENEWED], renewed, *self[_RENEWED + 1 :]))
 
 
 _VERSION = Record._fields.index("version")
+_RENEWED = Record._fields.index("renewed")
 
 
 def unreadable(version: Any = None) -> Record:

@@ -54,7 +54,7 @@ def plan(
 ) -> Plan:
     """What to store, where ``data`` are the contents as they are now, and ``loaded`` is when the request loaded
     (epoch seconds)."""
-    if any(ending.condition is Condition.NEVER for ending in pending.endings) and not pending.logs_in:
+    if pending.endings and any(ending.condition is Condition.NEVER for ending in pending.endings) and not pending.logs_in:
         return Refused(ending=True)
     if stored is None:
         return _plan_new(found, pending, data, settings, loaded)
@@ -82,7 +82,10 @@ def new_record(settings: Settings, created: float) -> Record:
 
 def next_record(record: Record, pending: Pending, data: bytes, loaded: float) -> Record:
     """The record with these contents and what the request wants of its fields. Its secret is as before."""
-    changes: dict[str, Any] = {"data": data, "renewed": max(record.renewed, int(loaded)), **pending.fields}
+    renewed = max(record.renewed, int(loaded))
+    if not (pending.fields or pending.limits):
+        return record.renewed_with(data, renewed)
+    changes: dict[str, Any] = {"data": data, "renewed": renewed, **pending.fields}
     if pending.limits:
         limits = dict(pending.limits)
         if "lifetime" in limits:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyramid_sessionkit.exceptions import SessionGone, StoreError
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
@@ -98,7 +98,7 @@ def _meet(job: Job, key: str) -> Saved | None:
         return joined
     if record.userid is not None or not young:
         return None
-    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), None, EMPTY, NewSecret.LOGIN)
+    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), EMPTY, NewSecret.LOGIN)
 
 
 def _join_same_login(job: Job, key: str) -> Saved | None:
@@ -122,7 +122,7 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
     assert job.stored is not None
     logs_in = job.pending.logs_in
     try:
-        return _replace(job, plan.record, start, plan.new_secret)._replace(resend=plan.resend)
+        return _replace(job, start, plan.new_secret, plan)
     except SessionGone:
         if not logs_in:
             raise
@@ -140,33 +140,34 @@ def begin_another(job: Job) -> Saved:
     return create(job, Create(next_record(record, job.pending, job.data, job.at)))
 
 
-def _replace(job: Job, target: Record | None, start: bytes, why: NewSecret | None) -> Saved:
-    """``target``: what to store if nothing changed since the request loaded; None: merge in any case."""
+def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None = None) -> Saved:
+    """``plan``: what to store if nothing changed since the request loaded; without it merge in any case."""
     stored = job.stored
     assert stored is not None
-    secret, changes = stored.secret, {}
+    key, base, secret = stored
+    logs_in = job.pending.logs_in
+    changes: dict[str, Any] = {}
     if why is not None:
-        secret, salt = _next_secret(job, stored.key, why, stored.secret)
+        secret, salt = _next_secret(job, key, why, secret)
         changes = {"verifier": verifier_of(secret), "salt": salt, "replaced": _microseconds()}
     merged: Contents | None = None
 
     def build(current: Record) -> Record:
         nonlocal merged
-        if current.verifier != stored.record.verifier:
+        if current.verifier != base.verifier:
             raise _SecretReplaced
-        if target is not None and current.version == stored.record.version:
-            record = target
+        if plan is not None and current.version == base.version:
+            record = plan.record
         else:
             merged, data = _merged(job, start, current)
             record = next_record(current, job.pending, data, job.at)
         if changes:
             record = record._replace(**changes)
-        return _logged_in_now(job.persistence, record) if job.pending.logs_in else record
+        return _logged_in_now(job.persistence, record) if logs_in else record
 
-    saved = job.persistence.replace(stored.key, stored.record, build)
-    return Saved(
-        Stored(stored.key, saved, secret), merged, new_secret=why is not None, logged_in=job.pending.logs_in
-    )
+    saved = job.persistence.replace(key, base, build)
+    resend = plan is not None and plan.resend
+    return Saved(Stored(key, saved, secret), merged, False, why is not None, resend, False, logs_in)
 
 
 # Stale requests.

@@ -179,7 +179,8 @@ class UnitOfWork:
         if self.phase is Phase.GONE:
             self._start_new(keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
-            self.invalidate("logout")
+            # Judged, not wished: if that user has just logged in again in another tab, they stay logged in there.
+            self._start_new(self._endings_as_judged("logout"))
         pending = self.open()
         again = self.stored is not None and self.stored.record.userid is not None
         pending.new_secret = NewSecret.LOGIN_AGAIN if again else NewSecret.LOGIN
@@ -324,12 +325,17 @@ class UnitOfWork:
         Another request of this browser may just be saving a new login, so its cookie is left alone, and nothing is
         stored that would need another.
         """
-        pending = self.open()
+        self.open()
+        if self.stored is not None:
+            self._start_new(self._endings_as_judged(reason))
+            self.found = Found.REPLACED
+
+    def _endings_as_judged(self, reason: str) -> tuple[Ending, ...]:
+        endings = self.open().endings
         if self.stored is None:
-            return
+            return endings
         key, record, _ = self.stored
-        self._start_new((*pending.endings, Ending(key, record.userid, reason, Condition.JUDGED, record)))
-        self.found = Found.REPLACED
+        return (*endings, Ending(key, record.userid, reason, Condition.JUDGED, record))
 
     def end_other(self, key: str, userid: str, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
@@ -383,9 +389,7 @@ class UnitOfWork:
         """What is to be stored; raises if the contents could not be."""
         found, pending = self.found, self._pending
         assert found is not None
-        return plan(
-            found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at
-        )
+        return plan(found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at)
 
     def end(self) -> None:
         """Carry out the endings that the request asked for, but for those that it may not ask for."""
@@ -510,9 +514,8 @@ class UnitOfWork:
 
     def _saved(self, wanted: Create | Update) -> Saved:
         pending = self._pending or Pending()
-        job = Job(
-            self.persistence, self._a_seed(), self._carrier.prefix, self.stored, pending, self._encoded(), self.at
-        )
+        seed, data = self._a_seed(), wanted.record.data
+        job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, data, self.at)
         if isinstance(wanted, Create):
             return saving.begin_another(job) if self.found is Found.REPLACED else saving.create(job, wanted)
         assert self.stored is not None
