@@ -14,14 +14,12 @@ from pymemcache.exceptions import MemcacheServerError
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreError
-from pyramid_sessionkit.interfaces import ISessionStore, Record
+from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record, is_sound, unreadable
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 
-TOMBSTONE = b""
-"""What stands where a session was moved away, so that a slow writer cannot add or replace anything there."""
-
-TOMBSTONE_SECONDS = 60
+NOW = -1
+"""An expiry in the past: memcached stores such an item as one that has expired already."""
 
 LONGEST_RELATIVE = 30 * 86400
 """Seconds beyond which memcached takes an expiry for a time since 1970."""
@@ -32,12 +30,15 @@ def from_settings(settings: Settings) -> MemcachedStore:
     return MemcachedStore(Nodes(options.servers, options.timeout), options.prefix)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Version:
-    """Which state of a record this is: a word of our own inside the value, and memcached's token for it once read."""
+    """Which state of a record this is: a word of our own inside the value, and, once that was read, two notes on it."""
 
     word: str | int
     token: bytes | None = field(default=None, compare=False)
+    """memcached's own token for it."""
+    expires: int | None = field(default=None, compare=False)
+    """When that state expires, in epoch seconds."""
 
 
 @implementer(ISessionStore)
@@ -48,52 +49,44 @@ class MemcachedStore:
         self.nodes = nodes
         self._prefix = prefix
 
-    def load(self, key: str, fresh: bool = False) -> Record | None:
-        name = self._prefix + key
-        value, token = self.nodes.call(key, lambda client: client.gets(name), again=True)
-        if not value:
-            return None
-        record = unpack(value, token)
-        return None if record.expired(time()) else record
+    def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
+        record = self._read(key)
+        return None if record is None or record.expired(time() if at is None else at) else record
 
     def create(self, key: str, record: Record) -> Record | None:
         stored = record.versioned(Version(token_hex(8)))
         return stored if self._add(key, stored) else None
 
     def update(self, key: str, record: Record) -> Record | None:
-        token = self._current_token(key, record)
-        if token is None:
+        current = self._current(key, record)
+        if current is None or (current.expires is not None and current.expires <= time() - GRACE):
             return None
         stored = record.versioned(Version(token_hex(8)))
-        return stored if self._cas(key, pack(stored), expiry(stored), token) else None
+        return stored if self._cas(key, pack(stored), expiry(stored), current, again=False) else None
 
-    def move(self, key: str, new_key: str, record: Record) -> Record | None:
-        token = self._current_token(key, record)
-        if token is None:
-            return None
-        stored = record.versioned(Version(token_hex(8)))
-        if not self._add(new_key, stored):
-            raise StoreError("A session cannot be moved to a key that is taken")
-        if self._cas(key, TOMBSTONE, TOMBSTONE_SECONDS, token):
-            return stored
-        self.delete(new_key)
-        return None
-
-    def delete(self, key: str) -> bool:
-        name = self._prefix + key
-        return bool(self.nodes.call(key, lambda client: client.delete(name, noreply=False), again=True))
+    def delete(self, key: str, record: Record | None = None) -> bool:
+        if record is None:
+            name = self._prefix + key
+            return bool(self.nodes.call(key, lambda client: client.delete(name, noreply=False), again=True))
+        current = self._current(key, record)
+        return current is not None and self._cas(key, b"", NOW, current, again=True)
 
     def close(self) -> None:
         """Close all connections; the next operation opens new ones."""
         self.nodes.close()
 
-    def _current_token(self, key: str, record: Record) -> bytes | None:
-        """memcached's token for the version of ``record``, if that is still what is stored."""
+    def _read(self, key: str) -> Record | None:
+        name = self._prefix + key
+        value, token = self.nodes.call(key, lambda client: client.gets(name), again=True)
+        return None if value is None else unpack(value, token)
+
+    def _current(self, key: str, record: Record) -> Version | None:
+        """The version of ``record`` with its token; None if it is no more, or perhaps no more, what is stored."""
         version = record.version
         if isinstance(version, Version) and version.token is not None:
-            return version.token
-        current = self.load(key)
-        return None if current is None or current.version != version else current.version.token
+            return version
+        stored = self._read(key)
+        return stored.version if stored is not None and stored.version == version else None
 
     def _add(self, key: str, record: Record) -> bool:
         name, value, expire = self._prefix + key, pack(record), expiry(record)
@@ -103,13 +96,13 @@ class MemcachedStore:
 
         return self._store(key, add, value, again=True)
 
-    def _cas(self, key: str, value: bytes, expire: int, token: bytes) -> bool:
+    def _cas(self, key: str, value: bytes, expire: int, version: Version, again: bool) -> bool:
         name = self._prefix + key
 
         def cas(client: Client) -> bool:
-            return bool(client.cas(name, value, token, expire=expire, noreply=False))
+            return bool(client.cas(name, value, version.token, expire=expire, noreply=False))
 
-        return self._store(key, cas, value, again=False)
+        return self._store(key, cas, value, again)
 
     def _store(self, key: str, command: Callable[[Client], bool], value: bytes, again: bool) -> bool:
         try:
@@ -124,47 +117,35 @@ class MemcachedStore:
 
 def pack(record: Record) -> bytes:
     """A record as bytes: a line of JSON with its fields, then its contents."""
-    head = (
-        record.version.word,
-        record.userid,
-        record.authenticated,
-        record.credentials,
-        record.created,
-        record.renewed,
-        record.timeout,
-        record.deadline,
-        record.persistent,
-    )
-    return orjson.dumps(head) + b"\n" + record.data
+    data, *fields, version = record
+    return orjson.dumps((version.word, *fields)) + b"\n" + data
 
 
 def unpack(value: bytes, token: bytes | None) -> Record:
-    """The record in the bytes of :func:`pack`; bytes that are none give one whose contents cannot be decoded."""
+    """The record in the bytes of :func:`pack`, with :class:`Version`, whatever the bytes are."""
     head, _, data = value.partition(b"\n")
     try:
-        word, userid, authenticated, credentials, created, renewed, timeout, deadline, persistent = orjson.loads(head)
+        word, *fields = orjson.loads(head)
+        record = Record._make((data, *fields, Version(word, token)))
     except (ValueError, TypeError):
-        return Record(value, None, None, None, 0, 0, None, None, False, Version("", token))
-    return Record(
-        data,
-        userid,
-        authenticated,
-        credentials,
-        created,
-        renewed,
-        timeout,
-        deadline,
-        persistent,
-        Version(word, token),
-    )
+        return _unreadable(token)
+    if not is_sound(record) or type(word) not in (str, int):
+        return _unreadable(token)
+    record.version.expires = record.expires
+    return record
+
+
+def _unreadable(token: bytes | None) -> Record:
+    return unreadable(Version(f"unreadable {token!r}", token))
 
 
 def expiry(record: Record) -> int:
     """memcached's expiry for a record: 0 for never, seconds from now, or beyond 30 days a time since 1970.
 
-    Never too early, since the record itself tells when it ends.
+    Never too early, since the record itself tells when it ends; an update is possible for a while after that.
     """
     if record.expires is None:
         return 0
-    seconds = max(1, ceil(record.expires - time()) + 1)
-    return seconds if seconds <= LONGEST_RELATIVE else record.expires + 1
+    gone = record.expires + GRACE
+    seconds = max(1, ceil(gone - time()) + 1)
+    return seconds if seconds <= LONGEST_RELATIVE else gone + 1

@@ -11,7 +11,7 @@ from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.stores.after_fork import forget_after_fork
+from pyramid_sessionkit.stores.home import Home, keep_inherited
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Nodes:
         self._timeout = timeout
         self._hash = RendezvousHash(list(servers))
         self._kept = threading.local()
-        forget_after_fork(self)
+        self._home = Home(self._leave)
 
     def node_of(self, key: str) -> str:
         return self.servers[0] if len(self.servers) == 1 else str(self._hash.get_node(key))
@@ -74,13 +74,15 @@ class Nodes:
 
     def close(self) -> None:
         """Close the connections; the next command opens new ones."""
+        self._home.check()
         self._kept = threading.local()
 
-    def forget(self) -> None:
-        """Leave all connections to the process that opened them."""
-        self.close()
+    def _leave(self) -> None:
+        keep_inherited(self._kept)
+        self._kept = threading.local()
 
     def _client(self, node: str) -> Client:
+        self._home.check()
         kept = self._kept.__dict__
         clients: _Clients = kept["clients"] if "clients" in kept else kept.setdefault("clients", _Clients())
         client = clients.get(node)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time
 from typing import Any
 
 from pyramid.exceptions import ConfigurationError
-from sqlalchemy import ColumnElement, Executable, MetaData, extract, func, inspect, select
+from sqlalchemy import BigInteger, ColumnElement, Executable, Integer, MetaData, extract, func, inspect, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.interfaces import IJoinable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.interfaces import (
+    GRACE,
+    IJoinable,
+    IListable,
+    IPurgeable,
+    ISessionStore,
+    IUserIndex,
+    Record,
+)
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.sql_engine import (
     Connections,
@@ -20,21 +29,26 @@ from pyramid_sessionkit.stores.sql_engine import (
     Taken,
     create_session_engine,
     first_line,
+    older_layout,
 )
 from pyramid_sessionkit.stores.sql_joined import JoinedSQLStore
 from pyramid_sessionkit.stores.sql_table import (
     SessionStatements,
-    keyed_record,
-    moved_values,
+    first_version,
+    keyed_records,
     row_record,
     row_values,
     rows_of,
     sessions_table,
+    updated,
 )
 
 __all__ = ["SQLStore", "from_settings", "sessions_table"]
 
 PURGE_BATCH = 1000
+
+ABOVE_ALL = "{"
+"""The character after ``z``, which is the last one that keys have."""
 
 _NOW: dict[str, ColumnElement[Any]] = {
     "postgresql": extract("epoch", func.clock_timestamp()),
@@ -53,7 +67,7 @@ def from_settings(settings: Settings) -> SQLStore:
     return store
 
 
-@implementer(ISessionStore, IUserIndex, IPurgeable, IJoinable)
+@implementer(ISessionStore, IUserIndex, IListable, IPurgeable, IJoinable)
 class SQLStore:
     """Sessions in the table ``table`` of the database that ``engine`` reaches.
 
@@ -74,53 +88,53 @@ class SQLStore:
         """The same sessions in the transaction of a SQLAlchemy session, whose database has to be this one."""
         return JoinedSQLStore(dbsession, self._table, self._sql)
 
-    def load(self, key: str, fresh: bool = False) -> Record | None:
+    def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
         row = self._load.fetch({"key": key}, again=True)
         if row is None:
             return None
         record = row_record(row)
-        return None if record.expired(time()) else record
+        return None if record.expired(time() if at is None else at) else record
 
     def create(self, key: str, record: Record) -> Record | None:
+        created = record.versioned(first_version())
         try:
-            self._create.run({"session_key": key, **row_values(record), "version": 1}, again=True)
+            self._create.run({"session_key": key, **row_values(created)}, again=True)
         except Taken as error:
             if self._load.fetch({"key": key}, again=True) is None:
                 raise StoreError(f"The sessions' database refused a new session: {error}") from error
             return None
-        return record.versioned(1)
+        return created
 
     def update(self, key: str, record: Record) -> Record | None:
-        return self.move(key, key, record)
+        stored = updated(record)
+        if stored is None:
+            return None
+        values = {**row_values(stored), "key": key, "current": record.version, "before": _grace()}
+        return stored if self._update.run(values, again=False) else None
 
-    def move(self, key: str, new_key: str, record: Record) -> Record | None:
-        values = moved_values(key, new_key, record)
-        try:
-            moved = self._move.run(values, again=False)
-        except Taken as error:
-            raise StoreError("A session cannot be moved to a key that is taken") from error
-        return record.versioned(values["version"]) if moved else None
-
-    def delete(self, key: str) -> bool:
-        return self._delete.run({"key": key}, again=True) > 0
+    def delete(self, key: str, record: Record | None = None) -> bool:
+        if record is None:
+            return self._delete.run({"key": key}, again=True) > 0
+        return self._delete_version.run({"key": key, "current": record.version}, again=True) > 0
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
         return rows_of(userid, self._sessions_of.fetch_all({"owner": userid, "now": int(time())}))
 
     def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
-        rows = self._live_sessions.fetch_all({"now": int(time()), "batch": 2**31 - 1 if limit is None else limit})
-        return [keyed_record(row) for row in rows]
+        values = {"now": int(time()), "batch": 2**31 - 1 if limit is None else limit}
+        return keyed_records(self._live_sessions.fetch_all(values))
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
-        # Keys are hex, so that a range does what LIKE would, without its wildcards.
-        values = {"now": int(time()), "first": prefix, "last": prefix + "g", "batch": limit}
+        # Keys are compared byte by byte, so that a range does what LIKE would, without its wildcards.
+        values = {"now": int(time()), "first": prefix, "last": prefix + ABOVE_ALL, "batch": limit}
         return [row[0] for row in self._find_keys.fetch_all(values)]
 
     def purge(self, limit: int | None = None) -> int:
+        """Remove records that expired more than a minute ago, and an eighth of their idle timeout: see ``expires``."""
         purged = 0
         while limit is None or purged < limit:
             batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - purged)
-            removed = self._purge_batch({"now": int(time()), "batch": batch})
+            removed = self._purge_batch({"before": _grace(), "batch": batch})
             purged += removed
             if removed < batch:
                 break
@@ -158,29 +172,54 @@ class SQLStore:
         self._connections.close()
 
     def create_table(self) -> None:
-        """Make the table where it is missing; harmless when several processes do it at once."""
+        """Make the table where it is missing; harmless when several processes do it at once. Leaves nothing open."""
+        try:
+            self._make_table()
+            missing = self.missing_columns()
+        finally:
+            self.close()
+        if missing:
+            raise StoreError(older_layout(self._table.fullname, f"without {', '.join(missing)}"))
+
+    def has_table(self) -> bool:
+        """Whether the database has the table."""
+        return bool(self._inspected(lambda inspector, name, schema: inspector.has_table(name, schema=schema)))
+
+    def missing_columns(self) -> list[str]:
+        """The columns that the table lacks, or that are too small in it: those of a table of an older layout."""
+        columns = self._inspected(lambda inspector, name, schema: inspector.get_columns(name, schema=schema))
+        there = {column["name"]: column["type"] for column in columns}
+        names = (column.name for column in self._table.columns)
+        return [name for name in names if name not in there or self._is_small(name, there[name])]
+
+    def _is_small(self, name: str, found: Any) -> bool:
+        """Whether versions are too large for it; an INTEGER of SQLite takes any."""
+        if name != "version" or self.engine.dialect.name == "sqlite":
+            return False
+        return isinstance(found, Integer) and not isinstance(found, BigInteger) and "BIGINT" not in str(found)
+
+    def _make_table(self) -> None:
+        self._connections.check()
         try:
             self._table.create(self.engine, checkfirst=True)
         except SQLAlchemyError as error:
             if not self.has_table():
                 raise StoreError(f"The table {self._table.fullname} cannot be made: {first_line(error)}") from error
 
-    def has_table(self) -> bool:
-        """Whether the database has the table."""
+    def _inspected(self, question: Callable[[Any, str, str | None], Any]) -> Any:
+        self._connections.check()
         try:
-            return self._inspect_table()
+            return question(inspect(self.engine), self._table.name, self._table.schema)
         except SQLAlchemyError as error:
             raise StoreUnavailable(f"The sessions' database cannot be reached: {first_line(error)}") from error
-
-    def _inspect_table(self) -> bool:
-        return inspect(self.engine).has_table(self._table.name, schema=self._table.schema)
 
     def _prepare(self) -> None:
         sql = self._sql
         self._load = self._statement(sql.load)
         self._create = self._statement(sql.create)
-        self._move = self._statement(sql.move)
+        self._update = self._statement(sql.update)
         self._delete = self._statement(sql.delete)
+        self._delete_version = self._statement(sql.delete_version)
         self._sessions_of = self._statement(sql.sessions_of)
         self._live_sessions = self._statement(sql.live_sessions)
         self._find_keys = self._statement(sql.find_keys)
@@ -193,3 +232,8 @@ class SQLStore:
 
     def _statement(self, statement: Executable) -> Statement:
         return Statement(self._connections, statement, self._table.fullname)
+
+
+def _grace() -> int:
+    """What expired before that time is gone, for updates too."""
+    return int(time()) - GRACE

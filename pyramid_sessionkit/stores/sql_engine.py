@@ -7,6 +7,7 @@ commits by itself: one round trip each, and none of the cost of building them fo
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Sequence
 from operator import attrgetter, methodcaller
@@ -22,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.stores.after_fork import forget_after_fork
+from pyramid_sessionkit.stores.home import Home, keep_inherited
 from pyramid_sessionkit.stores.sql_timeouts import connect_arguments, limit_answers
 
 QUICK = 0.5
@@ -61,6 +62,7 @@ def create_session_engine(url: str, timeout: int = 5) -> Engine:
         ) from error
     if sqlite:
         event.listen(engine, "connect", _let_readers_pass_the_writer)
+        event.listen(engine, "connect", _take_any_text)
     limit_answers(engine, timeout)
     return engine
 
@@ -69,6 +71,18 @@ def _let_readers_pass_the_writer(connection: Any, _: Any) -> None:
     # Not where another connection is writing just now: the next one that is opened will do.
     with contextlib.suppress(connection.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _take_any_text(connection: Any, _: Any) -> None:
+    connection.text_factory = _text
+
+
+def _text(stored: bytes) -> str | bytes:
+    """Bytes for what is not UTF-8: it belongs to a damaged record, which must not break the list of all."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 class Connections:
@@ -81,10 +95,13 @@ class Connections:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._kept: threading.local | None = threading.local() if engine.dialect.name == "sqlite" else None
-        forget_after_fork(self)
+        self._home = Home(self._leave)
+        self.check = self._home.check
+        """Leave to another process what it opened; before any other use of the engine."""
 
     def take(self) -> Any:
         """A connection, to be given back in any case."""
+        self.check()
         kept = self._kept
         if kept is None:
             return self._open()
@@ -114,12 +131,13 @@ class Connections:
 
     def close(self) -> None:
         """Close all that are idle. Threads that run on one lose it afterwards."""
+        self.check()
         if self._kept is not None:
             self._kept = threading.local()
         self.engine.dispose()
 
-    def forget(self) -> None:
-        """Leave all connections to the process that opened them."""
+    def _leave(self) -> None:
+        keep_inherited(self._kept, self.engine.pool)
         if self._kept is not None:
             self._kept = threading.local()
         self.engine.dispose(close=False)
@@ -221,10 +239,12 @@ def translated(error: Exception, driver: Any, table: str) -> Exception:
         return StoreUnavailable(f"The sessions' database takes no writes for the moment: {text}")
     if isinstance(error, driver.IntegrityError):
         return Taken(text)
-    if _lacks_table(text):
+    if NO_COLUMN.search(text):
+        return StoreError(older_layout(table, text))
+    if NO_TABLE.search(text):
         return StoreError(
-            f"The table {table} is missing or has other columns ({text}): set sessionkit.sql.create_table = "
-            "true to have it made, or add pyramid_sessionkit.stores.sql.sessions_table to your Alembic metadata"
+            f"The table {table} is missing ({text}): set sessionkit.sql.create_table = true to have it made, or add "
+            "pyramid_sessionkit.stores.sql.sessions_table to your Alembic metadata"
         )
     if isinstance(error, driver.OperationalError):
         return StoreUnavailable(f"The sessions' database did not do what it was told: {text}{_advice(text)}")
@@ -242,11 +262,18 @@ def codes_of(error: Exception) -> set[Any]:
     return {getattr(error, "sqlstate", None), getattr(error, "pgcode", None), fields.get("C"), number}
 
 
-def _lacks_table(text: str) -> bool:
-    """SQLite, PostgreSQL, and MariaDB or MySQL say it each in their own words."""
-    lowered = text.lower()
-    phrases = ("no such table", "no such column", "has no column", "does not exist", "doesn't exist", "unknown column")
-    return any(phrase in lowered for phrase in phrases)
+NO_COLUMN = re.compile(r"no such column|has no column|column .* does not exist|unknown column", re.IGNORECASE)
+NO_TABLE = re.compile(r"no such table|does not exist|doesn't exist", re.IGNORECASE)
+"""SQLite, PostgreSQL, and MariaDB or MySQL say it each in their own words."""
+
+
+def older_layout(table: str, found: str) -> str:
+    """What is wrong with a table of another version of this package, and what to do about it."""
+    return (
+        f"The table {table} has the layout of an older version ({found}): replace it, which ends all sessions, with "
+        f"DROP TABLE {table}, and have it made again by psessions create-table, sessionkit.sql.create_table = true or "
+        "Alembic"
+    )
 
 
 def _advice(text: str) -> str:

@@ -11,9 +11,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import SessionConflict, StoreError, StoreUnavailable, TransactionFailed
-from pyramid_sessionkit.interfaces import ISessionStore, Record
+from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record
 from pyramid_sessionkit.stores.sql_engine import RolledBack, Taken, codes_of, first_line, translated
-from pyramid_sessionkit.stores.sql_table import SessionStatements, moved_values, row_record, row_values, rows_of
+from pyramid_sessionkit.stores.sql_table import (
+    SessionStatements,
+    first_version,
+    row_record,
+    row_values,
+    rows_of,
+    updated,
+)
 
 FAILED = frozenset(("25P02",))
 """PostgreSQL takes no more statements: an earlier one of the transaction failed."""
@@ -30,43 +37,41 @@ class JoinedSQLStore:
         self._table = table
         self._sql = statements
 
-    def load(self, key: str, fresh: bool = False) -> Record | None:
+    def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
         # A plain read of a transaction that has a snapshot would show the same again, and a write fail again.
         row = self._execute(self._sql.load_and_lock if fresh else self._sql.load, {"key": key}).fetchone()
         record = None if row is None else row_record(row)
-        return None if record is None or record.expired(time()) else record
+        return None if record is None or record.expired(time() if at is None else at) else record
 
     def create(self, key: str, record: Record) -> Record | None:
-        values = {"session_key": key, **row_values(record), "version": 1}
+        created = record.versioned(first_version())
+        values = {"session_key": key, **row_values(created)}
         # A refused INSERT would cost the application its transaction on PostgreSQL, and on no other database.
         if self._bind().dialect.name == "postgresql":
-            created = self._execute(self._sql.create_unless_taken, values).fetchone()
-            return None if created is None else record.versioned(1)
+            return None if self._execute(self._sql.create_unless_taken, values).fetchone() is None else created
         try:
             self._execute(self._sql.create, values)
         except Taken as error:
             if self._execute(self._sql.load_and_share, {"key": key}).fetchone() is None:
                 raise StoreError(f"The sessions' database refused a new session: {error}") from error
             return None
-        return record.versioned(1)
+        return created
 
     def update(self, key: str, record: Record) -> Record | None:
-        return self.move(key, key, record)
+        stored = updated(record)
+        if stored is None:
+            return None
+        values = {**row_values(stored), "key": key, "current": record.version, "before": int(time()) - GRACE}
+        return stored if self._execute(self._sql.update, values).rowcount else None
 
-    def move(self, key: str, new_key: str, record: Record) -> Record | None:
-        values = moved_values(key, new_key, record)
-        try:
-            moved = self._execute(self._sql.move, values).rowcount
-        except Taken as error:
-            raise StoreError("A session cannot be moved to a key that is taken") from error
-        return record.versioned(values["version"]) if moved else None
-
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str, record: Record | None = None) -> bool:
         # On MariaDB and MySQL a DELETE that finds nothing keeps others from adding rows beside it until the commit.
         finds_gaps = self._bind().dialect.name in ("mysql", "mariadb")
         if finds_gaps and self._execute(self._sql.load, {"key": key}).fetchone() is None:
             return False
-        return bool(self._execute(self._sql.delete, {"key": key}).rowcount)
+        if record is None:
+            return bool(self._execute(self._sql.delete, {"key": key}).rowcount)
+        return bool(self._execute(self._sql.delete_version, {"key": key, "current": record.version}).rowcount)
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
         return rows_of(userid, self._execute(self._sql.sessions_of, {"owner": userid, "now": int(time())}).fetchall())

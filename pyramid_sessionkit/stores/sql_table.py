@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import time
+from secrets import randbits
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
     ColumnElement,
     Executable,
-    Integer,
     LargeBinary,
     MetaData,
     Select,
     String,
     Table,
+    and_,
     bindparam,
     delete,
+    event,
     func,
     insert,
+    literal_column,
     or_,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
-from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.interfaces import UNREADABLE, Record, is_sound, unreadable
 
-FIELDS = (
-    "data",
-    "userid",
-    "authenticated",
-    "credentials",
-    "created",
-    "renewed",
-    "timeout",
-    "deadline",
-    "persistent",
-    "version",
-)
+FIELDS = Record._fields
 """The columns of a record, in the order of its fields."""
+
+ROUNDING = 8
+"""The column ``expires`` is rounded up to this part of the idle timeout."""
+
+_EXACT = literal_column("0e0", BigInteger)
+"""Added to a sum, it cannot overflow: one damaged time must not break the list of all."""
 
 
 def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
@@ -51,24 +50,31 @@ def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
 
     ``name`` may have a schema: ``web.sessions``.
     """
-    schema, _, table = name.rpartition(".")
-    return Table(
-        table,
+    schema, _, bare = name.rpartition(".")
+    table = Table(
+        bare,
         metadata,
         Column("session_key", _exact(64), primary_key=True),
         Column("data", LargeBinary(2**24 - 1), nullable=False),
+        Column("verifier", String(64), nullable=False),
+        Column("salt", String(64), nullable=False),
+        Column("replaced", BigInteger),
         Column("userid", _exact(255), index=True),
         Column("authenticated", BigInteger),
-        Column("credentials", String(255)),
+        Column("credentials", String(64)),
         Column("created", BigInteger, nullable=False),
         Column("renewed", BigInteger, nullable=False),
         Column("timeout", BigInteger),
         Column("deadline", BigInteger),
         Column("persistent", Boolean, nullable=False),
         Column("expires", BigInteger, index=True),
-        Column("version", Integer, nullable=False),
+        Column("version", BigInteger, nullable=False),
         schema=schema or None,
     )
+    # Room in each page lets PostgreSQL update a row in place, without touching the indexes.
+    roomy = DDL("ALTER TABLE %(fullname)s SET (fillfactor = 80)")  # type: ignore[no-untyped-call]
+    event.listen(table, "after_create", roomy.execute_if(dialect="postgresql"))
+    return table
 
 
 def _exact(length: int) -> TypeEngine[str]:
@@ -85,35 +91,49 @@ class SessionStatements:
 
     def __init__(self, table: Table) -> None:
         c = table.c
+        now, before, batch = _parameter("now"), _parameter("before"), _parameter("batch")
+        record = [_as_it_is(c[name]) for name in FIELDS]
+        keyed = [c.session_key, *record]
+        changed: dict[str, Any] = {name: bindparam(name) for name in (*FIELDS, "expires")}
+        values = {"session_key": bindparam("session_key"), **changed}
+
         is_key = c.session_key == bindparam("key")
-        alive = _alive(c.expires)
-        values: dict[str, Any] = {name: bindparam(name) for name in ("session_key", *FIELDS, "expires")}
-        record = [c[name] for name in FIELDS]
-        owned = (c.userid == bindparam("owner")) & alive
-        dead = c.expires <= bindparam("now")
-        batch: Any = bindparam("batch")
-        expired = select(c.session_key).where(dead).limit(batch)
+        is_version = is_key & (c.version == bindparam("current"))
         in_range = (c.session_key >= bindparam("first")) & (c.session_key < bindparam("last"))
-        current = is_key & (c.version == bindparam("current")) & alive
+        # The column alone would be enough for what we wrote; it finds the rows, and they say whether it is right.
+        over = (c.expires <= before) & _expired(c, before)
+        expired = select(c.session_key).where(over).limit(batch)
+
         self.load = select(*record).where(is_key)
         self.load_and_lock = self.load.with_for_update()
         self.load_and_share = self.load.with_for_update(read=True)
         self.create = insert(table).values(values)
         unless_taken = postgresql.insert(table).values(values).on_conflict_do_nothing()
         self.create_unless_taken = unless_taken.returning(c.session_key)
-        self.move = update(table).values(values).where(current)
+        self.update = update(table).values(changed).where(is_version & _alive(c, before))
         self.delete = delete(table).where(is_key)
-        by_age = c.created, c.session_key
-        self.sessions_of = select(c.session_key, *record).where(owned).order_by(*by_age)
-        newest = select(c.session_key, *record).where(alive).order_by(*(column.desc() for column in by_age))
+        self.delete_version = delete(table).where(is_version)
+
+        owned = select(*keyed).where((c.userid == bindparam("owner")) & _alive(c, now))
+        self.sessions_of = owned.order_by(c.authenticated, c.session_key)
+        newest = select(*keyed).where(_alive(c, now)).order_by(c.created.desc(), c.session_key.desc())
         self.live_sessions = newest.limit(batch)
-        self.find_keys = select(c.session_key).where(in_range & alive).limit(batch)
+        self.find_keys = select(c.session_key).where(in_range & _alive(c, now)).limit(batch)
+        self.count = select(func.count()).select_from(table).where(_alive(c, now))
+        self.count_expired = select(func.count()).select_from(table).where(_expired(c, now))
         self.purge = _delete_all(table, expired.with_for_update(skip_locked=True))
         self.purge_waiting = _delete_all(table, expired)
-        self.count = select(func.count()).select_from(table).where(alive)
-        self.count_expired = select(func.count()).select_from(table).where(dead)
         self.keys = select(c.session_key)
         self.clear = delete(table)
+
+
+def _parameter(name: str) -> Any:
+    return bindparam(name, type_=BigInteger)
+
+
+def _as_it_is(column: Column[Any]) -> Any:
+    """What the driver returns, since SQLAlchemy's own conversions fail on a damaged row."""
+    return type_coerce(column, NullType())
 
 
 def _delete_all(table: Table, keys: Select[Any]) -> Executable:
@@ -122,60 +142,70 @@ def _delete_all(table: Table, keys: Select[Any]) -> Executable:
     return delete(table).where(table.c.session_key.in_(select(derived.c.session_key)))
 
 
-def _alive(expires: Column[int]) -> ColumnElement[bool]:
-    return or_(expires.is_(None), expires > bindparam("now"))
+def _alive(c: Any, at: Any) -> ColumnElement[bool]:
+    """Whether a record has not expired at that time, by its own times."""
+    return and_(or_(c.timeout.is_(None), _idle(c) > at), or_(c.deadline.is_(None), c.deadline > at))
+
+
+def _expired(c: Any, at: Any) -> ColumnElement[bool]:
+    return or_(_idle(c) <= at, c.deadline <= at)
+
+
+def _idle(c: Any) -> ColumnElement[int]:
+    idle: ColumnElement[int] = c.renewed + _EXACT + c.timeout
+    return idle
 
 
 def row_values(record: Record) -> dict[str, Any]:
-    """What goes into the columns of a row beside its key and version."""
-    return {
-        "data": record.data,
-        "userid": record.userid,
-        "authenticated": record.authenticated,
-        "credentials": record.credentials,
-        "created": record.created,
-        "renewed": record.renewed,
-        "timeout": record.timeout,
-        "deadline": record.deadline,
-        "persistent": record.persistent,
-        "expires": record.expires,
-    }
+    """What goes into the columns of a row beside its key."""
+    values = record._asdict()
+    values["expires"] = _rounded(record)
+    return values
 
 
-def moved_values(key: str, new_key: str, record: Record) -> dict[str, Any]:
-    """The parameters of the statement ``move``."""
-    return {
-        "session_key": new_key,
-        **row_values(record),
-        "version": record.version + 1,
-        "key": key,
-        "current": record.version,
-        "now": int(time()),
-    }
+def first_version() -> int:
+    """Random, so that a key that is created again does not repeat one. Forks may share the state of ``random``."""
+    return randbits(52) + 1
+
+
+def _rounded(record: Record) -> int | None:
+    """When the record expires or a little later, so that most writes change no column that is indexed."""
+    expires = record.expires
+    if expires is None:
+        return None
+    step = max(1, (record.timeout or 0) // ROUNDING)
+    return -(-expires // step) * step
+
+
+def updated(record: Record) -> Record | None:
+    """The record as it is after an update; None if its version is not one that a row can have."""
+    return record.versioned(record.version + 1) if type(record.version) is int else None
 
 
 def row_record(row: Sequence[Any]) -> Record:
-    """The record in a row of :data:`FIELDS`."""
-    data, userid, authenticated, credentials, created, renewed, timeout, deadline, persistent, version = row
-    return Record(
-        bytes(data),
-        userid,
-        authenticated,
-        credentials,
-        created,
-        renewed,
-        timeout,
-        deadline,
-        bool(persistent),
-        version,
-    )
+    """The record in a row of :data:`FIELDS`, whatever is in it."""
+    record = Record(*row)
+    data, persistent = record.data, record.persistent
+    if type(data) is not bytes or type(persistent) is not bool:
+        record = record._replace(data=_bytes(data), persistent=_bool(persistent))
+    return record if type(record.version) is int and is_sound(record) else unreadable(record.version)
 
 
-def keyed_record(row: Sequence[Any]) -> tuple[str, Record]:
-    """The key and the record in a row of ``session_key`` and :data:`FIELDS`."""
-    return row[0], row_record(row[1:])
+def _bytes(data: Any) -> Any:
+    return bytes(data) if isinstance(data, (memoryview, bytearray)) else data
+
+
+def _bool(persistent: Any) -> Any:
+    """Two of our databases have numbers for it."""
+    return bool(persistent) if type(persistent) is int and persistent in (0, 1) else persistent
+
+
+def keyed_records(rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:
+    """The key and the record of each row of ``session_key`` and :data:`FIELDS` that can be understood."""
+    found = [(row[0], row_record(row[1:])) for row in rows]
+    return [(key, record) for key, record in found if type(key) is str and record.data != UNREADABLE]
 
 
 def rows_of(userid: str, rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:
     """Those that are this user's, byte by byte: MariaDB's binary collations ignore spaces at the end."""
-    return [(key, record) for key, record in map(keyed_record, rows) if record.userid == userid]
+    return [(key, record) for key, record in keyed_records(rows) if record.userid == userid]
