@@ -62,7 +62,10 @@ class TestStoreCalls:
         assert spy.calls == []
         assert COOKIE not in app.cookies
 
-    @pytest.mark.parametrize("forged", ["x" * 43 + "." + "y" * 43, "short", "", '"', "x" * 43, "ü" * 87])
+    @pytest.mark.parametrize(
+        "forged",
+        ["x" * 22 + "." + "y" * 43 + "." + "z" * 43, "x" * 43 + "." + "y" * 43, "short", "", '"', "x" * 43, "ü" * 110],
+    )
     def test_with_a_forged_one_there_are_none(self, app: TestApp, spy: SpyStore, forged: str) -> None:
         assert app.get("/read", headers={"Cookie": f"session={forged}"}).text == "a=None"
         assert spy.calls == []
@@ -98,7 +101,7 @@ class TestStoreCalls:
             app.get("/end", headers={"Cookie": f"session={value}"})
             app.reset()
         spy.calls.clear()
-        header = "; ".join(f"session={value}" for value in ["forged." + "x" * 40, *values])
+        header = "; ".join(f"session={value}" for value in ["forged.x." + "x" * 40, *values])
         assert app.get("/read", headers={"Cookie": header}).text == "a=2"
         assert spy.calls == ["load"] * 3
         app.reset()
@@ -121,7 +124,7 @@ class TestHeaders:
         assert app.get("/read").headers["Vary"] == "Cookie"
         assert "Vary" not in app.get("/untouched").headers
 
-    def test_a_cookie_is_sent_for_a_new_id_alone(self, make_app: Make) -> None:
+    def test_a_cookie_is_sent_for_a_new_secret_alone(self, make_app: Make) -> None:
         app = make_app(VIEWS)
         assert "Set-Cookie" in app.get("/write").headers
         assert "Set-Cookie" not in app.get("/write?a=2").headers
@@ -149,9 +152,24 @@ class TestHeaders:
         assert spy.calls == []
         assert caplog.text.count("sessionkit.cookie_secure is true but the request came over plain HTTP") == 1
 
-    def test_a_persistent_cookie(self, make_app: Make) -> None:
-        app = make_app(VIEWS, persistent="true", timeout="1h")
-        assert "Max-Age=3600" in app.get("/write").headers["Set-Cookie"]
+    def test_a_persistent_cookie_lasts_to_the_deadline(self, make_app: Make) -> None:
+        app = make_app(VIEWS, persistent="true", timeout="1h", lifetime="2h")
+        assert "Max-Age=7200" in app.get("/write").headers["Set-Cookie"]
+        assert "Set-Cookie" not in app.get("/write?a=2").headers
+
+    def test_with_rolling_it_is_sent_each_time(self, make_app: Make) -> None:
+        app = make_app(VIEWS, persistent="true", timeout="1h", rolling="true")
+        for path in ("/write", "/read", "/write?a=2", "/write?a=2"):
+            assert "Max-Age=3600" in app.get(path).headers["Set-Cookie"], path
+        assert "Set-Cookie" not in app.get("/untouched").headers
+
+    def test_a_renewal_sends_no_persistent_cookie_again(self, make_app: Make, clock: Any) -> None:
+        app = make_app(VIEWS, persistent="true", timeout=100, reissue_time=10)
+        app.get("/write")
+        clock(20)
+        assert "Set-Cookie" not in app.get("/read").headers
+        clock(110)
+        assert app.get("/read").text == "a=1"
 
 
 class TestStatus:
