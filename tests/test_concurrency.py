@@ -347,7 +347,7 @@ def test_a_dropped_write_is_logged_with_its_key_but_a_dropped_renewal_is_not(
     persistence = make_persistence(rolling=True)
     for change in (False, True):
         cookie = new_session(persistence)
-        slow = Session(persistence, SentCookies(cookie))  # noqa: B023
+        slow = Session(persistence, SentCookies(cookie))
         assert slow["made"]
         if change:
             slow["late"] = 1
