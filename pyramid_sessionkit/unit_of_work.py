@@ -175,9 +175,9 @@ class UnitOfWork:
             pending.new_secret = NewSecret.REGENERATED
 
     def login(self, userid: str, credentials: str | None, persistent: bool | None) -> None:
-        self.open()
+        pending = self.open()
         if self.phase is Phase.GONE:
-            self._start_new(keep_contents=self.login_field("userid") in (None, userid))
+            self._start_new(pending.endings, keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
             # Judged, not wished: if that user has just logged in again in another tab, they stay logged in there.
             self._start_new(self._endings_as_judged("logout"))
