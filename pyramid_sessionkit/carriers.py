@@ -108,7 +108,11 @@ def _reopened(persistence: Persistence, standing: Standing, opened: Opened) -> O
     if opens(secret, current):
         contents = persistence.decoded(key, current)
         stored = Stored(key, current, secret)
-        return opened if contents is None else Opened(Found.LIVE, seed, stored, contents, standing.at, Phase.OPEN, standing.cookie)
+        return (
+            opened
+            if contents is None
+            else Opened(Found.LIVE, seed, stored, contents, standing.at, Phase.OPEN, standing.cookie)
+        )
     contents = persistence.decoded(key, record)
     if contents is None or opened.found is not Found.REPLACED:
         return opened

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from time import time
 from typing import Any
 from urllib.parse import quote
 
-from pyramid.response import Response
+from pyramid.threadlocal import manager
+from webob import Response
 
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.interfaces import Record
@@ -49,7 +51,7 @@ class SessionHeaders:
         cookie = None if work.cookie is Cookie.KEEP else self._cookie_header(request, work)
         if cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            response.__dict__[_FORMER] = cookie
+            response.__dict__[_FORMER] = cookie, weakref.ref(_outermost(request))
             _keep_from_shared_caches(headers)
         elif work.contents is not None and work.login_field("userid") is not None:
             _keep_private(headers)
@@ -65,10 +67,14 @@ class SessionHeaders:
         return self.without_former_cookie(copied)
 
     def without_former_cookie(self, response: Any) -> Any:
-        """Some views return one response object to everybody: take the cookie of its last visitor out of it."""
-        former = response.__dict__.pop(_FORMER, None)
-        if former is not None:
-            response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former)]
+        """Some views return one response object to everybody: take the cookie of its last visitor out of it.
+
+        The response of a subrequest keeps its cookie: that is this visitor's.
+        """
+        former = response.__dict__.get(_FORMER)
+        if former is not None and former[1]() is not _outermost(None):
+            del response.__dict__[_FORMER]
+            response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former[0])]
         return response
 
     def refusal(self, request: Any) -> str | None:
@@ -120,6 +126,12 @@ class SessionHeaders:
         if self._settings.trust_proxy and "HTTP_X_FORWARDED_PROTO" in environ:
             return bool(environ["HTTP_X_FORWARDED_PROTO"].split(",")[0].strip().lower() == "https")
         return bool(environ.get("wsgi.url_scheme") == "https")
+
+
+def _outermost(request: Any) -> Any:
+    """The request that the server began in this thread, of which ``request`` may be a subrequest."""
+    requests = [entry.get("request") for entry in manager.stack]
+    return next((found for found in requests if found is not None), request)
 
 
 def _refusal(cookie: CookieHeaders, https: bool, request: Any) -> str | None:

@@ -34,7 +34,16 @@ class State(Enum):
 class RequestTransaction:
     """What is known about the transaction of one request, and what waits for its commit."""
 
-    __slots__ = ("_attribute", "_commit_veto", "_deferred", "_mark_changed", "_request", "_savepoints", "_transaction", "state")
+    __slots__ = (
+        "_attribute",
+        "_commit_veto",
+        "_deferred",
+        "_mark_changed",
+        "_request",
+        "_savepoints",
+        "_transaction",
+        "state",
+    )
 
     def __init__(self, request: Any, attribute: str, mark_changed: Any, commit_veto: Any) -> None:
         self._request = request

@@ -12,14 +12,11 @@ from pyramid_sessionkit.state import Condition, Found, NewSecret, Pending, Store
 class Nothing(NamedTuple):
     """Nothing is to be stored."""
 
-    needs_cookie = False
-
 
 class Create(NamedTuple):
     """A new session is to be stored. Its verifier is filled in with its secret."""
 
     record: Record
-    needs_cookie = True
 
 
 class Update(NamedTuple):
@@ -30,10 +27,6 @@ class Update(NamedTuple):
     resend: bool
     """Whether the browser must be told other limits of the same cookie."""
 
-    @property
-    def needs_cookie(self) -> bool:
-        return self.new_secret is not None
-
 
 class Refused(NamedTuple):
     """The cookie was replaced a moment ago: what this request wants belongs into a session that it cannot open.
@@ -42,19 +35,25 @@ class Refused(NamedTuple):
     """
 
     ending: bool
-    needs_cookie = False
 
 
 Plan = Nothing | Create | Update | Refused
 NOTHING = Nothing()
 
 
-def plan(
-    found: Found, stored: Stored | None, pending: Pending, data: bytes, settings: Settings, loaded: float
-) -> Plan:
+def needs_cookie(wanted: Plan) -> bool:
+    """Whether what is stored would be of no use unless the browser is told its secret."""
+    return isinstance(wanted, Create) or (isinstance(wanted, Update) and wanted.new_secret is not None)
+
+
+def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
     """What to store, where ``data`` are the contents as they are now, and ``loaded`` is when the request loaded
     (epoch seconds)."""
-    if pending.endings and any(ending.condition is Condition.NEVER for ending in pending.endings) and not pending.logs_in:
+    if (
+        pending.endings
+        and any(ending.condition is Condition.NEVER for ending in pending.endings)
+        and not pending.logs_in
+    ):
         return Refused(ending=True)
     if stored is None:
         return _plan_new(found, pending, data, settings, loaded)

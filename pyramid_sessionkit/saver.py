@@ -9,7 +9,7 @@ from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import SAFE_METHODS, respond
-from pyramid_sessionkit.plan import Refused
+from pyramid_sessionkit.plan import Refused, needs_cookie
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import Cookie, Phase
@@ -62,7 +62,7 @@ class Saver:
         if isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
             log.warning("What %s %r put into its session was dropped: its cookie was just replaced", *_named(request))
             work.drop_changes()
-        elif wanted.needs_cookie and (refusal := self._headers.refusal(request)):
+        elif needs_cookie(wanted) and (refusal := self._headers.refusal(request)):
             self._headers.warn(refusal)
         else:
             work.commit(wanted)

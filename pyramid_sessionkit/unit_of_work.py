@@ -8,16 +8,16 @@ from threading import Lock
 from time import time
 from typing import Any, NamedTuple, Protocol
 
-from pyramid_sessionkit import saving
+from pyramid_sessionkit import endings, saving
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionNotSerializable, SessionReplaced
-from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.merge import Applied
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
-from pyramid_sessionkit.saving import CSRF_KEY, Job, Saved
-from pyramid_sessionkit.serializer import Contents, check, dumps, loads
+from pyramid_sessionkit.saving import Job, Saved
+from pyramid_sessionkit.serializer import Contents, check, dumps
 from pyramid_sessionkit.state import (
     BLANK_KEY,
     Condition,
@@ -31,7 +31,7 @@ from pyramid_sessionkit.state import (
     Presented,
     Stored,
 )
-from pyramid_sessionkit.tokens import clean_nonce, new_nonce, new_secret, verifier_of
+from pyramid_sessionkit.tokens import new_secret
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -64,21 +64,21 @@ class Snapshot(NamedTuple):
 
 
 class UnitOfWork:
-    """The work of one request on one session. The session asks for things by name, and the saver has them carried out."""
+    """The work of one request on one session. The session asks for things by name, and the saver has them done."""
 
     __slots__ = (
+        "_carrier",
         "_checked",
         "_lock",
         "_mutable",
         "_pending",
-        "_seed",
-        "_carrier",
         "at",
         "contents",
         "cookie",
         "found",
         "persistence",
         "phase",
+        "seed",
         "stored",
     )
 
@@ -87,7 +87,7 @@ class UnitOfWork:
         self._carrier = carrier
         self._lock = Lock()
         self.found: Found | None = None  # None until the session is used
-        self._seed: Presented | None = None  # the cookie that was used, or a blank one that was made
+        self.seed: Presented | None = None  # the cookie that was used, or a blank one that was made
         self.stored: Stored | None = None
         self.contents: Contents | None = None  # None until they are used
         self._pending: Pending | None = None
@@ -112,7 +112,7 @@ class UnitOfWork:
     def _take(self, opened: Opened) -> Contents:
         self.found, seed, self.stored, contents, self.at, phase, cookie = opened
         if seed is not None or self.cookie is not Cookie.BLANK:
-            self._seed = seed
+            self.seed = seed
             self.cookie = cookie
         if self.phase is not Phase.CLOSED:
             self.phase = phase
@@ -242,9 +242,22 @@ class UnitOfWork:
 
     def _a_seed(self) -> Presented:
         """What the key of a new session is derived from: the cookie, or without one a blank one that is made here."""
-        if self._seed is None:
-            self._seed = Presented(BLANK_KEY, new_secret())
-        return self._seed
+        if self.seed is None:
+            self.seed = Presented(BLANK_KEY, new_secret())
+        return self.seed
+
+    def possible_keys(self) -> list[str]:
+        """The keys that a new session may have had, with each of the application's secrets."""
+        return self.persistence.tokens.keys_from(self._a_seed(), self._carrier.prefix())
+
+    def needs_cookie_for_token(self) -> None:
+        """A token was made. Where no session goes with it, a blank cookie does."""
+        if self.stored is not None or self.phase is not Phase.OPEN:
+            return
+        if self.cookie is Cookie.DELETE:
+            self.seed, self.cookie = None, Cookie.BLANK
+        elif self.found is Found.NOTHING:
+            self.cookie = Cookie.BLANK
 
     @property
     def sent_cookie(self) -> Presented:
@@ -255,69 +268,26 @@ class UnitOfWork:
         assert self.stored.secret is not None
         return Presented(self.stored.key, self.stored.secret)
 
-    # The CSRF token.
-
-    def csrf_token(self) -> str:
-        """The token of this session. Where nothing is stored a blank cookie goes with it."""
-        contents = self.read()
-        if self.stored is None and self.phase is Phase.OPEN:
-            if self.cookie is Cookie.DELETE:
-                self._seed, self.cookie = None, Cookie.BLANK
-            elif self.found is Found.NOTHING:
-                self.cookie = Cookie.BLANK
-        nonce = clean_nonce(contents.get(CSRF_KEY))
-        key = self._seed.key if self.found is Found.REPLACED and self._seed else self.key
-        return self.persistence.tokens.csrf_token(key, self.login_field("authenticated"), nonce)
-
-    def new_csrf_token(self) -> str:
-        self.write()[CSRF_KEY] = new_nonce()
-        return self.csrf_token()
-
-    def is_csrf_token(self, token: object, of_login_form: bool = False) -> bool:
-        """Whether this token is the session's; ``of_login_form``: or was, before this browser logged in."""
-        contents, tokens = self.read(), self.persistence.tokens
-        claims = tokens.csrf_claims(token, self.key)
-        if self.stored is not None:
-            expected = self.login_field("authenticated") or 0, clean_nonce(contents.get(CSRF_KEY))
-            return claims == expected or (of_login_form and claims is not None and claims[0] == 0)
-        if claims is None and self._seed is not None:
-            # A form that was open for longer than the session lived: nobody is logged in who could be harmed.
-            claims = tokens.csrf_claims(token, self._seed.key)
-        return claims is not None
-
     # Ending.
 
     def invalidate(self, reason: str) -> None:
         """End the session, and any other that a cookie of this browser opens."""
-        endings = {ending.key: ending for ending in self.open().endings}
-        for one in self._carrier.presented()[:TRIED_COOKIES]:
-            if one.key != BLANK_KEY and one != self._seed:
-                judged = new_record(self.persistence.settings, 0)._replace(verifier=verifier_of(one.secret))
-                endings.setdefault(one.key, Ending(one.key, None, reason, Condition.OPENED, judged))
+        wished = {ending.key: ending for ending in self.open().endings}
+        for ending in endings.of_other_cookies(self._carrier.presented()[:TRIED_COOKIES], self.seed, reason):
+            wished.setdefault(ending.key, ending)
         own = self._own_ending(reason)
         if own is not None:
-            endings[own.key] = own
-        self._start_new(tuple(endings.values()))
+            wished[own.key] = own
+        self._start_new(tuple(wished.values()))
         if self.found is not Found.REPLACED and self.phase is Phase.OPEN:
             self.cookie = Cookie.DELETE
 
     def _own_ending(self, reason: str) -> Ending | None:
         if self.stored is not None:
-            key, record, _ = self.stored
-            condition = Condition.ANONYMOUS if record.userid is None else Condition.ALWAYS
-            return Ending(key, record.userid, reason, condition, record)
-        if self.found is not Found.REPLACED or self._seed is None:
+            return endings.wished(self.stored, reason)
+        if self.found is not Found.REPLACED or self.seed is None:
             return None
-        return self._ending_of_replaced(self._seed, reason)
-
-    def _ending_of_replaced(self, seed: Presented, reason: str) -> Ending | None:
-        """The cookie was replaced a moment ago: it may end the session if that belonged to the same user then."""
-        record = self.persistence.store.load(seed.key, True)
-        if record is None:
-            return None
-        known = self.persistence.tokens.succession(seed.secret, seed.key, record)
-        may = known is not None and known[0] is not NewSecret.LOGIN
-        return Ending(seed.key, record.userid, reason, Condition.ALWAYS if may else Condition.NEVER, record)
+        return endings.wished_with_replaced_cookie(self.persistence, self.seed, reason)
 
     def end_as_judged(self, reason: str) -> None:
         """End the session because of what its record says, unless that has changed by then.
@@ -331,11 +301,8 @@ class UnitOfWork:
             self.found = Found.REPLACED
 
     def _endings_as_judged(self, reason: str) -> tuple[Ending, ...]:
-        endings = self.open().endings
-        if self.stored is None:
-            return endings
-        key, record, _ = self.stored
-        return (*endings, Ending(key, record.userid, reason, Condition.JUDGED, record))
+        asked = self.open().endings
+        return asked if self.stored is None else (*asked, endings.judged(self.stored, reason))
 
     def end_other(self, key: str, userid: str, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
@@ -345,11 +312,11 @@ class UnitOfWork:
         elif key not in [ending.key for ending in pending.endings]:
             pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
 
-    def _start_new(self, endings: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
+    def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.stored, self._checked = None, None
         self.contents = self.contents if keep_contents else {}
         self._mutable = self._mutable and keep_contents
-        self._pending = Pending(endings)
+        self._pending = Pending(asked)
         self._pending.touched = keep_contents
         if self.phase is Phase.GONE:
             self.phase = Phase.OPEN
@@ -443,7 +410,7 @@ class UnitOfWork:
         """Forget what the request did: it was part of a transaction that was rolled back."""
         self._reset()
         if self.cookie is not Cookie.BLANK:
-            self.cookie, self._seed = Cookie.KEEP, None
+            self.cookie, self.seed = Cookie.KEEP, None
 
     def _reset(self) -> None:
         self.stored, self.contents, self._pending, self._checked = None, None, None, None
@@ -456,11 +423,11 @@ class UnitOfWork:
         contents, pending = deepcopy(self.contents), None
         if self._pending is not None:
             pending = self._pending.copy()
-        return Snapshot(self.found, self._seed, self.stored, contents, pending, self.phase, self.cookie)
+        return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie)
 
     def restore(self, snapshot: Snapshot) -> None:
         """As it was then: what was saved since was part of a savepoint that was rolled back."""
-        found, self._seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
+        found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
         self.found = found or self.found
         self._checked = None
         if contents is None or self.contents is None:

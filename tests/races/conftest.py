@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.cached_sql import from_settings as cached_sql
 from pyramid_sessionkit.stores.memcached import from_settings as memcached_store
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.stores.sql import from_settings as sql
-from pyramid_sessionkit.settings import parse_settings
 from tests.conftest import SECRET
 from tests.stores.conftest import memcached, postgresql
 
@@ -41,7 +41,9 @@ def _make(kind: str, folder: Path, servers: dict[str, Any]) -> Any:
     if kind == "memory":
         return MemoryStore()
     settings = {"sessionkit.secret": SECRET, "sessionkit.sql.create_table": "true"}
-    settings["sessionkit.sql.url"] = servers["postgresql"].url if kind == "postgresql" else f"sqlite:///{folder}/s.sqlite"
+    settings["sessionkit.sql.url"] = (
+        servers["postgresql"].url if kind == "postgresql" else f"sqlite:///{folder}/s.sqlite"
+    )
     if "memcached" in servers:
         settings["sessionkit.memcached.servers"] = servers["memcached"].address
     make: Callable[[Any], Any] = {"memcached": memcached_store, "cached_sql": cached_sql}.get(kind, sql)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from math import factorial, prod
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 SECONDS = 20
 """Only what hangs takes so long."""
@@ -48,35 +49,56 @@ class Runner:
 Choices = Callable[[int, int], int]
 """Which is next, given the number of the step and how many there are that can go on."""
 
-Order = list[tuple[int, int]]
-"""For each step the choice, and how many there were."""
+
+class Step(NamedTuple):
+    """What was chosen, out of how many, and who that was."""
+
+    choice: int
+    alive: int
+    runner: int
 
 
-def run_in_order(runs: Sequence[Callable[[Callable[[], None]], Any]], choose: Choices) -> Order:
+def run_in_order(runs: Sequence[Callable[[Callable[[], None]], Any]], choose: Choices) -> list[Step]:
     """Run all to the end, and return the order."""
     runners = [Runner(run) for run in runs]
-    order: Order = []
-    while alive := [runner for runner in runners if not runner.done]:
+    order: list[Step] = []
+    while alive := [number for number, runner in enumerate(runners) if not runner.done]:
         choice = choose(len(order), len(alive))
-        order.append((choice, len(alive)))
-        alive[choice].step()
+        order.append(Step(choice, len(alive), alive[choice]))
+        runners[alive[choice]].step()
     return order
 
 
-def every_order(run: Callable[[Choices], Order]) -> Iterator[list[int]]:
-    """Call ``run`` with each order that there is, and yield what was chosen."""
+def orders(run: Callable[[Choices], list[Step]], most: int) -> Iterator[list[int]]:
+    """Call ``run`` with each order that there is, and yield what was chosen.
+
+    Where there are more than ``most``, with so many by chance, the same each time.
+    """
+    return _every_order(run) if _how_many(run(_first)) <= most else _some_orders(run, most)
+
+
+def _first(step: int, alive: int) -> int:
+    return 0
+
+
+def _how_many(order: list[Step]) -> int:
+    """The number of orders, if each thread always makes as many steps as here."""
+    steps = [step.runner for step in order]
+    return factorial(len(steps)) // prod(factorial(steps.count(runner)) for runner in set(steps))
+
+
+def _every_order(run: Callable[[Choices], list[Step]]) -> Iterator[list[int]]:
     prefixes: list[list[int]] = [[]]
     while prefixes:
         prefix = prefixes.pop()
-        taken = run(lambda step, _, prefix=prefix: prefix[step] if step < len(prefix) else 0)  # type: ignore[misc]
-        choices = [choice for choice, _ in taken]
+        order = run(lambda step, _, prefix=prefix: prefix[step] if step < len(prefix) else 0)  # type: ignore[misc]
+        choices = [step.choice for step in order]
         yield choices
-        for step in range(len(prefix), len(taken)):
-            prefixes.extend([*choices[:step], other] for other in range(1, taken[step][1]))
+        for number in range(len(prefix), len(order)):
+            prefixes.extend([*choices[:number], other] for other in range(1, order[number].alive))
 
 
-def some_orders(run: Callable[[Choices], Order], count: int) -> Iterator[list[int]]:
-    """As :func:`every_order`, for so many orders by chance, the same each time."""
+def _some_orders(run: Callable[[Choices], list[Step]], count: int) -> Iterator[list[int]]:
     random = Random(1)
     for _ in range(count):
-        yield [choice for choice, _ in run(lambda _, alive: random.randrange(alive))]
+        yield [step.choice for step in run(lambda _, alive: random.randrange(alive))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 
 from pyramid_sessionkit.stores.memory import MemoryStore
 from tests.races.conftest import LISTING, STORES
-from tests.races.schedule import Choices, Order, every_order, run_in_order, some_orders
+from tests.races.schedule import Choices, Step, orders, run_in_order
 from tests.races.site import Browser, Site, key_of
 
-SOME = 40
-"""How many orders are run on a store that is slower than memory, by chance; in memory it is each that there is."""
+MOST = {"memory": int(os.environ.get("SESSIONKIT_ORDERS", "260")), "others": 40}
+"""How many orders of each race are run. ``make fuzz`` runs all that there are, in memory."""
 
 every_store = pytest.mark.parametrize("kind", STORES)
 every_listing_store = pytest.mark.parametrize("kind", LISTING)
@@ -25,7 +26,7 @@ class Race:
     def __init__(self, store: Any, *before: str, **settings: Any) -> None:
         self._site = Site(store, **settings)
         self._before = before
-        self._in_memory = isinstance(store, MemoryStore)
+        self._most = MOST["memory" if isinstance(store, MemoryStore) else "others"]
 
     def orders(
         self, *requests: tuple[str, ...], browsers: int = 1, stolen: bool = False
@@ -37,7 +38,7 @@ class Race:
         """
         made: list[Browser] = []
 
-        def run(choose: Choices) -> Order:
+        def run(choose: Choices) -> list[Step]:
             self._site.clear()
             made[:] = [Browser(self._site) for _ in range(browsers)]
             for browser in made:
@@ -49,7 +50,7 @@ class Race:
                     thief.cookie = made[0].cookie
             return run_in_order([_steps(made, request) for request in requests], choose)
 
-        for order in every_order(run) if self._in_memory else some_orders(run, SOME):
+        for order in orders(run, self._most):
             yield self._site, made, order
 
 
@@ -98,7 +99,9 @@ def test_a_revoked_session_stays_ended(store: Any, how: str, change: str) -> Non
 @every_listing_store
 @pytest.mark.parametrize("change", ["login:ada", "regenerate", "password:2"])
 def test_who_revokes_the_others_stays_logged_in(store: Any, change: str) -> None:
-    for site, (phone, laptop), order in Race(store, "login:ada", "write:old").orders((change, "others", "list"), browsers=2):
+    for site, (phone, laptop), order in Race(store, "login:ada", "write:old").orders(
+        (change, "others", "list"), browsers=2
+    ):
         assert site.whose(phone.cookie) == "ada", order
         assert site.whose(laptop.cookie) is None, order
         listed = phone.answers[-1][1].body["seen"][-1]
@@ -111,7 +114,9 @@ def test_who_revokes_the_others_stays_logged_in(store: Any, change: str) -> None
 def test_a_double_click_logs_in_once(store: Any, kind: str, before: tuple[str, ...], limit: Any) -> None:
     if limit == 1 and kind == "memcached":
         pytest.skip("memcached cannot limit a user's sessions")
-    for site, (browser,), order in Race(store, *before, max_sessions_per_user=limit).orders(("login:ada",), ("login:ada",)):
+    for site, (browser,), order in Race(store, *before, max_sessions_per_user=limit).orders(
+        ("login:ada",), ("login:ada",)
+    ):
         assert [answer.status for _, answer in browser.answers[1:]] == [200, 200], order
         assert site.whose(browser.cookie) == "ada", order
         assert len({cookie for cookie in site.issued[1:] if site.whose(cookie) == "ada"}) == 1, order
@@ -140,7 +145,9 @@ def test_two_first_changes_make_one_session(store: Any) -> None:
 
 @every_store
 def test_the_browser_that_changed_its_password_stays_logged_in(store: Any) -> None:
-    for site, (phone, laptop), order in Race(store, "login:ada").orders(("password:2",), ("who",), ("1", "who"), browsers=2):
+    for site, (phone, laptop), order in Race(store, "login:ada").orders(
+        ("password:2",), ("who",), ("1", "who"), browsers=2
+    ):
         assert site.whose(phone.cookie) == "ada", order
         assert site.whose(laptop.cookie) is None, order
 

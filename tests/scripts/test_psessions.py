@@ -19,9 +19,9 @@ from sqlalchemy import create_engine, text
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.scripts import checks, output
 from pyramid_sessionkit.scripts.psessions import main
-from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
