@@ -10,9 +10,15 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
-import orjson
+from pyramid_sessionkit.compare import MISSING, Compare, RememberingCompare, as_read_back, same
+from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.refused import not_serializable
 
-MISSING: Final = type("MISSING", (), {"__repr__": lambda self: "MISSING"})()
+# What others import from here.
+__all__ = ["MISSING", "Applied", "Function", "as_read_back", "graft", "merge", "merge_values", "same"]
+
+COMPARED_DEPTH: Final = 3
+"""How deep dicts are compared as bytes, which is quick; but if each level did that, deep contents would take long."""
 
 Function = Callable[[Any], Any]
 
@@ -28,55 +34,57 @@ class Applied(NamedTuple):
 
 
 def merge(
-    start: dict[str, Any], mine: dict[str, Any], stored: dict[str, Any], applied: Sequence[Applied] = ()
+    start: dict[str, Any],
+    mine: dict[str, Any],
+    stored: dict[str, Any],
+    applied: Sequence[Applied] = (),
+    stored_wins: bool = False,
 ) -> dict[str, Any]:
     """The contents that keep the changes of both sides.
 
     An applied function runs again on what is stored, in its place among this request's other changes to that key.
+    What it makes of that may be anything: whoever saves the merged contents checks them first, with
+    :func:`~pyramid_sessionkit.serializer.encode`. Where both sides replaced a value, ``mine`` stays, being the later;
+    or the stored one, if ``stored_wins``.
     """
     start, stored = dict(start), dict(stored)
     for step in applied:
-        value = merge_values(start.get(step.name, MISSING), step.before, stored.get(step.name, MISSING))
+        sides = start.get(step.name, MISSING), step.before, stored.get(step.name, MISSING)
+        value = merge_values(*sides, stored_wins)
         # Functions may change what they are given.
         result = step.function(deepcopy(step.default if value is MISSING else value))
-        stored[step.name] = as_read_back(result)
+        stored[step.name] = _result_read_back(step.name, result)
         start[step.name] = step.after
-    merged: dict[str, Any] = merge_values(start, mine, stored)
+    merged: dict[str, Any] = merge_values(start, mine, stored, stored_wins)
     return merged
 
 
-def merge_values(start: Any, mine: Any, stored: Any) -> Any:
-    """One value out of three; where both sides replaced it, ``mine`` stays, being the later."""
-    if same(mine, start):
+def merge_values(start: Any, mine: Any, stored: Any, stored_wins: bool = False) -> Any:
+    """One value out of three."""
+    return _merge(start, mine, stored, stored_wins, same, 0)
+
+
+def _result_read_back(name: str, result: Any) -> Any:
+    try:
+        return as_read_back(result)
+    except RecursionError:  # deeper than JSON can hold, so that there is nothing to merge
+        raise not_serializable({name: result}) from None
+
+
+def _merge(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compare, depth: int) -> Any:
+    if compare(mine, start):
         return stored
-    if same(stored, start):
+    if compare(stored, start):
         return mine
+    if mine is MISSING and stored is MISSING:
+        return MISSING
     sides = (start, mine, stored)
     if _all_are(dict, sides):
-        merged = _merge_dicts(*({} if side is MISSING else side for side in sides))
-        return MISSING if not merged and MISSING in (mine, stored) else merged
-    if _all_are(list, sides):
-        merged_list = _merge_lists(*([] if side is MISSING else side for side in sides))
-        return mine if merged_list is None else merged_list
-    return mine
-
-
-def as_read_back(value: Any) -> Any:
-    """A copy with lists for tuples, as JSON gives them back."""
-    if isinstance(value, dict):
-        return {name: as_read_back(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_read_back(item) for item in value]
-    return value
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are written the same: unlike ``==`` this tells 1 from 1.0 and from True."""
-    if one is other:
-        return True
-    if one is MISSING or other is MISSING:
-        return False
-    return orjson.dumps(one) == orjson.dumps(other)
+        return _merge_dicts(start, mine, stored, stored_wins, compare, depth + 1)
+    merged = _merge_lists(start, mine, stored) if _all_are(list, sides) else None
+    if merged is not None:
+        return merged
+    return stored if stored_wins else mine
 
 
 def _all_are(kind: type, sides: tuple[Any, Any, Any]) -> bool:
@@ -84,25 +92,31 @@ def _all_are(kind: type, sides: tuple[Any, Any, Any]) -> bool:
     return all(side is MISSING or type(side) is kind for side in sides)
 
 
-def _merge_dicts(start: dict[str, Any], mine: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+def _merge_dicts(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compare, depth: int) -> Any:
+    begun, ours, theirs = [{} if side is MISSING else side for side in (start, mine, stored)]
+    if depth == COMPARED_DEPTH:
+        compare = RememberingCompare().same
     merged = {}
-    for name in [*stored, *(name for name in mine if name not in stored)]:
-        value = merge_values(start.get(name, MISSING), mine.get(name, MISSING), stored.get(name, MISSING))
+    for name in {**theirs, **ours}:
+        begun_value, our_value = begun.get(name, MISSING), ours.get(name, MISSING)
+        value = _merge(begun_value, our_value, theirs.get(name, MISSING), stored_wins, compare, depth)
         if value is not MISSING:
             merged[name] = value
-    return merged
+    # A dict that one side removed is gone, unless the other side put something into it.
+    return MISSING if not merged and MISSING in (mine, stored) else merged
 
 
-def _merge_lists(start: list[Any], mine: list[Any], stored: list[Any]) -> list[Any] | None:
+def _merge_lists(start: Any, mine: Any, stored: Any) -> list[Any] | None:
     """The list of one side with what the other appended; None if neither did nothing but append.
 
     So what one side popped does not come back, and what it never saw is not popped.
     """
-    tail = _tail(start, mine)
+    begun, ours, theirs = [[] if side is MISSING else side for side in (start, mine, stored)]
+    tail = _tail(begun, ours)
     if tail is not None:
-        return stored + tail
-    stored_tail = _tail(start, stored)
-    return None if stored_tail is None else mine + stored_tail
+        return [*theirs, *tail]
+    stored_tail = _tail(begun, theirs)
+    return None if stored_tail is None else [*ours, *stored_tail]
 
 
 def _tail(start: list[Any], longer: list[Any]) -> list[Any] | None:
@@ -110,31 +124,3 @@ def _tail(start: list[Any], longer: list[Any]) -> list[Any] | None:
     if len(longer) < len(start) or not same(longer[: len(start)], start):
         return None
     return longer[len(start) :]
-
-
-def graft(target: Any, value: Any, grafted: set[int] | None = None) -> Any:
-    """``value``, put into the containers of ``target`` where those are its own, so that references to them stay good.
-
-    An item of a list is known by being the same, for its place may have changed. What stands in two places of
-    ``target`` is used for the first alone.
-    """
-    grafted = set() if grafted is None else grafted
-    if type(target) is not type(value) or type(value) not in (dict, list) or id(target) in grafted:
-        return value
-    grafted.add(id(target))
-    if isinstance(target, dict):
-        merged = {name: graft(target.get(name), item, grafted) for name, item in value.items()}
-        target.clear()
-        target.update(merged)
-    else:
-        own = [item for item in target if isinstance(item, (dict, list))]
-        target[:] = [_own_item(own, item, grafted) for item in value]
-    return target
-
-
-def _own_item(own: list[Any], value: Any, grafted: set[int]) -> Any:
-    """The item of ``own`` that is the same as ``value``, taken out of there; else ``value``."""
-    for index, item in enumerate(own):
-        if same(item, value):
-            return graft(own.pop(index), value, grafted)
-    return value
