@@ -18,7 +18,7 @@ from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
 """Characters."""
 
-_is_prefix = re.compile(r"[A-Za-z0-9_-]{0,%d}" % LONGEST_PREFIX).fullmatch
+_is_prefix = re.compile(rf"[A-Za-z0-9_-]{{0,{LONGEST_PREFIX}}}").fullmatch
 
 STANDING = "pyramid_sessionkit.standing"
 """Where the environ of a request that pyramid_retry may repeat has its :class:`Standing`."""

@@ -1,4 +1,4 @@
-"""The CSRF token of a request: derived from the session that it has, or from the cookie of one that is still to begin."""
+"""The CSRF token of a request: derived from its session, or from the cookie of one that is still to begin."""
 
 from __future__ import annotations
 

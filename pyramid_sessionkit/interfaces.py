@@ -77,7 +77,7 @@ def unreadable(version: Any = None) -> Record:
 
 
 def is_sound(record: Record) -> bool:
-    """Whether all fields but the version have the types that they should have: a stored record may have been damaged."""
+    """Whether all fields but the version have the types they should have: a stored record may have been damaged."""
     return (
         type(record.data) is bytes
         and type(record.verifier) is str
@@ -102,7 +102,7 @@ _NUMBER_OR_NONE = frozenset((int, type(None)))
 class ISessionStore(Interface):
     """Where records live. Methods are called from many threads at once, and in processes forked from the first.
 
-    A key is 22 to 64 characters of ``[A-Za-z0-9_-]``; it names a session from its creation to its end, and case matters.
+    A key is 22 to 64 characters of ``[A-Za-z0-9_-]``; case matters. It names a session from its creation to its end.
     Each method raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an outage or a time-out, and
     :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never an outage, nor the
     reverse. A record that is found and cannot be understood is returned as :func:`unreadable`; its bytes stay.

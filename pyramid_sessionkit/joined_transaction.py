@@ -210,7 +210,7 @@ class RequestTransaction:
 
 
 def follow_savepoints() -> None:
-    """Have all SQLAlchemy sessions of the process tell of their savepoints; those that are not joined take no notice."""
+    """Have all SQLAlchemy sessions of the process tell of their savepoints; what is not joined takes no notice."""
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 

@@ -20,10 +20,6 @@ __all__ = ["MISSING", "Applied", "Function", "as_read_back", "graft", "merge", "
 COMPARED_DEPTH: Final = 3
 """How deep dicts are compared as bytes, which is quick; but if each level did that, deep contents would take long."""
 
-COMPARED_DEPTH: Final = 3
-"""How deep dicts are compared as bytes, which is quick; but if each level did that, deep contents would take long."""
-
-Compare = Callable[[Any, Any], bool]
 Function = Callable[[Any], Any]
 
 

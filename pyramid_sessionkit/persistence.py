@@ -180,7 +180,7 @@ class Persistence:
     # The limit of sessions.
 
     def time_of_login(self, userid: str, now: int) -> int:
-        """In epoch microseconds: later than any login of this user, so that of several at once exactly the last stays."""
+        """In epoch microseconds: later than any login of this user, so that of several at once the last one stays."""
         if self.settings.max_sessions_per_user is None:
             return now
         times = [record.authenticated or 0 for _, record in self.store.sessions_of(userid)]

@@ -133,7 +133,7 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
 
 
 def begin_another(job: Job) -> Saved:
-    """A login that cannot go on in its session: it is the same login twice, or begins a new session with what it had."""
+    """A login that cannot go on in its session: it is the same login twice, or begins another with what it had."""
     if joined := _join_same_login(job, job.seed.key):
         return joined
     record = new_record(job.persistence.settings, job.at)

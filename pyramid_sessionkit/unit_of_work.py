@@ -379,10 +379,24 @@ class UnitOfWork:
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""
+        lost = self._is_a_loss(wanted)
         try:
-            self._carry_out(wanted)
-        except SessionGone as error:
-            log.warning("%s: changes were dropped", error)
+            if self.phase is not Phase.GONE:
+                self._carry_out(wanted)
+                return
+        except SessionGone:
+            pass
+        self._pending = None
+        if lost:
+            log.warning("Session %s was ended by another request: changes were dropped", self.key[:8])
+
+    def _is_a_loss(self, wanted: Plan) -> bool:
+        """Whether anything but a renewal would be dropped."""
+        if not isinstance(wanted, Update):
+            return isinstance(wanted, Create)
+        pending = self._pending
+        asked = pending is not None and (pending.fields or pending.limits or pending.new_secret)
+        return bool(asked) or wanted.record.data != self._start
 
     def save(self) -> None:
         """Save, and raise :exc:`SessionGone` if another request ended the session meanwhile."""
@@ -458,8 +472,7 @@ class UnitOfWork:
         # Equal bytes prove nothing yet: NaN is written as null, a date as text.
         if self._checked is None or data != self._checked[0] or contents != self._checked[1]:
             # A merge may have made the session larger than that. Then it may be shrunk, and must not grow.
-            limit = max(self.persistence.settings.max_size, len(start))
-            self._checked = data, check(contents, data, limit)
+            self._checked = data, check(contents, data, self.persistence.settings.max_size, len(start))
         return data
 
     @property

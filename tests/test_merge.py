@@ -14,6 +14,7 @@ from pyramid_sessionkit.serializer import encode
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory import MemoryStore
+from tests.conftest import SentCookies, cookie_of
 
 
 def checked_merge(start, mine, stored, applied=(), stored_wins=False):
@@ -581,20 +582,20 @@ def _store():
 @pytest.fixture(name="open_session")
 def _open_session(store):
     persistence = Persistence(store, Settings(secret=(b"s" * 32,)))
-    first = Session(persistence)
+    first = Session(persistence, SentCookies())
     first.update({"a": {"n": 1}, "b": {"n": 1}, "cart": [], "n": 1})
     first.save()
-    return lambda: Session(persistence, lambda: [first.id])
+    return lambda: Session(persistence, SentCookies(cookie_of(first)))
 
 
 def test_saving_again_after_a_merge_stores_nothing(open_session, store):
     mine, other = open_session(), open_session()
     mine["mine"] = {"k": 1}
     other["other"] = {"k": 1}
-    other.work.commit()
-    mine.work.commit()
+    other.work.commit(other.work.plan())
+    mine.work.commit(mine.work.plan())
     stored = store.load(mine.key)
-    mine.work.commit()
+    mine.work.commit(mine.work.plan())
     assert store.load(mine.key) is stored
 
 
@@ -602,9 +603,9 @@ def test_one_object_put_into_two_keys_stays_two_values(open_session):
     mine, other = open_session(), open_session()
     mine["a"] = mine["b"] = {"n": 2}
     other["b"]["x"] = 1
-    other.work.commit()
-    mine.work.commit()
-    mine.work.commit()  # the tween and the response callback both do
+    other.work.commit(other.work.plan())
+    mine.work.commit(mine.work.plan())
+    mine.work.commit(mine.work.plan())  # the tween and the response callback both do
     assert open_session()["a"] == {"n": 2}
     assert open_session()["b"] == {"n": 2, "x": 1}
 
@@ -614,10 +615,10 @@ def test_an_item_of_the_view_stays_its_own_after_a_merge(open_session):
     item = {"id": "mine"}
     mine["cart"].append(item)
     other["cart"].append({"id": "other"})
-    other.work.commit()
+    other.work.commit(other.work.plan())
     mine.save()
     item["qty"] = 2
-    mine.work.commit()
+    mine.work.commit(mine.work.plan())
     cart = open_session()["cart"]
     assert {"id": "other"} in cart
     assert {"id": "mine", "qty": 2} in cart
@@ -629,7 +630,7 @@ def test_three_requests_at_once_replay_apply_once_each(open_session):
         request["cart"].append("item")
         request.apply("cart", append_x)
     for request in requests:
-        request.work.commit()
+        request.work.commit(request.work.plan())
     assert open_session()["cart"].count("x") == 3
     assert open_session()["cart"].count("item") == 3
 
@@ -638,7 +639,7 @@ def test_an_applied_function_whose_result_cannot_be_saved_is_named(open_session)
     mine, other = open_session(), open_session()
     mine.apply("n", lambda number: (number + 1) ** 8)
     other["n"] = 2**32
-    other.work.commit()
+    other.work.commit(other.work.plan())
     with pytest.raises(SessionNotSerializable, match=": n: "):
-        mine.work.commit()
+        mine.work.commit(mine.work.plan())
     assert open_session()["n"] == 2**32
