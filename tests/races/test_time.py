@@ -153,9 +153,9 @@ def test_a_clock_that_goes_back_ends_nothing(store: Any, persistence: Persistenc
     after = again(persistence, session)
     assert after["n"] == 1
     assert after.userid == "ada"
+    replaced = again(persistence, cookie)
+    replaced["x"] = 1
     with pytest.raises(SessionReplaced):
-        replaced = again(persistence, cookie)
-        replaced["x"] = 1
         replaced.save()
 
 
