@@ -16,7 +16,7 @@ from webob import Response
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings, override_cookie
-from pyramid_sessionkit.state import Cookie
+from pyramid_sessionkit.state import BLANK, DELETE, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -24,7 +24,7 @@ log = logging.getLogger("pyramid_sessionkit")
 _CHOSEN = "_sessionkit_cookie_headers"
 """Set in the ``__dict__`` of a request for which ``sessionkit.cookie_options`` was asked."""
 
-_FORMER = "_sessionkit_cookie"
+FORMER = "_sessionkit_cookie"
 """Set in the ``__dict__`` of a response that carries a cookie of ours."""
 
 HeaderList = list[tuple[str, str]]
@@ -48,12 +48,12 @@ class SessionHeaders:
         """Called once, when the response is otherwise ready."""
         headers = response.headerlist
         _vary_on_cookie(headers)
-        cookie = None if work.cookie is Cookie.KEEP else self._cookie_header(request, work)
+        cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
         if cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            response.__dict__[_FORMER] = cookie, weakref.ref(_outermost(request))
+            response.__dict__[FORMER] = cookie, weakref.ref(_outermost(request))
             _keep_from_shared_caches(headers)
-        elif work.contents is not None and work.login_field("userid") is not None:
+        elif work.stored is not None and work.stored.record.userid is not None:
             _keep_private(headers)
 
     def copied(self, response: Any) -> Any:
@@ -71,9 +71,9 @@ class SessionHeaders:
 
         The response of a subrequest keeps its cookie: that is this visitor's.
         """
-        former = response.__dict__.get(_FORMER)
+        former = response.__dict__.get(FORMER)
         if former is not None and former[1]() is not _outermost(None):
-            del response.__dict__[_FORMER]
+            del response.__dict__[FORMER]
             response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former[0])]
         return response
 
@@ -88,7 +88,7 @@ class SessionHeaders:
             log.warning("No session cookie was sent and no session stored: %s", refusal)
 
     def _cookie_header(self, request: Any, work: UnitOfWork) -> str | None:
-        deletes = work.cookie is Cookie.DELETE
+        deletes = work.cookie is DELETE
         if deletes and not self._signer.is_in(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
@@ -98,7 +98,7 @@ class SessionHeaders:
             return None
         if deletes:
             return cookie.delete(https)
-        max_age = None if work.cookie is Cookie.BLANK else self._max_age(work.metadata())
+        max_age = None if work.cookie is BLANK else self._max_age(work.metadata())
         return cookie.set(self._signer.sign(work.sent_cookie), https, max_age)
 
     def _max_age(self, record: Record) -> int | None:

@@ -13,7 +13,7 @@ from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
 from pyramid_sessionkit.serializer import Contents, loads
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, Found, Opened, Presented, Stored
+from pyramid_sessionkit.state import BLANK_KEY, LIVE, Condition, Ending, Found, Opened, Presented, Stored
 from pyramid_sessionkit.tokens import Tokens, opens
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -65,7 +65,7 @@ class Persistence:
             elif left:
                 left -= 1
                 opened = self._open(one, fresh)
-                if opened.found is Found.LIVE:
+                if opened.found is LIVE:
                     return opened
             else:
                 continue
@@ -91,7 +91,7 @@ class Persistence:
             contents = self.decoded(key, record)
             if contents is None:
                 return Opened(Found.UNREADABLE, presented, None, {}, at)
-            return Opened(Found.LIVE, presented, Stored(key, record, secret), contents, at)
+            return Opened(LIVE, presented, Stored(key, record, secret), contents, at)
         if not fresh:
             # A cached copy may be older than the secret.
             return self._open(presented, True)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.state import Condition, Found, NewSecret, Pending, Stored
+from pyramid_sessionkit.state import REPLACED, Condition, Found, NewSecret, Pending, Stored
 
 
 class Nothing(NamedTuple):
@@ -43,7 +43,7 @@ NOTHING = Nothing()
 
 def needs_cookie(wanted: Plan) -> bool:
     """Whether what is stored would be of no use unless the browser is told its secret."""
-    return isinstance(wanted, Create) or (isinstance(wanted, Update) and wanted.new_secret is not None)
+    return wanted.new_secret is not None if isinstance(wanted, Update) else isinstance(wanted, Create)
 
 
 def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
@@ -65,7 +65,7 @@ def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, set
 
 
 def _plan_new(found: Found, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
-    if found is Found.REPLACED and not pending.logs_in:
+    if found is REPLACED and not pending.logs_in:
         return Refused(ending=False) if data != EMPTY else NOTHING
     if data == EMPTY and not pending.logs_in and not settings.save_uninitialized:
         return NOTHING

@@ -80,7 +80,8 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         try:
             if transaction is not None:
                 transaction.leave()
-            saver.save(request, work, response.status_int, request.exception)
+            if not work.settled:
+                saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
             work.abandon()
             response = respond(request, error, committed=was_committed(request))

@@ -19,7 +19,18 @@ from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_re
 from pyramid_sessionkit.saving import Job, Saved
 from pyramid_sessionkit.serializer import Contents, check, dumps
 from pyramid_sessionkit.state import (
+    BLANK,
     BLANK_KEY,
+    CLOSED,
+    DELETE,
+    DROPPED,
+    GONE,
+    KEEP,
+    LIVE,
+    OPEN,
+    REPLACED,
+    SEND,
+    STALE,
     Condition,
     Cookie,
     Ending,
@@ -70,12 +81,12 @@ class UnitOfWork:
         "_carrier",
         "_checked",
         "_lock",
-        "_mutable",
         "_pending",
         "at",
         "contents",
         "cookie",
         "found",
+        "mutable",
         "persistence",
         "phase",
         "seed",
@@ -91,10 +102,10 @@ class UnitOfWork:
         self.stored: Stored | None = None
         self.contents: Contents | None = None  # None until they are used
         self._pending: Pending | None = None
-        self.phase = Phase.CLOSED if closed else Phase.OPEN
-        self.cookie = Cookie.KEEP
+        self.phase = CLOSED if closed else OPEN
+        self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
-        self._mutable = False  # a list or dict of the contents is in the view's hands
+        self.mutable = False  # a list or dict of the contents is in the view's hands
         self._checked: tuple[bytes, Contents] | None = None  # contents that read back as written, and as what
 
     # Reading.
@@ -111,10 +122,10 @@ class UnitOfWork:
 
     def _take(self, opened: Opened) -> Contents:
         self.found, seed, self.stored, contents, self.at, phase, cookie = opened
-        if seed is not None or self.cookie is not Cookie.BLANK:
+        if seed is not None or self.cookie is not BLANK:
             self.seed = seed
             self.cookie = cookie
-        if self.phase is not Phase.CLOSED:
+        if self.phase is not CLOSED:
             self.phase = phase
         if self._is_to_be_saved_unasked(opened):
             self._pending = Pending(renew=opened.stored is not None)
@@ -134,7 +145,7 @@ class UnitOfWork:
 
     def open(self) -> Pending:
         """What is pending, before anything is added to it."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is CLOSED:
             raise SessionClosed(
                 "The session was changed after the response callbacks ran, when it could not be saved any more: "
                 "change it in the view, a tween or a response callback"
@@ -153,7 +164,7 @@ class UnitOfWork:
 
     def may_be_mutated(self) -> None:
         """A list or dict of the contents is in the view's hands."""
-        self._mutable = True
+        self.mutable = True
 
     def applied(self, step: Applied) -> None:
         """A function was applied to a value, and is to be applied again in a merge."""
@@ -176,7 +187,7 @@ class UnitOfWork:
 
     def login(self, userid: str, credentials: str | None, persistent: bool | None) -> None:
         pending = self.open()
-        if self.phase is Phase.GONE:
+        if self.phase is GONE:
             self._start_new(pending.endings, keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
             # Judged, not wished: if that user has just logged in again in another tab, they stay logged in there.
@@ -252,17 +263,17 @@ class UnitOfWork:
 
     def needs_cookie_for_token(self) -> None:
         """A token was made. Where no session goes with it, a blank cookie does."""
-        if self.stored is not None or self.phase is not Phase.OPEN:
+        if self.stored is not None or self.phase is not OPEN:
             return
-        if self.cookie is Cookie.DELETE:
-            self.seed, self.cookie = None, Cookie.BLANK
+        if self.cookie is DELETE:
+            self.seed, self.cookie = None, BLANK
         elif self.found is Found.NOTHING:
-            self.cookie = Cookie.BLANK
+            self.cookie = BLANK
 
     @property
     def sent_cookie(self) -> Presented:
         """What a cookie that is to be sent has in it."""
-        if self.cookie is Cookie.BLANK:
+        if self.cookie is BLANK:
             return self._a_seed()
         assert self.stored is not None
         assert self.stored.secret is not None
@@ -279,13 +290,13 @@ class UnitOfWork:
         if own is not None:
             wished[own.key] = own
         self._start_new(tuple(wished.values()))
-        if self.found is not Found.REPLACED and self.phase is Phase.OPEN:
-            self.cookie = Cookie.DELETE
+        if self.found is not REPLACED and self.phase is OPEN:
+            self.cookie = DELETE
 
     def _own_ending(self, reason: str) -> Ending | None:
         if self.stored is not None:
             return endings.wished(self.stored, reason)
-        if self.found is not Found.REPLACED or self.seed is None:
+        if self.found is not REPLACED or self.seed is None:
             return None
         return endings.wished_with_replaced_cookie(self.persistence, self.seed, reason)
 
@@ -298,7 +309,7 @@ class UnitOfWork:
         self.open()
         if self.stored is not None:
             self._start_new(self._endings_as_judged(reason))
-            self.found = Found.REPLACED
+            self.found = REPLACED
 
     def _endings_as_judged(self, reason: str) -> tuple[Ending, ...]:
         asked = self.open().endings
@@ -315,15 +326,15 @@ class UnitOfWork:
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.stored, self._checked = None, None
         self.contents = self.contents if keep_contents else {}
-        self._mutable = self._mutable and keep_contents
+        self.mutable = self.mutable and keep_contents
         self._pending = Pending(asked)
         self._pending.touched = keep_contents
-        if self.phase is Phase.GONE:
-            self.phase = Phase.OPEN
+        if self.phase is GONE:
+            self.phase = OPEN
 
     def reload(self) -> None:
         """Drop what this request did and read again what is stored. What was saved already stays."""
-        if self.phase is Phase.STALE:
+        if self.phase is STALE:
             raise SessionGone(f"Session {self.key[:8]} got a new secret from another request")
         known = self.stored
         with_secret = known is not None and known.secret is not None
@@ -333,15 +344,15 @@ class UnitOfWork:
             for ending in (self._pending.endings if self._pending is not None else ())
             if ending.key not in [one.key for one in mine]
         )
-        cookie, closed = self.cookie, self.phase is Phase.CLOSED
-        if cookie is Cookie.DELETE and self._pending is not None and self._pending.endings:
-            cookie = Cookie.KEEP
+        cookie, closed = self.cookie, self.phase is CLOSED
+        if cookie is DELETE and self._pending is not None and self._pending.endings:
+            cookie = KEEP
         self._reset()
         opened = self.persistence.find(mine, True) if with_secret else self._carrier.find(self.persistence, True)
         self._take(opened)
         self.cookie = cookie
         if closed:
-            self.phase = Phase.CLOSED
+            self.phase = CLOSED
         if others:
             self.open().endings = others
 
@@ -350,7 +361,7 @@ class UnitOfWork:
     @property
     def settled(self) -> bool:
         """Whether nothing is left to be done for this session."""
-        return self._pending is None and (not self._mutable or self.phase is Phase.GONE)
+        return self._pending is None and (not self.mutable or self.phase is GONE)
 
     def plan(self) -> Plan:
         """What is to be stored; raises if the contents could not be."""
@@ -375,20 +386,19 @@ class UnitOfWork:
     def _could_not_end(self, ending: Ending) -> None:
         if ending.condition is Condition.ANONYMOUS:
             # Somebody has logged in since: their session goes on, and so does their cookie.
-            self.phase, self.cookie = Phase.DROPPED, Cookie.KEEP
+            self.phase, self.cookie = DROPPED, KEEP
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""
-        lost = self._is_a_loss(wanted)
         try:
-            if self.phase is not Phase.GONE:
+            if self.phase is not GONE:
                 self._carry_out(wanted)
                 return
         except SessionGone:
             pass
-        self._pending = None
-        if lost:
+        if self._is_a_loss(wanted):
             log.warning("Session %s was ended by another request: changes were dropped", self.key[:8])
+        self._pending = None
 
     def _is_a_loss(self, wanted: Plan) -> bool:
         """Whether anything but a renewal would be dropped."""
@@ -400,37 +410,42 @@ class UnitOfWork:
 
     def save(self) -> None:
         """Save, and raise :exc:`SessionGone` if another request ended the session meanwhile."""
-        if self.phase is Phase.GONE:
+        if self.phase is GONE:
             raise SessionGone(f"Session {self.key[:8]} was ended by another request")
         if self.contents is None:
             return
         self.end()
-        if self.phase is not Phase.DROPPED:
+        if self.phase is DROPPED:
+            return
+        try:
             self._carry_out(self.plan())
+        except SessionGone:
+            self._pending = None
+            raise
 
     def drop_changes(self) -> None:
         """Save nothing more. What the request ended is still to be ended."""
-        self.phase = Phase.DROPPED
+        self.phase = DROPPED
 
     def abandon(self) -> None:
         """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
-        self.phase = Phase.DROPPED
+        self.phase = DROPPED
         if self._pending is not None:
             self._pending.endings = ()
-        if self.cookie is Cookie.DELETE:
-            self.cookie = Cookie.KEEP
+        if self.cookie is DELETE:
+            self.cookie = KEEP
 
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
         self._reset()
-        if self.cookie is not Cookie.BLANK:
-            self.cookie, self.seed = Cookie.KEEP, None
+        if self.cookie is not BLANK:
+            self.cookie, self.seed = KEEP, None
 
     def _reset(self) -> None:
         self.stored, self.contents, self._pending, self._checked = None, None, None, None
-        self._mutable = False
-        if self.phase is not Phase.CLOSED:
-            self.phase = Phase.OPEN
+        self.mutable = False
+        if self.phase is not CLOSED:
+            self.phase = OPEN
 
     def snapshot(self) -> Snapshot:
         """The state at this moment, for :meth:`restore`."""
@@ -451,11 +466,11 @@ class UnitOfWork:
 
     def close(self) -> None:
         """From now on a change raises :exc:`SessionClosed`."""
-        self.phase = Phase.CLOSED
+        self.phase = CLOSED
 
     def handed_out(self) -> tuple[str, Contents, bytes] | None:
-        """The key, the contents and those as bytes, if any list or dict of them is in the view's hands."""
-        if not self._mutable or self.contents is None:
+        """The key, the contents and those as bytes, where a list or dict of them is in the view's hands."""
+        if not self.mutable or self.contents is None:
             return None
         try:
             return "" if self.stored is None else self.stored.key, self.contents, dumps(self.contents)
@@ -466,7 +481,7 @@ class UnitOfWork:
 
     def _encoded(self) -> bytes:
         start, contents = self._start, self.contents
-        if contents is None or not (self._mutable or (self._pending is not None and self._pending.touched)):
+        if contents is None or not (self.mutable or (self._pending is not None and self._pending.touched)):
             return start
         data = dumps(contents)
         # Equal bytes prove nothing yet: NaN is written as null, a date as text.
@@ -480,43 +495,40 @@ class UnitOfWork:
         return EMPTY if self.stored is None else self.stored.record.data
 
     def _carry_out(self, wanted: Plan) -> None:
-        if isinstance(wanted, Refused):
-            raise replaced(wanted)
-        pending = self._pending
-        if isinstance(wanted, (Create, Update)):
+        if isinstance(wanted, (Update, Create)):
             try:
                 self._keep(self._saved(wanted))
             except SessionGone:
-                self.phase, self.cookie, self._pending = Phase.GONE, Cookie.KEEP, None
+                self.phase, self.cookie = GONE, KEEP
                 raise
-        if self._pending is pending:
-            self._pending = None
+        elif isinstance(wanted, Refused):
+            raise replaced(wanted)
+        self._pending = None
 
     def _saved(self, wanted: Create | Update) -> Saved:
         pending = self._pending or Pending()
         seed, data = self._a_seed(), wanted.record.data
         job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, data, self.at)
         if isinstance(wanted, Create):
-            return saving.begin_another(job) if self.found is Found.REPLACED else saving.create(job, wanted)
+            return saving.begin_another(job) if self.found is REPLACED else saving.create(job, wanted)
         assert self.stored is not None
-        if self.phase is not Phase.STALE:
-            return saving.update(job, wanted, self._start)
+        if self.phase is not STALE:
+            return saving.update(job, wanted, self.stored.record.data)
         return saving.begin_another(job) if pending.logs_in else saving.merge_stale(job, self.stored.key, self._start)
 
     def _keep(self, saved: Saved) -> None:
         """Go on from what is stored now."""
         self.stored = saved.stored
-        self._pending = None
         if saved.stale:
-            self.phase, self.cookie = Phase.STALE, Cookie.KEEP
+            self.phase, self.cookie = STALE, KEEP
             return
-        self.phase, self.found = Phase.OPEN, Found.LIVE
+        self.phase, self.found = OPEN, LIVE
         if saved.contents is not None and self.contents is not None:
             graft(self.contents, saved.contents)
         if saved.new_secret or saved.resend:
-            self.cookie = Cookie.SEND if saved.stored.secret is not None else Cookie.KEEP
+            self.cookie = SEND if saved.stored.secret is not None else KEEP
             self._carrier.keep(saved.stored, self.cookie, self.at)
-        self._tell(saved)
+            self._tell(saved)
 
     def _tell(self, saved: Saved) -> None:
         tell, (key, record, _) = self.persistence.tell, saved.stored
