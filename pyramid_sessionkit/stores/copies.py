@@ -189,13 +189,13 @@ def _unpack_copy(value: bytes, ttl: float) -> Record | None:
 
     The time is looked at here too, since that of a server stands still while its machine does.
     """
-    body = value[8:]
-    if not value.startswith(COPY) or value[4:8] != crc32(body).to_bytes(4, "big"):
+    if not value.startswith(COPY) or value[4:8] != crc32(memoryview(value)[8:]).to_bytes(4, "big"):
         return None
-    record = unpack(body[8:], None)
-    if type(record.version.word) is not int or time() - int.from_bytes(body[:8], "big") > ttl:
+    record = unpack(value[16:], None)
+    word = record.version.word
+    if type(word) is not int or time() - int.from_bytes(value[8:16], "big") > ttl:
         return None
-    return record.versioned(Version(record.version.word, identity(record)))
+    return record.versioned(Version(word, identity(record)))
 
 
 def _is(value: bytes, mine: bytes | int | None) -> bool:

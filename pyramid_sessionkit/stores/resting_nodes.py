@@ -73,8 +73,8 @@ class RestingNodes:
 
         The command must be one that may be repeated. Raises :exc:`TooLarge`.
         """
-        node = self.nodes.node_of(key)
-        if not even_if_resting and self._rests(node):
+        # Nothing is looked up where no node is away: with many nodes it costs more than the rest of this.
+        if self._away and not even_if_resting and self._rests(self.nodes.node_of(key)):
             return None
         try:
             return self.nodes.call(key, command, True)
@@ -82,7 +82,8 @@ class RestingNodes:
             raise TooLarge from error
         except StoreError as error:
             with self._lock():
-                self._away.setdefault(node, _Away(0.0)).until = monotonic() + PAUSE_AFTER_FAILURE
+                away = self._away.setdefault(self.nodes.node_of(key), _Away(0.0))
+                away.until = monotonic() + PAUSE_AFTER_FAILURE
             self._log(error)
             return None
 
@@ -122,15 +123,17 @@ class RestingNodes:
             return False
 
     def _rests(self, node: str) -> bool:
-        away = self._away.get(node)
-        if away is None:
-            return False
-        if not away.untold:
-            return away.until > monotonic()
-        if away.teller != os.getpid():
-            with self._lock():
+        with self._lock():
+            away = self._away.get(node)
+            if away is None:
+                return False
+            if away.untold:
                 self._start_telling(node, away)
-        return True
+                return True
+            if away.until > monotonic():
+                return True
+            del self._away[node]
+            return False
 
     def _start_telling(self, node: str, away: _Away) -> None:
         """Have a thread of this process tell the node; a process that was forked has none of its parent's threads."""
