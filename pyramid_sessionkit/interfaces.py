@@ -23,7 +23,8 @@ class Record(NamedTuple):
     verifier: str
     """SHA-256, in hex, of the secret that opens the session."""
     salt: str
-    """Random text that went into the secret if that was derived from the one before it; else empty."""
+    """Random text that is made with the session and stays: it goes into each secret that replaces another. A record
+    with another salt under the same key is another session."""
     replaced: int | None
     """When the secret was last replaced, in epoch microseconds; None if it is still the first one."""
     userid: str | None

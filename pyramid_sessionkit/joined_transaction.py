@@ -53,7 +53,7 @@ class RequestTransaction:
         self.state = State.PRESET if "tm.active" in request.environ else State.NONE
         self._transaction: Any = None  # the one that is open, or has just been committed
         self._deferred: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-        self._savepoints: dict[Any, Snapshot | None] = {}
+        self._savepoints: dict[Any, tuple[Snapshot | None, int]] = {}  # and how much was deferred
 
     # For the store and the persistence.
 
@@ -72,7 +72,7 @@ class RequestTransaction:
             transaction = dbsession.get_nested_transaction()
             while transaction is not None and transaction.nested:
                 # It began before the session was used.
-                self._savepoints[transaction] = None
+                self._savepoints[transaction] = None, 0
                 transaction = transaction.parent
         return dbsession
 
@@ -195,14 +195,16 @@ class RequestTransaction:
 
     def savepoint_begins(self, transaction: Any) -> None:
         work = work_of(self._request)
-        self._savepoints[transaction] = None if work is None or not work.used else work.snapshot()
+        snapshot = None if work is None or not work.used else work.snapshot()
+        self._savepoints[transaction] = snapshot, len(self._deferred)
 
     def savepoint_rolled_back(self, transaction: Any) -> None:
         """Restore the state of that savepoint: what was saved since is not stored any more."""
         work = work_of(self._request)
         if work is None or transaction not in self._savepoints:
             return
-        snapshot = self._savepoints.pop(transaction)
+        snapshot, deferred = self._savepoints.pop(transaction)
+        del self._deferred[deferred:]
         if snapshot is None:
             work.revert()
         else:

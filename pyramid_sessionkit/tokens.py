@@ -57,16 +57,16 @@ class Tokens:
         self._secrets = [MessageKey(secret, "new secret") for secret in application_secrets]
         self._csrf = [MessageKey(secret, "csrf") for secret in application_secrets]
 
-    def key_from(self, seed: Presented, prefix: str = "") -> str:
-        """The key of the session that a visitor with this cookie begins.
+    def key_from(self, seed: Presented, prefix: str = "", number: int = 0) -> str:
+        """The key of the session that a visitor with this cookie begins; ``number``: of the next one, if it is taken.
 
         It is derived, so that requests that run at once with one cookie begin one session and not several.
         """
-        return prefix + _letters(self._keys[0], seed)
+        return prefix + _letters(self._keys[0], seed, number)
 
     def keys_from(self, seed: Presented, prefix: str = "") -> list[str]:
         """The same with each of the application's secrets: a form may have been shown before they were rotated."""
-        return [prefix + _letters(key, seed) for key in self._keys]
+        return [prefix + _letters(key, seed, 0) for key in self._keys]
 
     def secret_after(self, secret: str, key: str, why: NewSecret, userid: str | None, salt: str) -> str:
         """The secret that replaces another. Nobody who has the old one can find it without ours and the salt."""
@@ -101,8 +101,8 @@ class Tokens:
         return None
 
 
-def _letters(key: MessageKey, seed: Presented) -> str:
-    wide = sha512(key.digest(f"{seed.key}.{seed.secret}")).digest()  # enough letters in any case
+def _letters(key: MessageKey, seed: Presented, number: int) -> str:
+    wide = sha512(key.digest(f"{seed.key}.{seed.secret}.{number}")).digest()  # enough letters in any case
     return urlsafe_b64encode(wide).decode("ascii").translate(_WITHOUT_SIGNS)[:KEY_LENGTH]
 
 

@@ -200,7 +200,7 @@ class TestKeyAndSecret:
         self, open_session: Open, clock: Any, spy: SpyStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first, second = open_session(), open_session()
-        monkeypatch.setattr(first.work.persistence.tokens, "key_from", lambda seed, prefix="": "same" * 6)
+        monkeypatch.setattr(first.work.persistence.tokens, "key_from", lambda *_: "same" * 6)
         first["a"] = 1
         first.save()
         clock(31)

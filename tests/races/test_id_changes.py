@@ -29,12 +29,13 @@ class Race:
         self._most = MOST["memory" if isinstance(store, MemoryStore) else "others"]
 
     def orders(
-        self, *requests: tuple[str, ...], browsers: int = 1, stolen: bool = False
+        self, *requests: tuple[str, ...], browsers: int = 1, stolen: bool = False, then: tuple[str, ...] = ()
     ) -> Iterator[tuple[Site, list[Browser], list[int]]]:
         """Yield the site and its browsers after each order.
 
         A request is a tuple of wishes. It is sent by the first browser, unless it begins with the number of another.
-        ``stolen``: the others have a copy of the first one's cookie, and not one of their own.
+        ``stolen``: the others have a copy of the first one's cookie, and not one of their own; ``then``: what the first
+        one asks for after that.
         """
         made: list[Browser] = []
 
@@ -48,6 +49,8 @@ class Race:
                 made[0].ask(*self._before)
                 for thief in made[1:]:
                     thief.cookie = made[0].cookie
+            if then:
+                made[0].ask(*then)
             return run_in_order([_steps(made, request) for request in requests], choose)
 
         for order in orders(run, self._most):
@@ -165,6 +168,21 @@ def test_the_limit_ends_a_session_that_gets_a_new_id(store: Any) -> None:
     race = Race(store, "write:old", max_sessions_per_user=1)
     for site, browsers, order in race.orders(("0", "login:ada", "regenerate"), ("1", "login:ada"), browsers=2):
         assert sum(site.whose(browser.cookie) == "ada" for browser in browsers) == 1, order
+
+
+@every_listing_store
+def test_a_password_changed_twice_at_once_leaves_its_browser_in(store: Any) -> None:
+    for site, (browser,), order in Race(store, "login:ada").orders(("password:2",), ("password:3",)):
+        assert site.whose(browser.cookie) == "ada", order
+
+
+@every_store
+def test_a_key_that_lives_again_gets_nothing_of_its_first_life(store: Any) -> None:
+    """The thief has the blank cookie from which the victim's key was derived."""
+    race = Race(store, "form")
+    requests = ("write:secret",), ("logout",), ("1", "write:x")
+    for site, (_, thief), order in race.orders(*requests, browsers=2, stolen=True, then=("login:ada",)):
+        assert "secret" not in str(site.contents(thief.cookie)), order
 
 
 class TestThief:
