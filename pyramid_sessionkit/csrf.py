@@ -14,7 +14,7 @@ from pyramid_sessionkit.session import Session
 
 
 class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]
-    """The tokens of our sessions, for which nothing is stored. Those of another session factory are kept as ever.
+    """The tokens of our sessions, for which nothing is stored. Another session factory keeps its tokens as before.
 
     ``login_route``: there a form that was shown before this browser logged in, perhaps in another tab, still works.
     """
@@ -32,7 +32,7 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
 
 
 PYRAMIDS_OWN = (LegacySessionCSRFStoragePolicy, PyramidsSessionCSRFStoragePolicy)
-"""They keep a token in the session, so that each visitor who is shown a form, or refused, would be given a session."""
+"""They keep a token in the session, so that a session would be stored for each visitor who is shown a form."""
 
 
 def add_csrf_policy(config: Configurator, login_route: str | None) -> None:

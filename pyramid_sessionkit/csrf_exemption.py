@@ -15,7 +15,7 @@ Wanted = Callable[[Any], bool]
 
 
 def exempt_bearer_tokens(registry: Any) -> None:
-    """Let the checks of token and origin pass by what :class:`~pyramid_sessionkit.BearerTokenSource` authenticated.
+    """Do not check token and origin of what :class:`~pyramid_sessionkit.BearerTokenSource` authenticated.
 
     To be called after the application's ``set_default_csrf_options`` and before its views are made.
     """

@@ -11,7 +11,7 @@ from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 
 def token_of(work: UnitOfWork) -> str:
-    """The token. Where nothing is stored a blank cookie goes with it."""
+    """The token. Where nothing is stored, a blank cookie is sent with it."""
     nonce = clean_nonce(work.read().get(CSRF_KEY))
     work.needs_cookie_for_token()
     replaced = work.found is Found.REPLACED and work.seed is not None
@@ -20,7 +20,7 @@ def token_of(work: UnitOfWork) -> str:
 
 
 def new_token_of(work: UnitOfWork) -> str:
-    """Another token: a nonce goes in, which is stored."""
+    """Another token, derived with a new nonce, which is stored."""
     work.write()[CSRF_KEY] = new_nonce()
     return token_of(work)
 

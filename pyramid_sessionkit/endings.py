@@ -11,18 +11,18 @@ from pyramid_sessionkit.tokens import verifier_of
 
 
 def wished(stored: Stored, reason: str) -> Ending:
-    """The visitor wants the session to end: under whatever secret it has by then.
+    """The visitor asked to end the session. That reaches it under whatever secret it has by then.
 
-    If it was anonymous when this request loaded it, and somebody has logged in since, it is not theirs to end.
+    If it was anonymous when this request loaded it, and somebody has logged in since, it is kept.
     """
     condition = Condition.ANONYMOUS if stored.record.userid is None else Condition.ALWAYS
     return Ending(stored.key, stored.record.userid, reason, condition, stored.record)
 
 
 def wished_with_replaced_cookie(persistence: Persistence, presented: Presented, reason: str) -> Ending | None:
-    """The same, of a visitor whose cookie was replaced a moment ago; None if the session is gone.
+    """The same, for a visitor whose cookie was replaced a moment ago; None if the session is gone.
 
-    They may if their secret came right before the one of now, and the same user had it.
+    They may end it if their secret came right before the stored one, and the same user was logged in under it.
     """
     key, secret = presented
     record: Record | None = persistence.store.load(key, True)
@@ -34,7 +34,7 @@ def wished_with_replaced_cookie(persistence: Persistence, presented: Presented, 
 
 
 def of_other_cookies(presented: Iterable[Presented], used: Presented | None, reason: str) -> list[Ending]:
-    """A browser may send several cookies of our name: what they open ends too."""
+    """A browser may send several cookies of our name: the sessions that they open are ended too."""
     others = [one for one in presented if one.key != BLANK_KEY and one != used]
     return [
         Ending(key, None, reason, Condition.OPENED, unreadable()._replace(verifier=verifier_of(secret)))
@@ -43,5 +43,5 @@ def of_other_cookies(presented: Iterable[Presented], used: Presented | None, rea
 
 
 def judged(stored: Stored, reason: str) -> Ending:
-    """The library decided it, by what it read in the record."""
+    """The library decided to end the session, because of what it read in the record."""
     return Ending(stored.key, stored.record.userid, reason, Condition.JUDGED, stored.record)

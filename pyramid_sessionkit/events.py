@@ -1,4 +1,4 @@
-"""What an application can subscribe to: facts about sessions, told after the store said yes.
+"""What an application can subscribe to: facts about sessions, published after the store has accepted them.
 
 ``@subscriber(SessionEnded)`` gets them through Pyramid's registry. The same facts go to the logger
 ``pyramid_sessionkit.security``, a line each. None has the secret of a session: ``key`` names it, and opens nothing.
@@ -18,7 +18,7 @@ security_log = logging.getLogger("pyramid_sessionkit.security")
 
 @dataclass(frozen=True)
 class SessionEvent:
-    """What all of them have: subscribe to this class for all."""
+    """The base of all events: subscribe to it to get all of them."""
 
     key: str
     userid: str | None
@@ -38,9 +38,9 @@ class SessionRegenerated(SessionEvent):
 class SessionEnded(SessionEvent):
     """A session ended before its time.
 
-    ``reason``: ``logout`` (also any other ``session.invalidate()``), ``revoked``, ``limit`` (too many sessions of one
-    user), ``credentials_changed``, ``user_gone`` (the identity function knows no such user), or ``unreadable`` (its
-    record cannot be understood; its bytes stay).
+    ``reason``: ``logout`` (also any other ``session.invalidate()``, and a login as another user), ``revoked``,
+    ``limit`` (too many sessions of one user), ``credentials_changed``, ``user_gone`` (the identity function knows no
+    such user), or ``unreadable`` (its record cannot be understood; its bytes stay).
     """
 
     reason: str
@@ -69,7 +69,7 @@ class SuspiciousCookie(SessionEvent):
 
 
 class Events:
-    """Tells the subscribers of a registry, and the log. A subscriber that raises is logged, and the others are told."""
+    """Publishes to the subscribers of a registry and to the log. If one raises, the others still get the event."""
 
     def __init__(self, registry: Any = None) -> None:
         self._registry = registry

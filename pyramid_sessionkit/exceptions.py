@@ -19,11 +19,11 @@ class SessionTooLarge(SessionError):
 
 
 class SessionClosed(SessionError):
-    """The session was changed after the response callbacks ran, when it could not be saved any more."""
+    """The session was changed after the response callbacks ran, when it could no longer be saved."""
 
 
 class SessionGone(SessionError):
-    """The session was ended by another request while this one was writing to it."""
+    """Another request ended the session, or replaced its secret too long ago, while this one was writing to it."""
 
 
 class StoreError(SessionError):
@@ -42,7 +42,10 @@ class SessionConflict(StoreUnavailable):
 
 
 class SessionReplaced(StoreUnavailable):
-    """The cookie of the request was replaced a moment ago, so that it cannot change its session: a 503, try again."""
+    """The cookie of the request was replaced less than 30 seconds ago: it can neither change nor end its session.
+
+    A 503: the browser is about to get the new cookie, and may then send the request again.
+    """
 
     retry_after = 1
 

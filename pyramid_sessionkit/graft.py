@@ -11,7 +11,7 @@ import orjson
 def graft(target: Any, value: Any, grafted: set[int] | None = None, same: bool = False) -> Any:
     """``value``, put into the containers of ``target`` where those are its own, so that references to them stay good.
 
-    An item of a list is known by being the same, for its place may have changed. What stands in two places of
+    Items of a list are matched by their value, since their places may have changed. What stands in two places of
     ``target`` is used for the first alone. ``same`` says that both are known to be the same: then each item is in its
     place, and is not searched for again at every level.
     """

@@ -57,7 +57,7 @@ class SessionHeaders:
             _keep_private(headers)
 
     def copied(self, response: Any) -> Any:
-        """A copy that shares the body, if the body can be sent twice at all; what went before is taken out of it."""
+        """A copy that shares the body, if the body can be sent twice, without the cookie of an earlier visitor."""
         if type(response.app_iter) not in (list, tuple) or not isinstance(response, Response):
             return self.without_former_cookie(response)
         copied = response.__class__.__new__(response.__class__)
@@ -82,7 +82,7 @@ class SessionHeaders:
         return _refusal(self._cookie_for(request), self._is_https(request), request)
 
     def warn(self, refusal: str) -> None:
-        """Say once for each reason that a session was not stored, since its visitor could not be told its ID."""
+        """Log once for each reason that a session was not stored, since no cookie could be sent for it."""
         if refusal not in self._warned:
             self._warned.add(refusal)
             log.warning("No session cookie was sent and no session stored: %s", refusal)
@@ -102,9 +102,9 @@ class SessionHeaders:
         return cookie.set(self._signer.sign(work.sent_cookie), https, max_age)
 
     def _max_age(self, record: Record) -> int | None:
-        """Seconds, for a cookie that outlives the browser: to the end that no renewal moves.
+        """Seconds, for a cookie that outlives the browser: to the session's deadline, which renewals do not move.
 
-        Only with ``rolling`` it is that of the idle timeout, since then the cookie is sent each time.
+        With ``rolling`` it is the time until the session expires, since then the cookie is sent each time.
         """
         if not record.persistent:
             return None

@@ -34,7 +34,7 @@ class Record(NamedTuple):
     credentials: str | None
     """SHA-256, in hex, of what ``credentials_hash`` returned at that login; None if there is no such function."""
     created: int
-    """When the session was created or, after a login, logged in: its lifetime counts from here."""
+    """When the session was created or last logged in: its lifetime counts from here."""
     renewed: int
     """When its idle timeout was last restarted."""
     timeout: int | None
@@ -114,7 +114,7 @@ class ISessionStore(Interface):
     def load(key: str, fresh: bool = False, at: float | None = None) -> Record | None:
         """The record, or None if it is missing **or expired** at that time (now): judged by the record, not by purging.
 
-        ``fresh`` passes by any cache. ``at`` is a time in epoch seconds.
+        With ``fresh`` no cache is asked. ``at`` is a time in epoch seconds.
         """
 
     def create(key: str, record: Record) -> Record | None:
@@ -135,7 +135,7 @@ class ISessionStore(Interface):
 
 
 class IUserIndex(Interface):
-    """A store that can tell which sessions belong to a user."""
+    """A store that can list the sessions of a user."""
 
     def sessions_of(userid: str) -> Iterable[tuple[str, Record]]:
         """The key and record of each live session of this user, by time of login (``authenticated``, then key).

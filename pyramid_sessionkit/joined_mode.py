@@ -1,7 +1,7 @@
 """Joined mode, ``sessionkit.sql.dbsession``: sessions that commit and roll back with the transaction of their request.
 
 This file has what all requests of an application share. What one request knows of its transaction is in
-``joined_transaction.py``, and the store that passes on to its connection in ``joined_store.py``.
+``joined_transaction.py``, and the store that runs on its connection in ``joined_store.py``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class JoinedMode:
 
     @property
     def _commit_veto(self) -> Any:
-        """pyramid_tm's, which decides alone where it is set."""
+        """The one of pyramid_tm. Where it is set, nothing else decides."""
         named = self._settings.get("tm.commit_veto", self._settings.get("pyramid_tm.commit_veto"))
         return DottedNameResolver(None).maybe_resolve(named) if named else None
 

@@ -14,7 +14,7 @@ from pyramid_sessionkit.joined_transaction import RequestTransaction
 
 @implementer(ISessionStore, IUserIndex)
 class JoinedStore:
-    """Passes on to the connection of the request's transaction while that is open; else to the store itself."""
+    """Runs on the connection of the request's transaction while that is open; else on those of the store itself."""
 
     __slots__ = ("_store", "_transaction")
 

@@ -24,7 +24,7 @@ _FOLLOWED_BY = "pyramid_sessionkit.transaction"
 class State(Enum):
     """What became of the transaction of a request."""
 
-    NONE = "the request is in none, or the work of the last one was taken back"
+    NONE = "the request is in none, or the last one was rolled back"
     PRESET = "it is older than the request, as a test fixture's: nobody ends it, so it counts as committed"
     OPEN = "the request is in it"
     COMMITTED = "what was saved in it is stored"
@@ -138,7 +138,7 @@ class RequestTransaction:
         self.state = State.ABORTED
 
     def leave(self) -> None:
-        """The transaction has ended: forget what it took back, and do what waited for its commit."""
+        """The transaction has ended: forget what was rolled back, and do what waited for the commit."""
         self._abort_what_is_left()
         self._stop_following()
         if self.state in (State.OPEN, State.ABORTED):
@@ -168,7 +168,7 @@ class RequestTransaction:
         if dbsession is not None:
             dbsession.info.pop(_FOLLOWED_BY, None)
 
-    # What the transaction tells.
+    # Hooks of the transaction.
 
     def _after_commit(self, success: bool, transaction: Any) -> None:
         if transaction is not self._transaction:
@@ -191,7 +191,7 @@ class RequestTransaction:
         if work is not None:
             work.revert()
 
-    # What SQLAlchemy tells.
+    # Events of SQLAlchemy.
 
     def savepoint_begins(self, transaction: Any) -> None:
         work = work_of(self._request)
@@ -212,7 +212,7 @@ class RequestTransaction:
 
 
 def follow_savepoints() -> None:
-    """Have all SQLAlchemy sessions of the process tell of their savepoints; what is not joined takes no notice."""
+    """Listen for the savepoints of all SQLAlchemy sessions of the process; those that are not joined are ignored."""
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 

@@ -1,7 +1,7 @@
 """Changes inside lists and dicts of a session after it was saved for the last time: they are lost, and logged as such.
 
-Nobody is asked before an item is added to a list, so that all that can be done is to look again when the request is
-over: when the server lets go of its environ, after the last byte of the response.
+A list does not say when an item is added to it. So the contents are compared once more when the request is over: when
+the server frees its environ, after the last byte of the response.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Watched:
 
 
 def watch(environ: dict[str, Any], work: UnitOfWork) -> None:
-    """Look again when the server lets go of the environ, if anything that can be changed was handed out."""
+    """Compare once more when the server frees the environ, if a list or dict is in the view's hands."""
     handed_out = work.handed_out()
     if handed_out is not None:
         environ[WATCHED] = Watched(*handed_out)

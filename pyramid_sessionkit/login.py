@@ -1,4 +1,4 @@
-"""Sending visitors whom a gate turned away to the login page, and back to where they came from."""
+"""Send visitors who are not logged in to the login page, and back to where they were."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _is_path_of_this_origin(target: str) -> bool:
 
 
 def add_gates(config: Configurator, login_route: str | None) -> None:
-    """Plug in the predicates and, where there is a login route, what becomes of those whom they turn away."""
+    """Plug in the predicates and, where there is a login route, the view for visitors whom they turn away."""
     gates = {
         "logged_in": LoggedInPredicate,
         "fresh_login": FreshLoginPredicate,

@@ -1,4 +1,4 @@
-"""What visitors are told when their session could not be read or saved."""
+"""The responses to requests whose session could not be read or saved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def respond(request: Any, error: Exception, committed: bool) -> Any:
 
 
 def mark(request: Any, response: Any, error: Exception, committed: bool) -> None:
-    """Make sure that the response to an error tells of no success: a catch-all exception view tends to answer 200."""
+    """Make sure that the response to an error reports no success: a catch-all exception view tends to send 200."""
     log.error("%s %r failed: %s", request.method, request.environ.get("PATH_INFO", ""), error)
     if response.status_int < 400:
         response.status_int = 503 if isinstance(error, StoreUnavailable) else 500
@@ -44,7 +44,7 @@ def mark(request: Any, response: Any, error: Exception, committed: bool) -> None
 
 def note_transaction(request: Any) -> None:
     """Called below pyramid_tm, for :func:`was_committed`."""
-    if "tm.active" in request.environ:  # else pyramid_tm was told to leave this request alone
+    if "tm.active" in request.environ:  # else pyramid_tm leaves this request alone
         request.__dict__[_TRANSACTION] = request.tm.get()
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger("pyramid_sessionkit")
 
 TRIED_COOKIES = 3
 REPLACED_SECONDS = 30
-"""For how long a browser may still send the cookie that was replaced: the answer with the new one is on its way."""
+"""How long a browser may still send a replaced cookie: the response with the new one is on its way."""
 CONFLICT_SECONDS = 2.0
 _LONGEST_PAUSE = 0.05
 
@@ -45,7 +45,7 @@ class Persistence:
         self._defer = defer or _now
 
     def tell(self, event: SessionEvent) -> None:
-        """Tell of what was done to the store, once it is certain."""
+        """Publish an event, once what it reports is certain."""
         self._defer(self.events.tell, event)
 
     # Finding.
@@ -53,7 +53,7 @@ class Persistence:
     def find(self, presented: Sequence[Presented], fresh: bool = False) -> Opened:
         """What the first live one of these cookies opens; else the one that comes first in the order of :class:`Found`.
 
-        Only so many are looked for as a browser has reason to send.
+        No more than :data:`TRIED_COOKIES` are looked for: a browser has no reason to send more.
         """
         if len(presented) == 1 and presented[0].key != BLANK_KEY:
             return self._open(presented[0], fresh)
@@ -102,7 +102,7 @@ class Persistence:
 
     def _open_replaced(self, presented: Presented, record: Record, at: float) -> Opened:
         if is_recent(record.replaced, at):
-            # The record is kept for those who can prove more; its contents stay closed.
+            # Not the record: a replaced secret opens nothing.
             return Opened(Found.REPLACED, presented, None, {}, at)
         self.events.tell(SuspiciousCookie(presented.key, record.userid, "replaced"))
         return Opened(Found.DEAD, presented, None, {}, at)

@@ -25,13 +25,13 @@ class Update(NamedTuple):
     record: Record
     new_secret: NewSecret | None
     resend: bool
-    """Whether the browser must be told other limits of the same cookie."""
+    """Whether the cookie has to be sent again, since its limits changed."""
 
 
 class Refused(NamedTuple):
-    """The cookie was replaced a moment ago: what this request wants belongs into a session that it cannot open.
+    """The cookie was replaced a moment ago: what this request wants to store belongs in a session that it cannot open.
 
-    ``ending``: it wanted to end that session.
+    ``ending``: it asked to end that session, and may not.
     """
 
     ending: bool
@@ -42,7 +42,7 @@ NOTHING = Nothing()
 
 
 def needs_cookie(wanted: Plan) -> bool:
-    """Whether what is stored would be of no use unless the browser is told its secret."""
+    """Whether what is stored would be of no use unless the browser gets a cookie for it."""
     return wanted.new_secret is not None if isinstance(wanted, Update) else isinstance(wanted, Create)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a session once the response of its request is known: saving, and the last response callback."""
+"""What is done with a session once the response of its request is known: saving, and the last response callback."""
 
 from __future__ import annotations
 

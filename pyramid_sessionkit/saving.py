@@ -19,13 +19,13 @@ from pyramid_sessionkit.state import NewSecret, Pending, Presented, Stored
 from pyramid_sessionkit.tokens import new_salt, new_secret, verifier_of
 
 STALE_SECONDS = 60
-"""For how long after it loaded a request may merge what it did, though its secret was replaced meanwhile."""
+"""How long after it loaded a request may still merge its changes, if the secret was replaced meanwhile."""
 
 DERIVED_KEYS = 3
 """How many keys are derived from one cookie before a random one is taken."""
 
 CSRF_KEY = "_csrft_"
-"""Where the contents have the nonce of the CSRF token, if there is one."""
+"""Where the contents have the nonce of the CSRF token, if ``new_csrf_token()`` was called."""
 
 
 class Job(NamedTuple):
@@ -64,8 +64,8 @@ class _SecretReplaced(Exception):
 def create(job: Job, plan: Create) -> Saved:
     """Store a new session, under a key that is derived from the visitor's cookie.
 
-    So requests that run at once with one cookie begin one session. If the key is taken, they have met; or it is taken
-    for long, and they meet under the next one.
+    So requests that run at once with one cookie begin one session. If the key is taken, another of them was first; or
+    an older session has it, and the next key is tried.
     """
     key_from, prefix = job.persistence.tokens.key_from, job.prefix()
     for number in range(DERIVED_KEYS):
@@ -91,11 +91,11 @@ def _create_under(job: Job, plan: Create, key: str) -> Saved | None:
 
 
 def _meet(job: Job, key: str) -> Saved | None:
-    """What to do where another request has begun the session just now; None: begin another one."""
+    """Merge into the session that another request has just begun; None if another one must be begun."""
     record: Record | None = job.persistence.store.load(key, True)
     if record is None or record.data == UNREADABLE:
         return None
-    # By when this request loaded: it may have waited for long since.
+    # Judged by when this request loaded: it may have waited for long since.
     young = job.at - record.created <= REPLACED_SECONDS
     if not job.pending.logs_in:
         return merge_stale(job, key, EMPTY) if young else None
@@ -107,7 +107,7 @@ def _meet(job: Job, key: str) -> Saved | None:
 
 
 def _join_same_login(job: Job, key: str) -> Saved | None:
-    """The session in which the same login of the same browser succeeded a moment ago, with the changes of this one."""
+    """Merge into the session in which the same login of this browser succeeded a moment ago; None if there is none."""
     persistence = job.persistence
     record: Record | None = persistence.store.load(key, True)
     if record is None or record.userid != job.pending.fields["userid"] or not is_recent(record.replaced, job.at):
@@ -146,7 +146,7 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
 
 
 def begin_another(job: Job) -> Saved:
-    """A login that cannot go on in its session: it is the same login twice, or begins another with what it had."""
+    """Save a login that cannot go on in its session: it is the same login twice, or it begins another session."""
     if joined := _join_same_login(job, job.seed.key):
         return joined
     record = new_record(job.persistence.settings, job.at)
@@ -187,7 +187,7 @@ def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None 
 
 
 def merge_stale(job: Job, key: str, start: bytes) -> Saved:
-    """Merge the contents of a request whose secret was replaced meanwhile. That is all that it may still do."""
+    """Merge the contents of a request whose secret was replaced meanwhile. It may do nothing else."""
     if time() - job.at > STALE_SECONDS:
         raise SessionGone(f"Session {key[:8]} got a new secret from another request")
     known = job.stored.record if job.stored is not None else None
@@ -205,7 +205,7 @@ def merge_stale(job: Job, key: str, start: bytes) -> Saved:
 
 def _with_stale(job: Job, start: bytes, current: Record) -> Record:
     before, mine = loads(start), loads(job.data)
-    # A nonce of theirs would make the forms useless that the browser shows by now.
+    # A nonce of this request would make the forms useless that the browser shows by now.
     mine.pop(CSRF_KEY, None)
     if CSRF_KEY in before:
         mine[CSRF_KEY] = before[CSRF_KEY]

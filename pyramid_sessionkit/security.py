@@ -24,7 +24,7 @@ CredentialsHash = Callable[[Any, Any], str]
 
 
 class User(NamedTuple):
-    """Who sends a request; ``source`` is what said so."""
+    """Who sends a request; ``source`` is the one that named them."""
 
     userid: str | None
     identity: Any
@@ -40,7 +40,8 @@ class SessionSecurityPolicy:
 
     - ``sources``: each ``source(request)`` returns a userid or None; the first that answers wins.
     - ``identity(request, userid)`` returns the application's object for that user, or None if there is no such user
-      any more, who is then anonymous. It is called once per request. Without it the userid is the identity.
+      any more: then the session is ended. ``userid`` is text. It is called once per request. Without this function the
+      userid is the identity.
     - ``principals(request, identity)`` returns who the user is in the eyes of an ACL; ``Everyone`` and
       ``Authenticated`` are added.
     - ``authorizer.permits(context, principals, permission)`` decides: :class:`pyramid.authorization.ACLHelper`.
@@ -68,7 +69,7 @@ class SessionSecurityPolicy:
         return self.user(request).identity
 
     def authenticated_userid(self, request: Any) -> str | None:
-        """The user's id, or None; None too if that user is gone."""
+        """The user's id, as text; None if nobody is logged in or that user is gone."""
         return self.user(request).userid
 
     def permits(self, request: Any, context: Any, permission: str) -> Any:
@@ -84,7 +85,8 @@ class SessionSecurityPolicy:
 
         The session gets a new secret, another CSRF token and a new lifetime; its contents stay, unless they were
         another user's. ``userid`` is text, a number or a UUID. ``persistent``: whether the cookie outlives the browser;
-        None: as ``sessionkit.persistent`` says. Returns no headers, since the cookie is sent with the response.
+        None: as ``sessionkit.persistent`` says. Other keyword arguments are refused. Returns no headers, since the
+        cookie is sent with the response.
         """
         _refuse("remember", kw)
         text = as_userid(userid, "remember() was given")
@@ -105,7 +107,7 @@ class SessionSecurityPolicy:
         return []
 
     def user(self, request: Any) -> User:
-        """Who sends this request, and which source said so."""
+        """Who sends this request, and which source named them."""
         user: User = self._users.get_or_create(request)
         if isinstance(user.source, SessionSource) and user.source(request) != user.userid:
             # A view has ended the session itself.

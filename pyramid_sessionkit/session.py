@@ -152,7 +152,7 @@ class Session(MutableMapping[str, Any]):
     # The CSRF token, which is derived: nothing is stored for it.
 
     def get_csrf_token(self) -> str:
-        """The token of this session. A visitor for whom nothing is stored gets a cookie that names nothing stored."""
+        """The token of this session. Nothing is stored for it. A visitor without a session gets a cookie for it."""
         return token_of(self.work)
 
     def new_csrf_token(self) -> str:
@@ -163,12 +163,15 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def key(self) -> str:
-        """What names the session from its creation to its end, in stores, logs and lists. It opens nothing."""
+        """The name of the session from its creation to its end, in stores, logs and lists. It opens nothing.
+
+        Of a new session it is the key that it will get, unless another request takes that first.
+        """
         return self.work.key
 
     @property
     def new(self) -> bool:
-        """Whether nothing is stored for this visitor yet."""
+        """Whether nothing is stored for this visitor."""
         return self.work.new
 
     @property
@@ -212,7 +215,8 @@ class Session(MutableMapping[str, Any]):
     def invalidate(self, reason: str = "logout") -> None:
         """End the session, on the server and in the browser. Afterwards this is a new and empty one.
 
-        Carried out after the view, and whatever its response is. It logs out: the user is no part of the new one.
+        Carried out after the view, whatever its response is, and under whatever secret the session has by then. It logs
+        out: the new one belongs to nobody.
         ``reason`` is what :class:`~pyramid_sessionkit.SessionEnded` will say.
         """
         self.work.invalidate(reason)
@@ -236,7 +240,10 @@ class Session(MutableMapping[str, Any]):
         self.work.renew()
 
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
-        """Other limits for this session alone: seconds, or None for no limit; ``lifetime`` counts from its creation."""
+        """Set other limits for this session: seconds, or None for no limit.
+
+        ``lifetime`` counts from its creation or login. A later login starts with the limits of the settings again.
+        """
         for name, value in (("timeout", timeout), ("lifetime", lifetime)):
             if value not in (_UNSET, None) and (type(value) is not int or not 0 < value <= LONGEST_DURATION):
                 raise ValueError(f"{name} is a whole number of seconds above zero, or None for no limit: {value!r}")
@@ -246,13 +253,17 @@ class Session(MutableMapping[str, Any]):
         self.work.set_limits(**{name: value for name, value in limits.items() if value is not _UNSET})
 
     def reload(self) -> None:
-        """Drop what this request did to the session and read again what is stored."""
+        """Drop what this request did to the session and read again what is stored.
+
+        Raises :exc:`SessionGone` if another request replaced the secret meanwhile.
+        """
         self.work.reload()
 
     def save(self) -> None:
         """Save now, rather than after the view.
 
-        Raises :exc:`SessionGone` if the session was ended meanwhile, and :exc:`~pyramid_sessionkit.StoreError` if the
+        Raises :exc:`SessionGone` if the session was ended meanwhile, :exc:`~pyramid_sessionkit.SessionReplaced` if its
+        cookie was replaced before this request came, and :exc:`~pyramid_sessionkit.StoreError` if the
         store refused.
         """
         self.work.save()

@@ -267,7 +267,10 @@ class CachedSQLSettings:
     """``sessionkit.cached_sql.*``"""
 
     ttl: int = _option(
-        60, _duration, "The longest a cached copy can be behind the database if an invalidation is lost."
+        60,
+        _duration,
+        "How long a copy stays in memcached: the longest it can be behind the database if the process that changed the "
+        "session died before it could tell memcached.",
     )
 
 
@@ -313,7 +316,9 @@ class Settings:
     reissue_time: int | None = _option(
         None, _or_none(_duration), "Renew at most this often. Default: a tenth of timeout. none: only writes renew."
     )
-    persistent: bool = _option(False, _boolean, "Let the cookie outlive the browser, until the session expires.")
+    persistent: bool = _option(
+        False, _boolean, "Let the cookie outlive the browser, until the session's lifetime ends."
+    )
     rolling: bool = _option(False, _boolean, "Renew on every request that uses the session.")
     save_uninitialized: bool = _option(False, _boolean, "Store a session that was used though nothing was put into it.")
     resave: bool = _option(False, _boolean, "Write a session that was used though nothing in it changed.")
@@ -335,7 +340,7 @@ class Settings:
         None, _or_none(_dotted), "(request, identity) -> str: a login ends when this changes, as with the password."
     )
     login_route: str | None = _option(
-        None, _or_none(_text), "The route where visitors go whom logged_in or fresh_login turned away."
+        None, _or_none(_text), "The route that visitors are sent to whom logged_in or fresh_login turns away."
     )
     max_sessions_per_user: int | None = _option(
         None, _or_none(_whole), "The oldest sessions of a user beyond it end at login."

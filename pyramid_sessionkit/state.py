@@ -13,10 +13,10 @@ class Found(Enum):
     """What the cookie of a request opened. Of several cookies the first of these is used."""
 
     LIVE = "its secret opens a stored session"
-    REPLACED = "it opened a stored session until a moment ago, when its secret was replaced"
+    REPLACED = "the session that it names got another secret less than half a minute ago"
     BLANK = "it was signed to carry a CSRF token, and never named a stored session"
-    DEAD = "the session that it names is gone, or it was replaced long ago"
-    ADOPTED = "it is another library's"
+    DEAD = "the session that it names is gone, or its secret was replaced long ago"
+    ADOPTED = "it belongs to another library"
     UNREADABLE = "it names a record that cannot be understood"
     NOTHING = "there is no cookie of ours"
 
@@ -24,20 +24,20 @@ class Found(Enum):
 class Phase(Enum):
     """Whether what a request does to its session can still be saved."""
 
-    OPEN = "it can"
+    OPEN = "yes"
     STALE = "another request replaced the secret: only changes of the contents are merged"
-    GONE = "another request ended the session"
-    DROPPED = "what is not saved yet must not be saved"
-    CLOSED = "the response is on its way"
+    GONE = "no: another request ended the session"
+    DROPPED = "no: what is not saved yet must not be saved"
+    CLOSED = "no: the response is on its way"
 
 
 class Cookie(Enum):
-    """What the browser is to be told."""
+    """Which cookie the response sends."""
 
-    KEEP = "nothing: its cookie stays as it is"
-    SEND = "the session's ID"
+    KEEP = "none: the browser keeps the cookie that it has"
+    SEND = "the key and the secret of the session"
     BLANK = "a cookie that names nothing stored, for a CSRF token"
-    DELETE = "that it should forget its cookie"
+    DELETE = "one that expired, so that the browser removes its cookie"
 
 
 # Python before 3.12 calls a function for each look at a member of an enum: every request pays for that.
@@ -93,11 +93,11 @@ class Opened(NamedTuple):
 class Condition(Enum):
     """When a session that is to be ended may be deleted, whatever else was stored since."""
 
-    ALWAYS = "somebody wished it, who may"
-    ANONYMOUS = "an anonymous visitor wished it: only if nobody has logged in since"
+    ALWAYS = "somebody asked for it who may"
+    ANONYMOUS = "an anonymous visitor asked for it: only if nobody has logged in since"
     OPENED = "a second cookie of the browser names it: only if that cookie opens it"
     JUDGED = "the library decided it: only if the secret, the user and the credentials are those that it judged"
-    NEVER = "the cookie that wishes it was replaced, and nothing proves that it still may"
+    NEVER = "the cookie of the request was replaced, and nothing proves that it may still end the session"
 
 
 class Ending(NamedTuple):

@@ -73,7 +73,7 @@ class Tokens:
         return self._secrets[0].text(_succession(secret, key, why, userid, salt))
 
     def succession(self, secret: str, key: str, record: Record) -> tuple[NewSecret, str] | None:
-        """Why this secret was replaced by the one of the record, and that one; None unless it came right before it."""
+        """Why the record's secret replaced this one, and that secret; None unless this one came right before it."""
         for message_key in self._secrets:
             for why in NewSecret:
                 current = message_key.text(_succession(secret, key, why, record.userid, record.salt))

@@ -58,7 +58,7 @@ def _check_explicit_order(listed: list[str]) -> None:
 
 
 def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
-    """Over pyramid_tm: saves after the transaction ended, and answers for what went wrong with the session."""
+    """Over pyramid_tm: saves after the transaction ended, and responds to errors of the session."""
     saver: Saver = registry[SAVER]
     joined_mode: JoinedMode | None = registry.get(JOINED_MODE)
     has_tm = _has_tm(registry)
@@ -151,7 +151,7 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
 
 
 def _response_to(error: Exception, request: Any, saver: Saver, transaction: RequestTransaction | None) -> Any:
-    """The answer to an error of ours that came out of the application; any other error is raised again."""
+    """The response to an error of ours that the application raised; any other error is raised again."""
     if transaction is not None:
         _leave_after_failure(request, transaction)
     if will_be_retried(request, error):
@@ -178,7 +178,7 @@ def _leave_after_failure(request: Any, transaction: RequestTransaction) -> None:
 
 
 def _mark_rendered(request: Any, response: Any) -> None:
-    """Below pyramid_tm, so that its veto sees that nothing was done for an error of ours that a view has rendered."""
+    """Mark what an exception view sent for an error of ours, below pyramid_tm, so that its veto sees the status."""
     if isinstance(request.exception, SessionError):
         mark(request, response, request.exception, committed=False)
 
@@ -190,7 +190,7 @@ def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
         return
     try:
         work.end()
-        # Without a response a visitor could not be told a new ID; and what failed once fails again.
+        # Without a response no cookie can be sent; and what failed once fails again.
         if isinstance(error, SessionError) or needs_cookie(work.plan()):
             work.drop_changes()
         saver.save(request, work, 500, error)

@@ -75,7 +75,7 @@ class Snapshot(NamedTuple):
 
 
 class UnitOfWork:
-    """The work of one request on one session. The session asks for things by name, and the saver has them done."""
+    """The work of one request on one session. :class:`Session` says what is wanted, and the saver has it saved."""
 
     __slots__ = (
         "_carrier",
@@ -190,7 +190,7 @@ class UnitOfWork:
         if self.phase is GONE:
             self._start_new(pending.endings, keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
-            # Judged, not wished: if that user has just logged in again in another tab, they stay logged in there.
+            # Only as judged: if that user has just logged in again in another tab, they stay logged in there.
             self._start_new(self._endings_as_judged("logout"))
         pending = self.open()
         again = self.stored is not None and self.stored.record.userid is not None
@@ -238,7 +238,7 @@ class UnitOfWork:
         return None if self.stored is None else getattr(self.stored.record, name)
 
     def metadata(self) -> Record:
-        """The record with what this request wants of it; its data are no part of that."""
+        """The record with the changes of this request, but without its data."""
         self.read()
         pending = self._pending
         record = self._record()
@@ -262,7 +262,7 @@ class UnitOfWork:
         return self.persistence.tokens.keys_from(self._a_seed(), self._carrier.prefix())
 
     def needs_cookie_for_token(self) -> None:
-        """A token was made. Where no session goes with it, a blank cookie does."""
+        """A token was made: if there is no session for it, send a blank cookie."""
         if self.stored is not None or self.phase is not OPEN:
             return
         if self.cookie is DELETE:
@@ -272,7 +272,7 @@ class UnitOfWork:
 
     @property
     def sent_cookie(self) -> Presented:
-        """What a cookie that is to be sent has in it."""
+        """The key and the secret of the cookie that is sent."""
         if self.cookie is BLANK:
             return self._a_seed()
         assert self.stored is not None
@@ -303,8 +303,8 @@ class UnitOfWork:
     def end_as_judged(self, reason: str) -> None:
         """End the session because of what its record says, unless that has changed by then.
 
-        Another request of this browser may just be saving a new login, so its cookie is left alone, and nothing is
-        stored that would need another.
+        Another request of this browser may be saving a new login just now. So its cookie is left alone, and nothing is
+        stored that would need another cookie.
         """
         self.open()
         if self.stored is not None:
@@ -370,7 +370,7 @@ class UnitOfWork:
         return plan(found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at)
 
     def end(self) -> None:
-        """Carry out the endings that the request asked for, but for those that it may not ask for."""
+        """Carry out the endings that the request asked for, except those that it may not ask for."""
         pending = self._pending
         refused: tuple[Ending, ...] = ()
         while pending is not None and pending.endings:
@@ -385,7 +385,7 @@ class UnitOfWork:
 
     def _could_not_end(self, ending: Ending) -> None:
         if ending.condition is Condition.ANONYMOUS:
-            # Somebody has logged in since: their session goes on, and so does their cookie.
+            # Somebody has logged in since: their session and their cookie stay.
             self.phase, self.cookie = DROPPED, KEEP
 
     def commit(self, wanted: Plan) -> None:
@@ -428,7 +428,7 @@ class UnitOfWork:
         self.phase = DROPPED
 
     def abandon(self) -> None:
-        """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
+        """Save and end nothing more, and leave the browser's cookie alone: the store failed."""
         self.phase = DROPPED
         if self._pending is not None:
             self._pending.endings = ()
@@ -448,14 +448,14 @@ class UnitOfWork:
             self.phase = OPEN
 
     def snapshot(self) -> Snapshot:
-        """The state at this moment, for :meth:`restore`."""
+        """The state as it is now, for :meth:`restore`."""
         contents, pending = deepcopy(self.contents), None
         if self._pending is not None:
             pending = self._pending.copy()
         return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """As it was then: what was saved since was part of a savepoint that was rolled back."""
+        """Go back to that state: what was saved since was part of a savepoint that was rolled back."""
         found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
         self.found = found or self.found
         self._checked = None

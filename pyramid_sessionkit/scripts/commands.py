@@ -98,7 +98,7 @@ def check(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
 
 
 def _find(sessions: Sessions, key: str) -> SessionInfo:
-    """The session whose key begins so. What is no key is not repeated in the message: it may be a session ID."""
+    """The session whose key begins so. Anything but a key is not repeated in the message: it may be a session ID."""
     if not _begins_a_key(key):
         raise Refused("A session key is up to 64 letters, digits, - and _, as `list` shows them")
     found = _with_key(sessions, key)

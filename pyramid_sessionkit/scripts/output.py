@@ -61,7 +61,7 @@ class Output:
         self._print(table)
 
     def session(self, info: SessionInfo) -> None:
-        """With its contents, but for the CSRF token: with that one can forge requests."""
+        """With its contents, except for what goes into the CSRF token."""
         contents = {**info.contents, **({CSRF_KEY: "(hidden)"} if CSRF_KEY in info.contents else {})}
         if self._json:
             return self.answer({**_fields(info), "contents": contents}, "")
@@ -83,7 +83,7 @@ class Output:
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[int], None]]:
-        """Yield what is told of progress; a bar shows it on a terminal, where there is something to show."""
+        """Yield a function that is called with the progress; on a terminal a bar shows it."""
         if not total or not self.shows_progress:
             yield lambda done: None
             return

@@ -57,7 +57,7 @@ TRIES = 20
 
 
 class Version(NamedTuple):
-    """Which state of a row a record is, and who could open it then: an update that changes that is told in advance."""
+    """Which state of a row a record is, and who could open it then: an update that changes that first leaves a mark."""
 
     word: int
     identity: tuple[str, str | None, str | None]
@@ -142,7 +142,7 @@ class Cache:
             self._resting.owe(key)
 
     def doubt(self, key: str) -> None:
-        """To be called after a write whose outcome is unknown. The database may still be at it: nobody may fill."""
+        """To be called after a write whose outcome is unknown. The database may still carry it out: nobody may fill."""
         if not self._resting.call(key, partial(_mark_change, name=self._prefix + key, mark=_change_mark())):
             self._resting.owe(key)
 

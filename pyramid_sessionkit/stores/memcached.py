@@ -43,7 +43,7 @@ class Version:
 
 @implementer(ISessionStore)
 class MemcachedStore:
-    """Sessions in memcached. Those on a node that restarts, or that it evicts for want of memory, are lost."""
+    """Sessions in memcached. Those on a node that restarts are lost, and those that it evicts to make room."""
 
     def __init__(self, nodes: Nodes, prefix: str = "sessionkit:") -> None:
         self.nodes = nodes
@@ -81,7 +81,7 @@ class MemcachedStore:
         return None if value is None else unpack(value, token)
 
     def _current(self, key: str, record: Record) -> Version | None:
-        """The version of ``record`` with its token; None if it is no more, or perhaps no more, what is stored."""
+        """The version of ``record`` with its token; None if it is not, or may not be, what is stored."""
         version = record.version
         if isinstance(version, Version) and version.token is not None:
             return version
@@ -142,7 +142,7 @@ def _unreadable(token: bytes | None) -> Record:
 def expiry(record: Record) -> int:
     """memcached's expiry for a record: 0 for never, seconds from now, or beyond 30 days a time since 1970.
 
-    Never too early, since the record itself tells when it ends; an update is possible for a while after that.
+    Never too early: the record itself says when it ends, and an update is possible for a minute after that.
     """
     if record.expires is None:
         return 0

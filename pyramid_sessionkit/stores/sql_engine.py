@@ -68,7 +68,7 @@ def create_session_engine(url: str, timeout: int = 5) -> Engine:
 
 
 def _let_readers_pass_the_writer(connection: Any, _: Any) -> None:
-    # Not where another connection is writing just now: the next one that is opened will do.
+    # Not where another connection is writing just now: the next one that is opened does it.
     with contextlib.suppress(connection.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")
 
@@ -219,7 +219,7 @@ class Statement:
                     "The connection to the sessions' database was lost before it answered"
                 ) from error
         except BaseException as error:
-            # Interrupted, perhaps with an answer on its way that the next user would take for his own.
+            # Interrupted, perhaps with an answer on its way that the next user of the connection would take for theirs.
             connections.drop(connection)
             if not isinstance(error, Exception):
                 raise

@@ -157,7 +157,7 @@ def _idle(c: Any) -> ColumnElement[int]:
 
 
 def row_values(record: Record) -> dict[str, Any]:
-    """What goes into the columns of a row beside its key."""
+    """The columns of a row, without its key."""
     values = record._asdict()
     values["expires"] = _rounded(record)
     return values

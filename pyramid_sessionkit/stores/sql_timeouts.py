@@ -1,4 +1,4 @@
-"""How long a database may take to answer: drivers differ in how they are told, and some cannot be."""
+"""How long a database may take to answer: each driver has an option of its own for it, and some have none."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ DAY = 86400
 
 
 def make_record(data: bytes = b'{"a":1}', **fields: Any) -> Record:
-    """An anonymous visitor's record of now, but for the given fields; a ``userid`` has just logged in."""
+    """A record made now: of an anonymous visitor, or of a given ``userid``, who has just logged in."""
     now = int(time.time())
     authenticated = None if fields.get("userid") is None else now * 1_000_000
     record = Record(data, "f" * 64, "", None, None, authenticated, None, now, now, 1200, now + 43200, False)
@@ -92,7 +92,7 @@ class StoreConformance:
         pytest.skip("this store has no server that could be down")
 
     def damage(self, store: Any, key: str) -> None:
-        """Override: overwrite what is stored under this key with what is no record."""
+        """Override: overwrite what is stored under this key with something that cannot be read."""
         pytest.skip("how a record of this store is damaged is not known")
 
     def test_it_is_a_store(self, store: Any) -> None:
