@@ -17,7 +17,7 @@ ATTEMPTS = 10
 
 
 def prepare(session_factory: sessionmaker[Session]) -> None:
-    """Make what is missing, leave alone what is there, and tell the terminal whom to log in as."""
+    """Make the tables and users that are missing, and print who can log in."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _make_tables_and_users(session_factory)

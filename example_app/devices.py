@@ -1,4 +1,4 @@
-"""What a session keeps of the device that logged in, for its user to know it again."""
+"""What a session keeps of the device that logged in, so that its user recognizes it."""
 
 from pyramid.request import Request
 

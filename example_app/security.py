@@ -17,7 +17,7 @@ NOBODYS_HASH = hasher.hash("nobody")
 
 
 def identity(request: Request, userid: str) -> User | None:
-    """What ``request.identity`` is; None, and so anonymous, once the user is gone."""
+    """What ``request.identity`` is; None once the user is gone, which ends the session."""
     try:
         user_id = int(userid)
     except ValueError:
@@ -31,7 +31,7 @@ def principals(request: Request, user: User) -> list[str]:
 
 
 def credentials_hash(request: Request, user: User) -> str:
-    """What logins depend on: when it changes, all sessions of before are over."""
+    """What logins depend on: when it changes, all sessions of before are ended."""
     return user.password_hash
 
 
@@ -61,7 +61,7 @@ def is_right_password(password_hash: str, password: str) -> bool:
 def log_in(request: Request, user: User, persistent: bool = False) -> None:
     """Make the session this user's; ``persistent`` if it should outlive the browser."""
     remember(request, str(user.id), persistent=persistent)
-    # After remember(), which begins an empty session where another user was logged in.
+    # After remember(), which begins an empty session if another user was logged in.
     request.session["device"] = device_of(request)
     if persistent:
         # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.

@@ -1,4 +1,4 @@
-"""Told by pyramid_sessionkit what happens to sessions: here a line in the log for each."""
+"""Subscribers of the events of pyramid_sessionkit: each writes a line to the log."""
 
 import logging
 

@@ -28,8 +28,8 @@ def users_and_sessions(request: Request) -> dict[str, Any]:
 
 
 def _sessions(request: Request, names: dict[str, str]) -> dict[str, Any]:
-    """All in numbers, and the newest; of none of them what it contains."""
-    # Reads them all: with very many of them, be content with count() and all(SHOWN).
+    """How many there are, and the newest of them, without what they contain."""
+    # Reads them all: with very many of them, use count() and all(SHOWN) instead.
     alive = get_sessions(request.registry).all()
     logged_in = sum(session.userid is not None for session in alive)
     newest = [

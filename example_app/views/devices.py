@@ -1,4 +1,4 @@
-"""Where a user is logged in, and logging out from there. What is asked for here ends right after the view."""
+"""Where a user is logged in, and logging out from there. What is revoked here is ended right after the view."""
 
 from typing import Any
 

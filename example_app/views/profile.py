@@ -1,4 +1,4 @@
-"""What users say about themselves: a form, and the same for scripts. Whose row it is, the session alone says."""
+"""What users say about themselves: a form, and the same for scripts. The session alone says whose row it is."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ class ApiViews:
             return {"errors": errors}
         return {"updated": update_own_row(self.request, values)}
 
-    # Scripts often accept anything, and the login page is of no use to them. Here is nothing to be forged.
+    # Scripts often accept anything, and the login page is of no use to them. There is nothing here to forge.
     @view_config(logged_in=False, require_csrf=False)
     def refuse(self) -> dict[str, Any]:
         response = self.request.response
