@@ -48,7 +48,7 @@ class Guard:
         return self._asking
 
     def owner(self, ownership: Ownership) -> Owner:
-        """The value of the owner's column in his rows; raises :class:`NotLoggedIn` if there is nobody."""
+        """The value of the owner's column in the user's rows; raises :class:`NotLoggedIn` if nobody is logged in."""
         return ownership.owner(self.userid())
 
     def distrust(self, state: Any) -> None:
@@ -81,7 +81,7 @@ def plain(dbsession: Any) -> Session:
 
 
 def is_owner(value: Any, owner: Owner) -> bool:
-    """Whether a value given to the owner's column is his. An integer may be given as the userid, which is text."""
+    """Whether a value given to the owner's column is the user's id. An integer may be given as the userid, which is text."""
     if isinstance(owner, int) and isinstance(value, str):
         return value == str(owner)
     return isinstance(value, type(owner)) and not isinstance(value, bool) and value == owner

@@ -114,7 +114,7 @@ def _option(ownership: Ownership, userid: str) -> Any:
     try:
         criterion: Any = ownership.criterion(ownership.owner(userid))
     except NotOwned:
-        criterion = false()  # of another kind of users: none of those rows are his
+        criterion = false()  # of another kind of users: none of those rows belong to this one
     return with_loader_criteria(ownership.mapper, criterion, include_aliases=True)
 
 
