@@ -128,7 +128,7 @@ def _forget_failed_gates(view: Any, info: Any) -> Any:
 
 
 def _came_from(request: Any) -> str | None:
-    """Where the visitor should be after the login; of an unsafe request, the page of this origin it came from."""
+    """Where the visitor should be after the login; for an unsafe request, the page of this origin that sent it."""
     if request.method in ("GET", "HEAD"):
         return str(request.path_qs)
     try:

@@ -81,7 +81,7 @@ def plain(dbsession: Any) -> Session:
 
 
 def is_owner(value: Any, owner: Owner) -> bool:
-    """Whether a value given to the owner's column is the user's id. An integer may be given as the userid, which is text."""
+    """Whether a value given to the owner's column is the user's id; where that is a number, text of it counts too."""
     if isinstance(owner, int) and isinstance(value, str):
         return value == str(owner)
     return isinstance(value, type(owner)) and not isinstance(value, bool) and value == owner

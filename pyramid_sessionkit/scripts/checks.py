@@ -16,7 +16,7 @@ CLOCK_TOLERANCE = 5
 """Seconds."""
 
 FEW_CHARACTERS = 8
-"""Fewer different ones than that do not come out of a random generator."""
+"""A random generator does not make secrets with fewer different ones."""
 
 KNOWN_SECRETS = (b"for-development-only-and-known-to-everyone",)
 NO_KEY = "0" * 22

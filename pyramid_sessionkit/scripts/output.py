@@ -23,14 +23,14 @@ from pyramid_sessionkit.user_sessions import SessionInfo
 
 SHORT_KEY = 12
 WIDE = 160
-"""Columns where nobody looks: in a pipe or a file each session keeps its line."""
+"""Columns in a pipe or a file, so that each session keeps its line."""
 
 STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 class Output:
-    """Prints answers to ``file``, as JSON or for people; what is no answer goes to stderr."""
+    """Prints answers to ``file``, as JSON or for people; anything else goes to stderr."""
 
     def __init__(self, file: TextIO, as_json: bool) -> None:
         self._file = file
@@ -109,7 +109,7 @@ def local(when: int | None, precision: str = "seconds") -> str:
 
 
 def relative(seconds: int) -> str:
-    """The largest unit tells enough."""
+    """Only the largest unit."""
     for unit, length in UNITS:
         if abs(seconds) >= length:
             amount = f"{abs(seconds) // length}{unit}"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from os import getpid
 
 _inherited: list[object] = []
-"""What a parent opened. To let go of it could tell the server that the parent has gone: so it is kept, and not used."""
+"""What a parent opened. Closing it could end the parent's connection at the server: so it is kept, and not used."""
 
 
 class Home:

@@ -1,11 +1,11 @@
-"""Nodes of memcached that failed: they are left alone for a moment, and told afterwards what they missed.
+"""Nodes of memcached that failed: they are left alone for a moment, and get afterwards what they missed.
 
 A node that did not answer rests: requests do without it, so that they do not all wait for it. A node that was only
 frozen, or cut off, comes back with the copies that it had. So the keys whose rows changed meanwhile are remembered, and
 a thread tells them to the node, trying once a second. Until all are told, this process does not use the node.
 
 The thread tells also if no request comes any more. It ends when all is told. Each process tells what it wrote itself;
-one that dies before takes what it knew along, and then a copy lives no longer than its ttl.
+if one dies before, the others know nothing of it, and an old copy lives no longer than its ttl.
 """
 
 from __future__ import annotations

@@ -235,5 +235,5 @@ class SQLStore:
 
 
 def _grace() -> int:
-    """What expired before that time is gone, for updates too."""
+    """What expired before that time cannot be updated any more."""
     return int(time()) - GRACE

@@ -97,7 +97,7 @@ class Connections:
         self._kept: threading.local | None = threading.local() if engine.dialect.name == "sqlite" else None
         self._home = Home(self._leave)
         self.check = self._home.check
-        """Leave to another process what it opened; before any other use of the engine."""
+        """Give up the connections that another process opened. To be called before any other use of the engine."""
 
     def take(self) -> Any:
         """A connection, to be given back in any case."""
@@ -264,7 +264,7 @@ def codes_of(error: Exception) -> set[Any]:
 
 NO_COLUMN = re.compile(r"no such column|has no column|column .* does not exist|unknown column", re.IGNORECASE)
 NO_TABLE = re.compile(r"no such table|does not exist|doesn't exist", re.IGNORECASE)
-"""SQLite, PostgreSQL, and MariaDB or MySQL say it each in their own words."""
+"""SQLite, PostgreSQL, and MariaDB or MySQL each have words of their own for it."""
 
 
 def older_layout(table: str, found: str) -> str:

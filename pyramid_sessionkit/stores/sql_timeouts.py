@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, Engine
 
 
 def connect_arguments(url: URL, seconds: int) -> dict[str, Any]:
-    """What the driver of ``url`` is given so that connecting and answering take no longer; the URL's own stay."""
+    """The options of the driver of ``url`` that limit connecting and answering; those that the URL has stay."""
     names = {
         "pysqlite": ("timeout",),
         "psycopg": ("connect_timeout",),
@@ -22,7 +22,7 @@ def connect_arguments(url: URL, seconds: int) -> dict[str, Any]:
 
 
 def limit_answers(engine: Engine, seconds: int) -> None:
-    """Give psycopg the time-out that libpq lacks: without it a server that froze would hold a request for ever."""
+    """Give psycopg the time-out that libpq lacks: without it a server that froze would hold a request forever."""
     if engine.dialect.driver != "psycopg":
         return
     connection_class = _impatient_connection(seconds)
