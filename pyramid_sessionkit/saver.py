@@ -51,10 +51,10 @@ class Saver:
 
     def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
         """Save what the request did, as far as a response of this status allows; more often does no harm."""
-        if work.settled or will_be_retried(request, error):
+        if error is not None and will_be_retried(request, error):
             return
         work.end()
-        if self.is_wanted(status) and work.phase is not DROPPED:
+        if work.phase is not DROPPED and self.is_wanted(status):
             self._carry_out(request, work)
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:

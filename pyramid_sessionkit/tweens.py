@@ -143,6 +143,8 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
     if transaction.will_abort(response):
         transaction.abort()
         return
+    if work.settled:
+        return
     try:
         saver.save(request, work, response.status_int, request.exception)
     except TransactionFailed as error:
