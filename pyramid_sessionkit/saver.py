@@ -108,9 +108,9 @@ class Saver:
         if work.mutable:
             watch(request.environ, work)
 
-    def own_response(self, response: Any, work: UnitOfWork | None) -> Any:
+    def own_response(self, request: Any, response: Any, work: UnitOfWork | None) -> Any:
         """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""
-        if work is not None and work.cookie is not KEEP:
+        if work is not None and work.cookie is not KEEP and response is not request.__dict__.get("response"):
             return self._headers.copied(response)
         return self._headers.without_former_cookie(response) if FORMER in response.__dict__ else response
 
