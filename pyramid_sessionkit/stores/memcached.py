@@ -126,7 +126,7 @@ def unpack(value: bytes, token: bytes | None) -> Record:
     head, _, data = value.partition(b"\n")
     try:
         word, *fields = orjson.loads(head)
-        record = Record(data, *fields, Version(word, token))
+        record = Record._make((data, *fields, Version(word, token)))
     except (ValueError, TypeError):
         return _unreadable(token)
     if not is_sound(record) or type(word) not in (str, int):

@@ -189,7 +189,8 @@ class SQLStore:
         """The columns that the table lacks, or that are too small in it: those of a table of an older layout."""
         columns = self._inspected(lambda inspector, name, schema: inspector.get_columns(name, schema=schema))
         there = {column["name"]: column["type"] for column in columns}
-        return [name for name in self._table.columns.keys() if name not in there or self._is_small(name, there[name])]
+        names = (column.name for column in self._table.columns)
+        return [name for name in names if name not in there or self._is_small(name, there[name])]
 
     def _is_small(self, name: str, found: Any) -> bool:
         """Whether versions are too large for it; an INTEGER of SQLite takes any."""

@@ -72,7 +72,7 @@ def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
         schema=schema or None,
     )
     # Room in each page lets PostgreSQL update a row in place, without touching the indexes.
-    roomy = DDL("ALTER TABLE %(fullname)s SET (fillfactor = 80)")
+    roomy = DDL("ALTER TABLE %(fullname)s SET (fillfactor = 80)")  # type: ignore[no-untyped-call]
     event.listen(table, "after_create", roomy.execute_if(dialect="postgresql"))
     return table
 

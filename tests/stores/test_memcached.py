@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from pymemcache import Client
 
-from pyramid_sessionkit import StoreError, StoreUnavailable
-from pyramid_sessionkit.serializer import loads
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.interfaces import GRACE, unreadable
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.memcached import MemcachedStore, expiry, from_settings
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
@@ -20,6 +20,9 @@ from tests.servers.memcached import Memcached
 from tests.servers.process import Server, free_port, program
 
 pytestmark = pytest.mark.servers
+
+MONTH = 30 * 86400
+LONG_AGO = 1_700_000_000
 
 
 class TestMemcachedStore(StoreConformance):
@@ -32,6 +35,14 @@ class TestMemcachedStore(StoreConformance):
 
     def unreachable(self) -> MemcachedStore:
         return MemcachedStore(Nodes([f"127.0.0.1:{free_port()}"], 1))
+
+    def damage(self, store: MemcachedStore, key: str) -> None:
+        put(store, b'["word", 1, 2, 3]\n{}', key)
+
+
+def put(store: MemcachedStore, value: bytes, key: str = KEY) -> None:
+    """As somebody else who can reach memcached."""
+    assert store.nodes.call(key, lambda client: client.set(f"sessionkit:{key}", value, noreply=False), again=False)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +80,7 @@ def test_too_large_is_refused_with_the_sizes_and_the_old_stays(store: MemcachedS
     with pytest.raises(
         StoreError, match=r"items of up to 1048576 bytes, and this session has 2\d{6}.*max_size"
     ) as caught:
-        store.update(KEY, replace(first, data=b"x" * 2_000_000))
+        store.update(KEY, first._replace(data=b"x" * 2_000_000))
     assert not isinstance(caught.value, StoreUnavailable)
     assert store.load(KEY) == first
     with pytest.raises(StoreError, match="items of up to"):
@@ -81,9 +92,10 @@ def test_too_large_is_refused_with_the_sizes_and_the_old_stays(store: MemcachedS
     ("limits", "expected"),
     [
         ({"timeout": None, "deadline": None}, lambda now: {0}),
-        ({"timeout": 1200, "deadline": None}, lambda now: {1200, 1201}),
-        ({"timeout": 30 * 86400 - 1, "deadline": None}, lambda now: {30 * 86400 - 1, 30 * 86400}),
-        ({"timeout": 31 * 86400, "deadline": None}, lambda now: {now + 31 * 86400 + 1}),
+        ({"timeout": 1200, "deadline": None}, lambda now: {1200 + GRACE, 1201 + GRACE}),
+        ({"timeout": MONTH - 1 - GRACE, "deadline": None}, lambda now: {MONTH - 1, MONTH}),
+        ({"timeout": 31 * 86400, "deadline": None}, lambda now: {now + 31 * 86400 + GRACE + 1}),
+        ({"timeout": None, "deadline": LONG_AGO + 86400 * 10**5}, lambda now: {LONG_AGO + 86400 * 10**5 + GRACE + 1}),
         ({"timeout": 1, "renewed": 5, "deadline": None}, lambda now: {1}),
     ],
 )
@@ -98,15 +110,52 @@ def test_a_session_of_forty_days_is_there(store: MemcachedStore) -> None:
     assert store.load(KEY) is not None
 
 
-def test_what_is_no_record_is_no_ones_session(store: MemcachedStore, memcached: Memcached) -> None:
-    client = Client(memcached.address)
-    client.set(f"sessionkit:{KEY}", b"junk", noreply=False)
-    client.close()
+HEAD: list[Any] = ["word", "f" * 64, "", None, "ada", 5, None, 5, 5, None, None, False]
+
+
+def with_head(*changes: tuple[int, Any]) -> bytes:
+    head = list(HEAD)
+    for index, value in changes:
+        head[index] = value
+    return orjson.dumps(head) + b"\n{}"
+
+
+NO_RECORDS = {
+    "empty": b"",
+    "junk": b"junk",
+    "binary": bytes(range(256)),
+    "a number": b"5\n{}",
+    "an object": b'{"a":1}\n{}',
+    "too short": orjson.dumps(HEAD[:-1]) + b"\n{}",
+    "too long": orjson.dumps([*HEAD, None]) + b"\n{}",
+    "of another version": b'["word",null,null,null,5,5,1200,null,false]\n{}',
+    **{f"a list at {index}": with_head((index, ["x"])) for index in range(len(HEAD))},
+    **{f"a float at {index}": with_head((index, 1.5)) for index in range(len(HEAD))},
+    **{f"None at {index}": with_head((index, None)) for index in (0, 1, 2, 5, 7, 8, 11)},
+    "a huge time": b'["word","","",null,null,null,null,99999999999999999999,5,null,null,false]\n{}',
+}
+
+
+@pytest.mark.parametrize("value", NO_RECORDS.values(), ids=NO_RECORDS)
+def test_what_is_no_record_is_unreadable_and_stays(store: MemcachedStore, value: bytes) -> None:
+    put(store, value)
     record = store.load(KEY)
     assert record is not None
-    assert record.userid is None
-    with pytest.raises(ValueError):
-        loads(record.data)
+    assert record == unreadable(record.version)
+    assert store.load(KEY) == record
+    assert store.create(KEY, make_record()) is None
+    put(store, value)
+    assert store.delete(KEY, record) is False
+    again = store.load(KEY)
+    assert again is not None
+    assert store.delete(KEY, again) is True
+    assert store.load(KEY) is None
+
+
+def test_a_version_that_was_deleted_leaves_nothing(store: MemcachedStore, memcached: Memcached) -> None:
+    created = store.create(KEY, make_record())
+    assert store.delete(KEY, created)
+    assert store.nodes.call(KEY, lambda client: client.get(f"sessionkit:{KEY}"), again=False) is None
 
 
 def test_an_answer_that_came_too_late_is_not_taken_for_the_next(store: MemcachedStore) -> None:

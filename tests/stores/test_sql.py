@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +11,20 @@ from pyramid.exceptions import ConfigurationError
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateTable
 
-from pyramid_sessionkit import StoreError, StoreUnavailable
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.interfaces import unreadable
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore, from_settings, sessions_table
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
-from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record
+from pyramid_sessionkit.stores.sql_table import SessionStatements, row_values
+from pyramid_sessionkit.testing.conformance import (
+    KEY,
+    OTHER_KEY,
+    StoreConformance,
+    expired_record,
+    in_processes,
+    make_record,
+)
 from tests.conftest import SECRET
 
 
@@ -27,6 +35,10 @@ class TestSQLiteStore(StoreConformance):
 
     def unreachable(self) -> SQLStore:
         return SQLStore(create_session_engine("sqlite:////no/such/folder/sessions.sqlite"))
+
+    def damage(self, store: SQLStore, key: str) -> None:
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET data = 'text' WHERE session_key = ?", (key,))
 
 
 def settings(**values: Any) -> Any:
@@ -57,20 +69,183 @@ def test_the_database_holds_no_id(sql_store: SQLStore, tmp_path: Path) -> None:
 def test_a_missing_table_says_how_to_make_it(url: str, operation: str) -> None:
     store = SQLStore(create_session_engine(url))
     arguments = {"count": (), "create": (KEY, make_record()), "update": (KEY, make_record(version=1))}
-    with pytest.raises(StoreError, match=r"sessionkit\.sql\.create_table = true.*sessions_table") as caught:
+    with pytest.raises(
+        StoreError, match=r"sessions is missing.*sessionkit\.sql\.create_table = true.*sessions_table"
+    ) as caught:
         getattr(store, operation)(*arguments.get(operation, (KEY,)))
     assert not isinstance(caught.value, StoreUnavailable)
     store.close()
 
 
-def test_a_table_of_yesterday_says_what_is_wrong(url: str, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "sessions.sqlite") as connection:
-        connection.execute("CREATE TABLE sessions (session_key TEXT, data BLOB)")
+class TestATableOfYesterday:
+    LAYOUT = "session_key TEXT PRIMARY KEY, data BLOB, userid TEXT, expires BIGINT, version INTEGER NOT NULL"
+
+    @pytest.fixture(autouse=True)
+    def older(self, tmp_path: Path) -> None:
+        execute(tmp_path, f"CREATE TABLE sessions ({self.LAYOUT})")
+
+    @pytest.mark.parametrize("operation", ["load", "create", "update", "sessions_of"])
+    def test_an_operation_says_how_to_replace_it(self, url: str, operation: str) -> None:
+        store = SQLStore(create_session_engine(url))
+        arguments = {"create": (KEY, make_record()), "update": (KEY, make_record(version=1))}
+        with pytest.raises(StoreError, match=r"older version.*verifier.*DROP TABLE sessions.*create-table") as caught:
+            getattr(store, operation)(*arguments.get(operation, (KEY,)))
+        assert not isinstance(caught.value, StoreUnavailable)
+        store.close()
+
+    def test_start_up_says_so_too(self, url: str, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match=r"older version.*verifier.*DROP TABLE sessions"):
+            from_settings(settings(url=url, create_table=True))
+        execute(tmp_path, "DROP TABLE sessions")
+        store = from_settings(settings(url=url, create_table=True))
+        assert store.create(KEY, make_record())
+        store.close()
+
+    def test_its_columns_are_named(self, url: str) -> None:
+        store = SQLStore(create_session_engine(url))
+        missing = store.missing_columns()
+        assert missing[:3] == ["verifier", "salt", "replaced"]
+        assert not {"session_key", "data", "userid", "expires", "version"} & set(missing)
+        store.close()
+
+
+def test_a_table_of_today_lacks_nothing(sql_store: SQLStore) -> None:
+    assert sql_store.missing_columns() == []
+
+
+def execute(folder: Path, statement: str, *values: Any) -> None:
+    """As somebody else who can write to the file."""
+    with sqlite3.connect(folder / "sessions.sqlite") as connection:
+        connection.execute(statement, values)
     connection.close()
-    store = SQLStore(create_session_engine(url))
-    with pytest.raises(StoreError, match=r"missing or has other columns .*userid"):
-        store.load(KEY)
-    store.close()
+
+
+WRONG: dict[str, list[Any]] = {
+    "data": ["text", None, 5, 1.5],
+    "verifier": [b"blob", None],
+    "salt": [b"blob", None],
+    "replaced": ["text", b"blob", 1.5],
+    "userid": [b"blob", None],
+    "authenticated": ["text", b"blob", 1.5, None],
+    "credentials": [b"blob"],
+    "created": ["text", b"blob", 1.5, None],
+    "renewed": ["text", b"blob", None],
+    "timeout": ["text", b"blob"],
+    "deadline": ["text", b"blob"],
+    "persistent": ["text", b"blob", 2, None],
+    "version": ["text", b"blob", 1.5, None],
+}
+
+
+class TestDamage:
+    """What is in a row that nobody of us wrote: SQLite takes anything for anything."""
+
+    @pytest.fixture
+    def store(self, sql_store: SQLStore, tmp_path: Path) -> SQLStore:
+        columns = ", ".join(f"{column.name} {column.type}" for column in sessions_table(sqlalchemy.MetaData()).columns)
+        execute(tmp_path, "DROP TABLE sessions")
+        execute(tmp_path, f"CREATE TABLE sessions ({columns}, UNIQUE (session_key))")
+        return sql_store
+
+    @pytest.mark.parametrize(("column", "value"), [(column, value) for column in WRONG for value in WRONG[column]])
+    def test_it_is_unreadable_and_stays(self, store: SQLStore, tmp_path: Path, column: str, value: Any) -> None:
+        created = store.create(KEY, make_record(userid="ada"))
+        other = store.create(OTHER_KEY, make_record(userid="ada"))
+        assert created
+        assert other
+        execute(tmp_path, f"UPDATE sessions SET {column} = ? WHERE session_key = ?", value, KEY)
+        damaged = store.load(KEY)
+        assert damaged is not None
+        assert damaged == unreadable(damaged.version)
+        assert store.create(KEY, make_record()) is None
+        assert store.sessions_of("ada") == [(OTHER_KEY, other)]
+        assert store.live_sessions() == [(OTHER_KEY, other)]
+        assert OTHER_KEY in store.find_keys("", 9)
+        assert store.count() + store.count(expired=True) in (1, 2)
+        store.purge()
+        if column == "version":
+            assert store.update(KEY, damaged._replace(data=b"{}")) is None
+        assert store.load(KEY) == damaged
+        assert store.load(OTHER_KEY) == other
+        assert store.delete(KEY, damaged) is (damaged.version is not None)
+        assert store.delete(KEY) is (damaged.version is None)
+
+    def test_text_that_is_none_breaks_no_list(self, store: SQLStore, tmp_path: Path) -> None:
+        for key in (KEY, OTHER_KEY):
+            store.create(key, make_record(userid="ada"))
+        execute(tmp_path, "UPDATE sessions SET salt = CAST(x'ff' AS TEXT) WHERE session_key = ?", KEY)
+        assert store.load(KEY) == unreadable(store.load(KEY).version)  # type: ignore[union-attr]
+        assert [key for key, _ in store.live_sessions()] == [OTHER_KEY]
+        assert [key for key, _ in store.sessions_of("ada")] == [OTHER_KEY]
+
+    @pytest.mark.parametrize("key", [None, b"blob"])
+    def test_a_key_that_is_none_is_in_no_list(self, store: SQLStore, tmp_path: Path, key: Any) -> None:
+        for name in (KEY, OTHER_KEY):
+            store.create(name, make_record(userid="ada"))
+        execute(tmp_path, "UPDATE sessions SET session_key = ? WHERE session_key = ?", key, KEY)
+        assert [name for name, _ in store.live_sessions()] == [OTHER_KEY]
+        assert [name for name, _ in store.sessions_of("ada")] == [OTHER_KEY]
+        assert store.find_keys("", 9) == [OTHER_KEY]
+
+
+class TestTheColumnForTheIndex:
+    """``expires`` finds rows; the record's own times judge them."""
+
+    def test_most_renewals_leave_it(self, sql_store: SQLStore) -> None:
+        now = 1_700_000_000
+        columns = {row_values(make_record(renewed=now + i, timeout=1200, deadline=None))["expires"] for i in range(151)}
+        assert len(columns) == 2
+
+    @pytest.mark.parametrize("timeout", [None, 1, 5, 8, 1200, 40 * 86400])
+    @pytest.mark.parametrize("deadline", [None, 1_700_000_777])
+    def test_it_is_never_earlier_and_not_much_later(self, timeout: int | None, deadline: int | None) -> None:
+        record = make_record(renewed=1_699_999_999, timeout=timeout, deadline=deadline)
+        column = row_values(record)["expires"]
+        if record.expires is None:
+            assert column is None
+        else:
+            assert 0 <= column - record.expires <= (timeout or 0) // 8
+
+    @pytest.mark.parametrize("value", [None, 0, 5, 2**60, "text"])
+    def test_it_decides_nothing(self, sql_store: SQLStore, tmp_path: Path, value: Any) -> None:
+        live, over = make_record(userid="ada"), expired_record(userid="ada")
+        created = sql_store.create(KEY, live)
+        assert created
+        sql_store.create(OTHER_KEY, over)
+        execute(tmp_path, "UPDATE sessions SET expires = ?", value)
+        assert sql_store.purge() in (0, 1)
+        assert sql_store.load(KEY) == created
+        assert sql_store.load(OTHER_KEY) is None
+        assert [key for key, _ in sql_store.sessions_of("ada")] == [KEY]
+        assert [key for key, _ in sql_store.live_sessions()] == [KEY]
+        assert sql_store.find_keys("", 9) == [KEY]
+        assert sql_store.count() == 1
+        assert sql_store.update(KEY, created) is not None
+
+
+def test_an_update_leaves_the_key_alone() -> None:
+    statement = str(SessionStatements(sessions_table(sqlalchemy.MetaData())).update)
+    assert "session_key" not in statement.partition(" WHERE ")[0]
+
+
+def test_versions_begin_anywhere(sql_store: SQLStore) -> None:
+    versions = []
+    for _ in range(20):
+        created = sql_store.create(KEY, make_record())
+        assert created
+        versions.append(created.version)
+        sql_store.delete(KEY)
+    assert len(set(versions)) == 20
+    assert 2**40 < max(versions) <= 2**52
+
+
+@pytest.mark.parametrize("version", [None, "text", 1.5, True])
+def test_a_version_that_no_row_has_is_not_there(sql_store: SQLStore, version: Any) -> None:
+    created = sql_store.create(KEY, make_record())
+    assert created
+    assert sql_store.update(KEY, created.versioned(version)) is None
+    assert sql_store.delete(KEY, created.versioned(version)) is False
+    assert sql_store.load(KEY) == created
 
 
 def test_create_table_is_a_setting(url: str) -> None:
@@ -111,15 +286,6 @@ def test_a_file_that_cannot_be_opened_is_an_outage() -> None:
 def test_a_table_cannot_be_made_in_a_database_that_is_down() -> None:
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         SQLStore(create_session_engine("sqlite:////no/such/folder/sessions.sqlite")).create_table()
-
-
-def test_a_move_to_a_taken_key_is_refused(sql_store: SQLStore) -> None:
-    first = sql_store.create(KEY, make_record())
-    assert first
-    sql_store.create(OTHER_KEY, make_record(b"{}"))
-    with pytest.raises(StoreError, match="taken"):
-        sql_store.move(KEY, OTHER_KEY, first)
-    assert sql_store.load(KEY) == first
 
 
 @pytest.mark.parametrize(
@@ -169,14 +335,19 @@ def test_other_databases_take_the_table(dialect: Any, expected: list[str]) -> No
 
 def test_a_child_process_opens_connections_of_its_own(sql_store: SQLStore) -> None:
     sql_store.create(KEY, make_record())
-    sql_store.load(KEY)
-    pid = multiprocessing.get_context("fork").Process(target=_load_in_child, args=(sql_store,))
-    pid.start()
-    pid.join(20)
-    assert pid.exitcode == 0
+    connection = sql_store._connections.take()
+    in_processes(lambda _: _load_in_child(sql_store, connection), 1)
+    assert sql_store._connections.take() is connection
     assert sql_store.load(KEY) is not None
 
 
-def _load_in_child(store: SQLStore) -> None:
-    assert not vars(store._connections._kept)
+def _load_in_child(store: SQLStore, parents: Any) -> None:
     assert store.load(KEY) is not None
+    assert store._connections.take() is not parents
+
+
+def test_a_child_process_can_close_the_store(sql_store: SQLStore) -> None:
+    connection = sql_store._connections.take()
+    in_processes(lambda _: sql_store.close(), 1)
+    assert sql_store._connections.take() is connection
+    assert connection.cursor().execute("SELECT 1").fetchone() == (1,)

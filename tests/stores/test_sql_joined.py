@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from zope.interface import implementer
 
-from pyramid_sessionkit import ISessionStore, StoreError, StoreUnavailable, TransactionFailed
-from pyramid_sessionkit.stores.after_fork import forget_after_fork
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable, TransactionFailed
+from pyramid_sessionkit.interfaces import ISessionStore, unreadable
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record
@@ -25,10 +26,10 @@ class Committing:
     def __init__(self, url: str) -> None:
         self.own = SQLStore(create_session_engine(url))
         self.engine = create_engine(url, pool_size=20)
-        forget_after_fork(self)
+        self._pid = os.getpid()
 
-    def load(self, key: str, fresh: bool = False) -> Any:
-        return self._in_transaction("load", key, fresh)
+    def load(self, key: str, fresh: bool = False, at: float | None = None) -> Any:
+        return self._in_transaction("load", key, fresh, at)
 
     def create(self, key: str, record: Any) -> Any:
         return self._in_transaction("create", key, record)
@@ -36,16 +37,13 @@ class Committing:
     def update(self, key: str, record: Any) -> Any:
         return self._in_transaction("update", key, record)
 
-    def move(self, key: str, new_key: str, record: Any) -> Any:
-        return self._in_transaction("move", key, new_key, record)
-
-    def delete(self, key: str) -> bool:
-        return bool(self._in_transaction("delete", key))
-
-    def forget(self) -> None:
-        self.engine.dispose(close=False)
+    def delete(self, key: str, record: Any = None) -> bool:
+        return bool(self._in_transaction("delete", key, record))
 
     def _in_transaction(self, operation: str, *args: Any) -> Any:
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self.engine.dispose(close=False)
         with Session(self.engine) as dbsession, dbsession.begin():
             return getattr(self.own.joined(dbsession), operation)(*args)
 
@@ -66,6 +64,12 @@ class TestSQLite(StoreConformance):
 
     def unreachable(self) -> Committing:
         return Committing("sqlite:////no/such/folder/sessions.sqlite")
+
+    def damage(self, store: Committing, key: str) -> None:
+        with store.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE sessions SET data = 'text', persistent = x'' WHERE session_key = :key"), {"key": key}
+            )
 
 
 @pytest.mark.servers
@@ -142,6 +146,41 @@ class TestInOneTransaction:
             assert moved is not None
             assert joined.load(KEY, True) == moved
 
+    def test_a_version_is_deleted(self, store: Committing) -> None:
+        created = store.own.create(KEY, make_record())
+        other = store.own.create(OTHER_KEY, make_record())
+        assert created is not None
+        assert other is not None
+        changed = store.own.update(OTHER_KEY, other)
+        with Session(store.engine) as dbsession:
+            joined = store.own.joined(dbsession)
+            assert joined.delete(KEY, created) is True
+            assert joined.delete(OTHER_KEY, other) is False
+            dbsession.commit()
+        assert store.own.load(KEY) is None
+        assert store.own.load(OTHER_KEY) == changed
+
+    def test_a_version_that_no_row_has_is_not_there(self, store: Committing) -> None:
+        created = store.own.create(KEY, make_record())
+        assert created is not None
+        with Session(store.engine) as dbsession:
+            joined = store.own.joined(dbsession)
+            assert joined.update(KEY, created.versioned(None)) is None
+            assert joined.delete(KEY, created.versioned(None)) is False
+            dbsession.commit()
+        assert store.own.load(KEY) == created
+
+    def test_damaged_records_are_in_no_list(self, store: Committing) -> None:
+        for key in (KEY, OTHER_KEY):
+            store.own.create(key, make_record(userid="ada"))
+        with Session(store.engine) as dbsession:
+            dbsession.execute(text("UPDATE sessions SET authenticated = NULL WHERE session_key = :key"), {"key": KEY})
+            joined = store.own.joined(dbsession)
+            damaged = joined.load(KEY)
+            assert damaged is not None
+            assert damaged == unreadable(damaged.version)
+            assert [key for key, _ in joined.sessions_of("ada")] == [OTHER_KEY]
+
     def test_a_scoped_session_will_do(self, store: Committing) -> None:
         dbsession = scoped_session(sessionmaker(store.engine))
         assert store.own.joined(dbsession).create(KEY, make_record()) is not None
@@ -154,6 +193,10 @@ class TestInOneTransaction:
         with pytest.raises(StoreError, match=r"sessionkit\.sql\.create_table = true") as refused:
             store.load(KEY)
         assert not isinstance(refused.value, StoreUnavailable)
+        with Session(store.engine) as dbsession, dbsession.begin():
+            dbsession.execute(text("CREATE TABLE sessions (session_key TEXT, data BLOB)"))
+        with pytest.raises(StoreError, match=r"older version.*DROP TABLE sessions"):
+            store.load(KEY)
         store.engine.dispose()
 
     @pytest.mark.servers

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
-from pyramid_sessionkit import StoreUnavailable
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
-from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
+from pyramid_sessionkit.stores.sql import SQLStore, from_settings, sessions_table
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.stores.sql_table import row_values as values
 from pyramid_sessionkit.testing.conformance import (
     KEY,
+    OTHER_KEY,
     StoreConformance,
     expired_record,
     in_threads,
@@ -24,6 +26,7 @@ from pyramid_sessionkit.testing.conformance import (
     new_session,
     write_key,
 )
+from tests.conftest import SECRET
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
@@ -31,6 +34,8 @@ from tests.servers.process import free_port
 from tests.test_user_sessions import ten_logins_at_once
 
 pytestmark = pytest.mark.servers
+
+THIRD_KEY = "c" * 22
 
 
 def open_store(url: str) -> Iterator[SQLStore]:
@@ -46,6 +51,9 @@ class TestPostgreSQL(StoreConformance):
     def store(self, postgresql: PostgreSQL) -> Iterator[SQLStore]:
         yield from open_store(postgresql.url)
 
+    def damage(self, store: SQLStore, key: str) -> None:
+        execute(store, f"UPDATE sessions SET authenticated = NULL WHERE session_key = '{key}'")
+
     def unreachable(self) -> SQLStore:
         return SQLStore(create_session_engine(f"postgresql+psycopg://u@127.0.0.1:{free_port()}/db"))
 
@@ -54,6 +62,9 @@ class TestMariaDB(StoreConformance):
     @pytest.fixture
     def store(self, mariadb: MariaDB) -> Iterator[SQLStore]:
         yield from open_store(mariadb.url)
+
+    def damage(self, store: SQLStore, key: str) -> None:
+        execute(store, f"UPDATE sessions SET persistent = 5 WHERE session_key = '{key}'")
 
     def unreachable(self) -> SQLStore:
         return SQLStore(create_session_engine(f"mariadb+pymysql://u@127.0.0.1:{free_port()}/db"))
@@ -81,6 +92,76 @@ def full(request: pytest.FixtureRequest) -> Iterator[tuple[SQLStore, str]]:
         yield store, request.param
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_table_of_yesterday_is_named(kind: str, request: pytest.FixtureRequest) -> None:
+    for store in open_store(request.getfixturevalue(kind).url):
+        created = store.create(KEY, make_record())
+        execute(store, "ALTER TABLE sessions DROP COLUMN salt, DROP COLUMN verifier")
+        for operation in (lambda: store.load(KEY), lambda: store.update(KEY, created), store.create_table):  # noqa: B023
+            with pytest.raises(StoreError, match=r"older version.*DROP TABLE sessions"):
+                operation()
+        assert store.missing_columns() == ["verifier", "salt"]
+        execute(store, "DROP TABLE sessions")
+        store.create_table()
+        assert store.missing_columns() == []
+        smaller = "MODIFY version INTEGER" if kind == "mariadb" else "ALTER COLUMN version TYPE INTEGER"
+        execute(store, f"ALTER TABLE sessions {smaller}")
+        assert store.missing_columns() == ["version"]
+        execute(store, "DROP TABLE sessions")
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_times_that_cannot_be_break_no_list(kind: str, request: pytest.FixtureRequest) -> None:
+    for store in open_store(request.getfixturevalue(kind).url):
+        for key, extreme in ((KEY, None), (OTHER_KEY, 2**63 - 1), (THIRD_KEY, -(2**63))):
+            store.create(key, make_record(userid="ada", deadline=None))
+            if extreme is not None:
+                execute(
+                    store, f"UPDATE sessions SET renewed = {extreme}, timeout = {extreme} WHERE session_key = '{key}'"
+                )
+        for listed in (store.live_sessions(), store.sessions_of("ada")):
+            assert KEY in [key for key, _ in listed]
+            assert THIRD_KEY not in [key for key, _ in listed]
+        assert store.count() == 2
+        assert KEY in store.find_keys("", 9)
+        assert store.purge() in (0, 1)
+
+
+def test_postgresql_updates_in_place(postgresql: PostgreSQL) -> None:
+    for store in open_store(postgresql.url):
+        assert "fillfactor=80" in str(execute(store, "SELECT reloptions FROM pg_class WHERE relname = 'sessions'"))
+        now = int(time.time()) // 1000 * 1000 + 10
+        record = store.create(KEY, make_record(userid="ada", renewed=now, timeout=8000))
+        assert record
+        for number in range(20):
+            record = store.update(KEY, record._replace(data=b"%d" % number, renewed=now + number))
+            assert record
+        execute(store, "SELECT pg_stat_force_next_flush()")
+        ((updated, in_place),) = execute(
+            store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
+        )
+        assert updated == in_place == 20
+        execute(store, "DROP TABLE sessions")
+
+
+def execute(store: SQLStore, statement: str) -> Any:
+    with store.engine.connect() as connection:
+        result = connection.exec_driver_sql(statement)
+        return result.fetchall() if result.returns_rows else None
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_start_up_leaves_nothing_open(kind: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(kind)
+    store = from_settings(
+        parse_settings(
+            {"sessionkit.secret": SECRET, "sessionkit.sql.url": server.url, "sessionkit.sql.create_table": "true"}
+        )
+    )
+    assert store.engine.pool.checkedin() == 0
+    store.close()
+
+
 def plan(store: SQLStore, statement: Any, parameters: dict[str, Any]) -> str:
     with store.engine.connect() as connection:
         result = connection.exec_driver_sql("EXPLAIN " + statement._sql, statement._constants | parameters)
@@ -92,7 +173,8 @@ def plan(store: SQLStore, statement: Any, parameters: dict[str, Any]) -> str:
     [
         ("_load", {"key": "0" * 64}, {"sessions_pkey", "PRIMARY"}),
         ("_sessions_of", {"owner": "user7", "now": 0}, {"ix_sessions_userid"}),
-        ("_purge", {"now": 5, "batch": 100}, {"ix_sessions_expires"}),
+        ("_find_keys", {"first": "x", "last": "x{", "now": 0, "batch": 2}, {"sessions_pkey", "PRIMARY"}),
+        ("_purge", {"before": 5, "batch": 100}, {"ix_sessions_expires"}),
     ],
 )
 def test_indexes_are_used(full: tuple[SQLStore, str], name: str, parameters: dict[str, Any], index: set[str]) -> None:

@@ -1,0 +1,179 @@
+"""A connection belongs to the process that opened it, also where the server forks without Python's hooks, as uWSGI."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
+from pyramid_sessionkit.stores.home import Home
+from pyramid_sessionkit.stores.memcached import MemcachedStore
+from pyramid_sessionkit.stores.memcached_nodes import Nodes
+from pyramid_sessionkit.stores.sql import SQLStore
+from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.testing.conformance import in_threads, make_record, numbered
+
+SECONDS = 20
+
+
+def open_sql(url: str) -> SQLStore:
+    store = SQLStore(create_session_engine(url))
+    store.create_table()
+    store.clear()
+    return store
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("postgresql", "mariadb", "memcached")),
+    ]
+)
+def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
+    if request.param == "sqlite":
+        store: Any = open_sql(f"sqlite:///{tmp_path}/sessions.sqlite")
+    elif request.param == "memcached":
+        server = request.getfixturevalue("memcached")
+        server.flush()
+        store = MemcachedStore(Nodes([server.address], 1))
+    else:
+        store = open_sql(request.getfixturevalue(request.param).url)
+    yield store
+    store.close()
+
+
+def fork_without_hooks(work: Callable[[], object]) -> int:
+    """The process that does the work, and ends without cleaning up."""
+    pid = int(ctypes.PyDLL(None).fork())
+    if pid:
+        return pid
+    try:
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def wait_for(*pids: int) -> None:
+    stop = time.monotonic() + SECONDS
+    for pid in pids:
+        ended = os.waitpid(pid, os.WNOHANG)
+        while not ended[0] and time.monotonic() < stop:
+            time.sleep(0.01)
+            ended = os.waitpid(pid, os.WNOHANG)
+        if not ended[0]:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert ended[0]
+        assert ended[1] == 0
+
+
+def look_up(store: Any, number: int) -> None:
+    """Ask for one's own session again and again."""
+    for _ in range(200):
+        assert store.load(numbered(number)).data == b"%d" % number
+
+
+def test_nobody_gets_the_answers_of_another_process(store: Any) -> None:
+    for number in range(4):
+        store.create(numbered(number), make_record(b"%d" % number))
+    look_up(store, 3)
+    children = [fork_without_hooks(lambda: look_up(store, number)) for number in range(3)]  # noqa: B023
+    look_up(store, 3)
+    wait_for(*children)
+    look_up(store, 3)
+
+
+def test_a_child_that_ends_leaves_its_parents_connection(store: Any) -> None:
+    store.create(numbered(1), make_record(b"1"))
+
+    def close() -> None:
+        store.load(numbered(1))
+        store.close()
+
+    wait_for(fork_without_hooks(close), fork_without_hooks(store.close))
+    look_up(store, 1)
+
+
+def test_the_first_threads_of_a_child_agree(store: Any) -> None:
+    for number in range(8):
+        store.create(numbered(number), make_record(b"%d" % number))
+    wait_for(fork_without_hooks(lambda: in_threads(lambda number: look_up(store, number), 8)))
+
+
+@pytest.mark.servers
+def test_also_with_a_cache_in_front(memcached: Any, tmp_path: Any) -> None:
+    memcached.flush()
+    cached = CachedSQLStore(open_sql(f"sqlite:///{tmp_path}/s.sqlite"), Cache(Nodes([memcached.address], 1), "f:", 60))
+    for number in range(4):
+        cached.create(numbered(number), make_record(b"%d" % number))
+    look_up(cached, 3)
+    children = [fork_without_hooks(lambda: look_up(cached, number)) for number in range(3)]  # noqa: B023
+    look_up(cached, 3)
+    wait_for(*children)
+    cached.close()
+
+
+def test_greenlets_share_no_connection(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent puts another class in the place of ``threading.local``, which may be after the first connection."""
+    store.create(numbered(1), make_record(b"1"))
+    first = taken(store)
+
+    class Local(threading.local):
+        pass
+
+    monkeypatch.setattr(threading, "local", Local)
+    look_up(store, 1)
+    assert taken(store) is not first
+    assert type(kept(store)) in (Local, type(None))
+    store.close()
+    look_up(store, 1)
+    assert type(kept(store)) in (Local, type(None))
+
+
+def kept(store: Any) -> Any:
+    return store._connections._kept if isinstance(store, SQLStore) else store.nodes._kept
+
+
+def taken(store: Any) -> Any:
+    """What a command runs on."""
+    if isinstance(store, MemcachedStore):
+        return store.nodes.call("key", lambda client: client, again=False)
+    connection = store._connections.take()
+    try:
+        return connection.dbapi_connection
+    finally:
+        store._connections.give_back(connection)
+
+
+class TestHome:
+    def test_it_moves_once_for_each_process(self) -> None:
+        moves: list[int] = []
+        home = Home(lambda: moves.append(os.getpid()))
+        home.check()
+        assert moves == []
+
+        def check() -> None:
+            in_threads(lambda _: home.check())
+            assert moves == [os.getpid()]
+
+        wait_for(fork_without_hooks(check), fork_without_hooks(check))
+        assert moves == []
+
+    def test_a_lock_that_a_parent_holds_stops_nobody(self) -> None:
+        home = Home(lambda: None)
+        home._locks[os.getpid()] = threading.Lock()
+        with home._locks[os.getpid()]:
+            wait_for(fork_without_hooks(home.check))
