@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from time import time
 from typing import Any
@@ -19,7 +19,7 @@ FEW_CHARACTERS = 8
 """Fewer different ones than that do not come out of a random generator."""
 
 KNOWN_SECRETS = (b"for-development-only-and-known-to-everyone",)
-NO_KEY = "0" * 64
+NO_KEY = "0" * 22
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,19 @@ def _table(name: str, engine: Any) -> Result:
     from sqlalchemy import MetaData, inspect
     from sqlalchemy.exc import SQLAlchemyError
 
-    from pyramid_sessionkit.stores.sql import sessions_table
+    from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
 
     ours = sessions_table(MetaData(), name)
     try:
+        missing = SQLStore(engine, name).missing_columns()
         inspector = inspect(engine)
         there = {column["name"]: column for column in inspector.get_columns(ours.name, schema=ours.schema)}
         primary = inspector.get_pk_constraint(ours.name, schema=ours.schema)["constrained_columns"]
         indexes = inspector.get_indexes(ours.name, schema=ours.schema)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StoreError) as error:
         return Result("table", FAILED, f"{name} cannot be inspected: {str(error).splitlines()[0]}")
-    missing = sorted(set(ours.columns.keys()) - set(there))
     if missing:
-        return Result("table", FAILED, f"{name} lacks {', '.join(missing)}: make it anew, or migrate it with Alembic")
+        return Result("table", FAILED, _older(name, missing, there))
     strange = [n for n, c in there.items() if n not in ours.columns and not c["nullable"] and c["default"] is None]
     if strange:
         return Result("table", FAILED, f"{name} wants values that no session has: {', '.join(strange)}")
@@ -108,6 +108,16 @@ def _table(name: str, engine: Any) -> Result:
     if slow:
         return Result("table", WARNING, f"{name} has no index on {' and '.join(slow)}: lists or purging will be slow")
     return Result("table", OK, f"{name} has all columns")
+
+
+def _older(name: str, missing: list[str], there: Container[str]) -> str:
+    """What is wrong with a table of an older version, and the statement that helps."""
+    absent = [column for column in missing if column not in there]
+    lacks = f"lacks {', '.join(absent)}" if absent else f"has too small a type for {', '.join(missing)}"
+    return (
+        f"{name} {lacks}: it has the layout of an older version. Replace it, which ends all sessions: "
+        f"DROP TABLE {name}, and then psessions create-table or Alembic"
+    )
 
 
 def _clock(sql: Any) -> Result:

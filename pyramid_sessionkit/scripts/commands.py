@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit.exceptions import NotSupported
+from pyramid_sessionkit.interfaces import IListable
 from pyramid_sessionkit.scripts.checks import FAILED, all_checks
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 
-KEY_LENGTH = 64
+SHORTEST_KEY = 22
 EVERY = 2**31 - 1
 """The largest limit that all databases take."""
 
@@ -98,16 +99,35 @@ def check(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
 
 def _find(sessions: Sessions, key: str) -> SessionInfo:
     """The session whose key begins so. What is no key is not repeated in the message: it may be a session ID."""
-    key = key.lower()
-    if not re.fullmatch(rf"[0-9a-f]{{1,{KEY_LENGTH}}}", key):
-        raise Refused(f"A key is up to {KEY_LENGTH} hexadecimal digits, as `list` shows them")
-    keys = [key] if len(key) == KEY_LENGTH else sessions.keys_beginning_with(key)
+    if not _begins_a_key(key):
+        raise Refused("A session key is up to 64 letters, digits, - and _, as `list` shows them")
+    found = _with_key(sessions, key)
+    if found is not None:
+        return found
+    keys = sessions.keys_beginning_with(key) if _may_be_abbreviated(sessions, key) else []
     if len(keys) > 1:
-        raise Refused(f"Several sessions have keys that begin with {key}: give more of it")
-    info = sessions.get(keys[0]) if keys else None
-    if info is None:
-        raise Refused(f"No session that is alive has a key that begins with {key}")
-    return info
+        raise Refused(f"Several sessions have keys that begin with {_begun(key)}: give more of it")
+    found = sessions.get(keys[0]) if keys else None
+    if found is None:
+        raise Refused(f"No session that is alive has a key that begins with {_begun(key)}")
+    return found
+
+
+_begins_a_key = re.compile("[A-Za-z0-9_-]{1,64}").fullmatch
+
+
+def _with_key(sessions: Sessions, key: str) -> SessionInfo | None:
+    return sessions.get(key) if len(key) >= SHORTEST_KEY else None
+
+
+def _may_be_abbreviated(sessions: Sessions, key: str) -> bool:
+    """A store that cannot list has none for an abbreviation, and none for a whole key that it does not have either."""
+    return len(key) < SHORTEST_KEY or bool(IListable.providedBy(sessions.store))
+
+
+def _begun(key: str) -> str:
+    """How it begins, in case it is the secret of a session by mistake."""
+    return key if len(key) <= SHORTEST_KEY else f"{key[:12]}..."
 
 
 def _all_keys(args: argparse.Namespace, sessions: Sessions) -> list[str]:

@@ -54,9 +54,10 @@ class Output:
             return self.answer([_fields(info) for info in found], "No sessions")
         table = Table("Key", "User", "Created", "Renewed", "Expires", box=SIMPLE_HEAD)
         table.columns[0].no_wrap = True
+        length = _distinct([info.key for info in found])
         for info in found:
             times = (local(when, "minutes") for when in (info.created, info.renewed, info.expires))
-            table.add_row(info.key[:SHORT_KEY], _user(info), *times)
+            table.add_row(info.key[:length], _user(info), *times)
         self._print(table)
 
     def session(self, info: SessionInfo) -> None:
@@ -101,7 +102,10 @@ def local(when: int | None, precision: str = "seconds") -> str:
     """``2025-03-09 14:05:00 (3m ago)``, in the local time zone."""
     if when is None:
         return "never"
-    return f"{datetime.fromtimestamp(when).isoformat(' ', precision)} ({relative(when - round(time()))})"
+    try:
+        return f"{datetime.fromtimestamp(when).isoformat(' ', precision)} ({relative(when - round(time()))})"
+    except (ValueError, OverflowError, OSError):
+        return str(when)  # no time that a calendar has: the record was damaged
 
 
 def relative(seconds: int) -> str:
@@ -116,6 +120,11 @@ def relative(seconds: int) -> str:
 def printable(text: str) -> str:
     """Without the control characters by which a visitor's text could play tricks on a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _distinct(keys: Sequence[str]) -> int:
+    """How much of each key tells them apart: those of an application with ``key_prefix`` begin alike."""
+    return next(length for length in range(SHORT_KEY, 99) if len({key[:length] for key in keys}) == len(set(keys)))
 
 
 def _user(info: SessionInfo) -> str:

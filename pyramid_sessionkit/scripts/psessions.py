@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   psessions production.ini list --user 42
-  psessions production.ini show 3f9c
-  psessions production.ini revoke 3f9c
+  psessions production.ini show 3fQx
+  psessions production.ini revoke 3fQx
   psessions production.ini revoke --user 42
   psessions production.ini revoke --all --yes
   psessions production.ini count --json
   psessions production.ini purge --dry-run
   psessions production.ini check
 
-A KEY is the SHA-256 of a session's ID, in hex; the ID itself is neither stored nor shown. It may be abbreviated as
-long as it is unique.
+A KEY is a session key, as `list` and the log show it. It names a session and does not open it. Upper and lower case
+differ. It may be abbreviated as long as it is unique.
 
 exit codes:
   0  done
@@ -154,10 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--user", metavar="U", help="only those of the user with this userid")
     sub.add_argument("--limit", metavar="N", type=_positive, default=100, help="no more than so many (100)")
     sub = command(commands.show, "show", "Show a session and its contents, which may be private.")
-    sub.add_argument("key", metavar="KEY", help="its key, or how that begins")
+    sub.add_argument("key", metavar="KEY", help="its session key, or how that begins")
     sub = command(commands.revoke, "revoke", "End a session, those of a user, or all.")
     which = sub.add_mutually_exclusive_group(required=True)
-    which.add_argument("key", metavar="KEY", nargs="?", help="its key, or how that begins")
+    which.add_argument("key", metavar="KEY", nargs="?", help="its session key, or how that begins")
     which.add_argument("--user", metavar="U", help="all of the user with this userid")
     which.add_argument("--all", action="store_true", help="those of everybody")
     sub.add_argument("--yes", action="store_true", help="do not ask before --all")

@@ -184,10 +184,9 @@ def updated(record: Record) -> Record | None:
 
 def row_record(row: Sequence[Any]) -> Record:
     """The record in a row of :data:`FIELDS`, whatever is in it."""
-    record = Record(*row)
-    data, persistent = record.data, record.persistent
-    if type(data) is not bytes or type(persistent) is not bool:
-        record = record._replace(data=_bytes(data), persistent=_bool(persistent))
+    if type(row[0]) is not bytes or type(row[-2]) is not bool:
+        row = _bytes(row[0]), *row[1:-2], _bool(row[-2]), row[-1]
+    record = Record._make(row)
     return record if type(record.version) is int and is_sound(record) else unreadable(record.version)
 
 
