@@ -20,6 +20,6 @@ def includeme(config: Configurator) -> None:
     config.add_route("password", "/account/password")
     config.add_route("devices", "/account/devices")
     config.add_route("devices_log_out_others", "/account/devices/log-out-others")
-    config.add_route("device_log_out", "/account/devices/{key:[0-9a-f]{64}}/log-out")
+    config.add_route("device_log_out", "/account/devices/{key:[A-Za-z0-9_-]{22,64}}/log-out")
     config.add_route("admin", "/admin", factory="example_app.security.AdminPages")
     config.add_route("health", "/health")

@@ -61,7 +61,7 @@ def is_right_password(password_hash: str, password: str) -> bool:
 def log_in(request: Request, user: User, persistent: bool = False) -> None:
     """Make the session this user's; ``persistent`` if it should outlive the browser."""
     remember(request, str(user.id), persistent=persistent)
-    # After remember(), which empties the session of another user.
+    # After remember(), which begins an empty session where another user was logged in.
     request.session["device"] = device_of(request)
     if persistent:
         # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.

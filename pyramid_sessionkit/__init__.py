@@ -44,7 +44,7 @@ from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import SAVER, Saver
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.settings import PREFIX, parse_settings
+from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.stores import BUILTIN, create_store
 from pyramid_sessionkit.tweens import add_tweens
@@ -104,6 +104,7 @@ def includeme(config: Configurator) -> None:
 
     own_store = None if settings.store in BUILTIN else _resolve(config, "store", settings.store)
     store = create_store(settings, app_settings, own_store)
+    _check_store(settings, store)
     if settings.max_sessions_per_user is not None and not IUserIndex.providedBy(store):
         raise ConfigurationError(
             f"{PREFIX}max_sessions_per_user needs a store that can list a user's sessions: memory, sql or cached_sql"
@@ -129,13 +130,22 @@ def includeme(config: Configurator) -> None:
         add_security_policy(config)
 
 
+def _check_store(settings: Settings, store: Any) -> None:
+    missing = [name for name in ("load", "create", "update", "delete") if not callable(getattr(store, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"{PREFIX}store = {settings.store} returned a {type(store).__name__}, which is no store: it has no "
+            f"{', '.join(missing)}; see pyramid_sessionkit.ISessionStore"
+        )
+
+
 def _resolve(config: Configurator, name: str, dotted: Any) -> Any:
     """The object that a setting names, or None."""
     if dotted is None:
         return None
     try:
         found = config.maybe_dotted(dotted)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, IndexError) as error:
         known = f"; it is one of {', '.join(BUILTIN)} or a dotted name" if name == "store" else ""
         raise ConfigurationError(f"{PREFIX}{name} = {dotted} cannot be imported: {error}{known}") from error
     if not callable(found):

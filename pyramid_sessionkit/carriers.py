@@ -18,7 +18,7 @@ from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
 """Characters."""
 
-_is_prefix = re.compile(r"[A-Za-z0-9_-]{0,%d}" % LONGEST_PREFIX).fullmatch
+_is_prefix = re.compile(rf"[A-Za-z0-9_-]{{0,{LONGEST_PREFIX}}}").fullmatch
 
 STANDING = "pyramid_sessionkit.standing"
 """Where the environ of a request that pyramid_retry may repeat has its :class:`Standing`."""
@@ -108,7 +108,11 @@ def _reopened(persistence: Persistence, standing: Standing, opened: Opened) -> O
     if opens(secret, current):
         contents = persistence.decoded(key, current)
         stored = Stored(key, current, secret)
-        return opened if contents is None else Opened(Found.LIVE, seed, stored, contents, standing.at, Phase.OPEN, standing.cookie)
+        return (
+            opened
+            if contents is None
+            else Opened(Found.LIVE, seed, stored, contents, standing.at, Phase.OPEN, standing.cookie)
+        )
     contents = persistence.decoded(key, record)
     if contents is None or opened.found is not Found.REPLACED:
         return opened

@@ -9,7 +9,9 @@ from pyramid.csrf import LegacySessionCSRFStoragePolicy
 from pyramid.csrf import SessionCSRFStoragePolicy as PyramidsSessionCSRFStoragePolicy
 from pyramid.interfaces import ICSRFStoragePolicy
 
+from pyramid_sessionkit.csrf_tokens import is_token_of
 from pyramid_sessionkit.session import Session
+
 
 class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]
     """The tokens of our sessions, for which nothing is stored. Those of another session factory are kept as ever.
@@ -26,7 +28,7 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
             return isinstance(supplied_token, (str, bytes)) and super().check_csrf_token(request, supplied_token)
         route = request.matched_route
         of_login_form = route is not None and route.name == self._login_route
-        return session.work.is_csrf_token(supplied_token, of_login_form)
+        return is_token_of(session.work, supplied_token, of_login_form)
 
 
 PYRAMIDS_OWN = (LegacySessionCSRFStoragePolicy, PyramidsSessionCSRFStoragePolicy)

@@ -9,11 +9,11 @@ from typing import Any
 from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
+from pyramid_sessionkit.carriers import CookieCarrier, Cookies
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import FINISHED, FINISHER
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.carriers import CookieCarrier, Cookies
 
 log = logging.getLogger("pyramid_sessionkit")
 

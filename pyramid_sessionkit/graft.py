@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,10 @@ def graft(target: Any, value: Any, grafted: set[int] | None = None, same: bool =
         return value
     grafted.add(id(target))
     if isinstance(target, dict):
-        merged = {name: graft(target.get(name), item, grafted, same) for name, item in value.items()}
+        merged = {
+            name: graft(target.get(name), item, grafted, same) if isinstance(item, (dict, list)) else item
+            for name, item in value.items()
+        }
         target.clear()
         target.update(merged)
     else:
@@ -32,10 +34,10 @@ def graft(target: Any, value: Any, grafted: set[int] | None = None, same: bool =
 
 def _own_items(target: list[Any], value: list[Any]) -> Sequence[Any]:
     """For each item of ``value`` the item of ``target`` that is the same, each used once; None where there is none."""
-    own = defaultdict(list)
-    for item in reversed(target):  # the first of several is taken first, from the end
+    own: dict[bytes, list[Any]] = {}
+    for item in reversed(target):  # so that pop() takes the first of several
         if isinstance(item, (dict, list)):
-            own[orjson.dumps(item)].append(item)
+            own.setdefault(orjson.dumps(item), []).append(item)
     return [_taken(own, item) if own and isinstance(item, (dict, list)) else None for item in value]
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from time import time
 from typing import Any
 from urllib.parse import quote
 
-from pyramid.response import Response
+from pyramid.threadlocal import manager
+from webob import Response
 
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings, override_cookie
-from pyramid_sessionkit.state import Cookie
+from pyramid_sessionkit.state import BLANK, DELETE, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
-_FORMER = "_sessionkit_cookie"
+_CHOSEN = "_sessionkit_cookie_headers"
+"""Set in the ``__dict__`` of a request for which ``sessionkit.cookie_options`` was asked."""
+
+FORMER = "_sessionkit_cookie"
 """Set in the ``__dict__`` of a response that carries a cookie of ours."""
 
 HeaderList = list[tuple[str, str]]
@@ -43,12 +48,12 @@ class SessionHeaders:
         """Called once, when the response is otherwise ready."""
         headers = response.headerlist
         _vary_on_cookie(headers)
-        cookie = None if work.cookie is Cookie.KEEP else self._cookie_header(request, work)
+        cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
         if cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            response.__dict__[_FORMER] = cookie
+            response.__dict__[FORMER] = cookie, weakref.ref(_outermost(request))
             _keep_from_shared_caches(headers)
-        elif work.contents is not None and work.login_field("userid") is not None:
+        elif work.stored is not None and work.stored.record.userid is not None:
             _keep_private(headers)
 
     def copied(self, response: Any) -> Any:
@@ -62,10 +67,14 @@ class SessionHeaders:
         return self.without_former_cookie(copied)
 
     def without_former_cookie(self, response: Any) -> Any:
-        """Some views return one response object to everybody: take the cookie of its last visitor out of it."""
-        former = response.__dict__.pop(_FORMER, None)
-        if former is not None:
-            response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former)]
+        """Some views return one response object to everybody: take the cookie of its last visitor out of it.
+
+        The response of a subrequest keeps its cookie: that is this visitor's.
+        """
+        former = response.__dict__.get(FORMER)
+        if former is not None and former[1]() is not _outermost(None):
+            del response.__dict__[FORMER]
+            response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former[0])]
         return response
 
     def refusal(self, request: Any) -> str | None:
@@ -79,7 +88,7 @@ class SessionHeaders:
             log.warning("No session cookie was sent and no session stored: %s", refusal)
 
     def _cookie_header(self, request: Any, work: UnitOfWork) -> str | None:
-        deletes = work.cookie is Cookie.DELETE
+        deletes = work.cookie is DELETE
         if deletes and not self._signer.is_in(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
@@ -89,7 +98,7 @@ class SessionHeaders:
             return None
         if deletes:
             return cookie.delete(https)
-        max_age = None if work.cookie is Cookie.BLANK else self._max_age(work.metadata())
+        max_age = None if work.cookie is BLANK else self._max_age(work.metadata())
         return cookie.set(self._signer.sign(work.sent_cookie), https, max_age)
 
     def _max_age(self, record: Record) -> int | None:
@@ -105,13 +114,24 @@ class SessionHeaders:
     def _cookie_for(self, request: Any) -> CookieHeaders:
         if self._overrides is None:
             return self._cookie
-        return _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
+        chosen: CookieHeaders | None = request.__dict__.get(_CHOSEN)
+        if chosen is None:
+            # Once for each response: the function may ask a database.
+            chosen = _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
+            request.__dict__[_CHOSEN] = chosen
+        return chosen
 
     def _is_https(self, request: Any) -> bool:
         environ = request.environ
         if self._settings.trust_proxy and "HTTP_X_FORWARDED_PROTO" in environ:
             return bool(environ["HTTP_X_FORWARDED_PROTO"].split(",")[0].strip().lower() == "https")
         return bool(environ.get("wsgi.url_scheme") == "https")
+
+
+def _outermost(request: Any) -> Any:
+    """The request that the server began in this thread, of which ``request`` may be a subrequest."""
+    requests = [entry.get("request") for entry in manager.stack]
+    return next((found for found in requests if found is not None), request)
 
 
 def _refusal(cookie: CookieHeaders, https: bool, request: Any) -> str | None:

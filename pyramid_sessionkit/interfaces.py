@@ -23,7 +23,8 @@ class Record(NamedTuple):
     verifier: str
     """SHA-256, in hex, of the secret that opens the session."""
     salt: str
-    """Random text that went into the secret if that was derived from the one before it; else empty."""
+    """Random text that is made with the session and stays: it goes into each secret that replaces another. A record
+    with another salt under the same key is another session."""
     replaced: int | None
     """When the secret was last replaced, in epoch microseconds; None if it is still the first one."""
     userid: str | None
@@ -60,10 +61,15 @@ class Record(NamedTuple):
 
     def versioned(self, version: Any) -> Record:
         """This record as another version."""
-        return Record(*self[:_VERSION], version, *self[_VERSION + 1 :])
+        return Record._make((*self[:_VERSION], version, *self[_VERSION + 1 :]))
+
+    def renewed_with(self, data: bytes, renewed: int) -> Record:
+        """This record with other contents, and its idle timeout restarted: what most requests that write need."""
+        return Record._make((data, *self[1:_RENEWED], renewed, *self[_RENEWED + 1 :]))
 
 
 _VERSION = Record._fields.index("version")
+_RENEWED = Record._fields.index("renewed")
 
 
 def unreadable(version: Any = None) -> Record:
@@ -72,7 +78,7 @@ def unreadable(version: Any = None) -> Record:
 
 
 def is_sound(record: Record) -> bool:
-    """Whether all fields but the version have the types that they should have: a stored record may have been damaged."""
+    """Whether all fields but the version have the types they should have: a stored record may have been damaged."""
     return (
         type(record.data) is bytes
         and type(record.verifier) is str
@@ -97,7 +103,7 @@ _NUMBER_OR_NONE = frozenset((int, type(None)))
 class ISessionStore(Interface):
     """Where records live. Methods are called from many threads at once, and in processes forked from the first.
 
-    A key is 22 to 64 characters of ``[A-Za-z0-9_-]``; it names a session from its creation to its end, and case matters.
+    A key is 22 to 64 characters of ``[A-Za-z0-9_-]``; case matters. It names a session from its creation to its end.
     Each method raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an outage or a time-out, and
     :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never an outage, nor the
     reverse. A record that is found and cannot be understood is returned as :func:`unreadable`; its bytes stay.

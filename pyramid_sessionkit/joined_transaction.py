@@ -34,7 +34,16 @@ class State(Enum):
 class RequestTransaction:
     """What is known about the transaction of one request, and what waits for its commit."""
 
-    __slots__ = ("_attribute", "_commit_veto", "_deferred", "_mark_changed", "_request", "_savepoints", "_transaction", "state")
+    __slots__ = (
+        "_attribute",
+        "_commit_veto",
+        "_deferred",
+        "_mark_changed",
+        "_request",
+        "_savepoints",
+        "_transaction",
+        "state",
+    )
 
     def __init__(self, request: Any, attribute: str, mark_changed: Any, commit_veto: Any) -> None:
         self._request = request
@@ -44,7 +53,7 @@ class RequestTransaction:
         self.state = State.PRESET if "tm.active" in request.environ else State.NONE
         self._transaction: Any = None  # the one that is open, or has just been committed
         self._deferred: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-        self._savepoints: dict[Any, Snapshot | None] = {}
+        self._savepoints: dict[Any, tuple[Snapshot | None, int]] = {}  # and how much was deferred
 
     # For the store and the persistence.
 
@@ -63,7 +72,7 @@ class RequestTransaction:
             transaction = dbsession.get_nested_transaction()
             while transaction is not None and transaction.nested:
                 # It began before the session was used.
-                self._savepoints[transaction] = None
+                self._savepoints[transaction] = None, 0
                 transaction = transaction.parent
         return dbsession
 
@@ -186,14 +195,16 @@ class RequestTransaction:
 
     def savepoint_begins(self, transaction: Any) -> None:
         work = work_of(self._request)
-        self._savepoints[transaction] = None if work is None or not work.used else work.snapshot()
+        snapshot = None if work is None or not work.used else work.snapshot()
+        self._savepoints[transaction] = snapshot, len(self._deferred)
 
     def savepoint_rolled_back(self, transaction: Any) -> None:
         """Restore the state of that savepoint: what was saved since is not stored any more."""
         work = work_of(self._request)
         if work is None or transaction not in self._savepoints:
             return
-        snapshot = self._savepoints.pop(transaction)
+        snapshot, deferred = self._savepoints.pop(transaction)
+        del self._deferred[deferred:]
         if snapshot is None:
             work.revert()
         else:
@@ -201,7 +212,7 @@ class RequestTransaction:
 
 
 def follow_savepoints() -> None:
-    """Have all SQLAlchemy sessions of the process tell of their savepoints; those that are not joined take no notice."""
+    """Have all SQLAlchemy sessions of the process tell of their savepoints; what is not joined takes no notice."""
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 

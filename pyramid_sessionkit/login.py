@@ -39,6 +39,8 @@ def safe_next(request: Any, default: str = "/") -> str:
         target = request.params.get(NEXT, "")
     except UnicodeDecodeError:
         return default
+    if not isinstance(target, str):  # a form may have a file of that name
+        return default
     return quote(target, safe="/?#[]@!$&'()*+,;=:%~-._") if _is_path_of_this_origin(target) else default
 
 
@@ -129,7 +131,10 @@ def _came_from(request: Any) -> str | None:
     """Where the visitor should be after the login; of an unsafe request, the page of this origin it came from."""
     if request.method in ("GET", "HEAD"):
         return str(request.path_qs)
-    referrer = urlsplit(request.referrer or "")
+    try:
+        referrer = urlsplit(request.referrer or "")
+    except ValueError:
+        return None
     if f"{referrer.scheme}://{referrer.netloc}" != request.host_url:
         return None
     return referrer.path + (f"?{referrer.query}" if referrer.query else "")

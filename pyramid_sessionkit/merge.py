@@ -10,17 +10,16 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
-import orjson
-
-from pyramid_sessionkit.graft import graft as graft  # the other half of a merge: imported from here
+from pyramid_sessionkit.compare import MISSING, Compare, RememberingCompare, as_read_back, same
+from pyramid_sessionkit.graft import graft
 from pyramid_sessionkit.refused import not_serializable
 
-MISSING: Final = type("MISSING", (), {"__repr__": lambda self: "MISSING"})()
+# What others import from here.
+__all__ = ["MISSING", "Applied", "Function", "as_read_back", "graft", "merge", "merge_values", "same"]
 
 COMPARED_DEPTH: Final = 3
 """How deep dicts are compared as bytes, which is quick; but if each level did that, deep contents would take long."""
 
-Compare = Callable[[Any, Any], bool]
 Function = Callable[[Any], Any]
 
 
@@ -44,8 +43,9 @@ def merge(
     """The contents that keep the changes of both sides.
 
     An applied function runs again on what is stored, in its place among this request's other changes to that key.
-    What it makes of that is not checked here. Where both sides replaced a value, ``mine`` stays, being the later; or
-    the stored one, if ``stored_wins``.
+    What it makes of that may be anything: whoever saves the merged contents checks them first, with
+    :func:`~pyramid_sessionkit.serializer.encode`. Where both sides replaced a value, ``mine`` stays, being the later;
+    or the stored one, if ``stored_wins``.
     """
     start, stored = dict(start), dict(stored)
     for step in applied:
@@ -64,40 +64,10 @@ def merge_values(start: Any, mine: Any, stored: Any, stored_wins: bool = False) 
     return _merge(start, mine, stored, stored_wins, same, 0)
 
 
-def as_read_back(value: Any) -> Any:
-    """A copy with lists for tuples, as JSON gives them back."""
-    if isinstance(value, dict):
-        return {name: as_read_back(item) for name, item in value.items()}
-    # JSON refuses a namedtuple, so that it must not become a list here.
-    if isinstance(value, list) or type(value) is tuple:
-        return [as_read_back(item) for item in value]
-    return value
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are written the same: unlike ``==`` this tells 1 from 1.0 and from True.
-
-    The keys of a dict are written in their order, so that it counts.
-    """
-    if one is other:
-        return True
-    if one is MISSING or other is MISSING:
-        return False
-    try:
-        if orjson.dumps(one) != orjson.dumps(other):
-            return False
-    except orjson.JSONEncodeError:
-        # Such as a Decimal that one applied function leaves for the next.
-        return type(one) is type(other) and bool(one == other)
-    # Infinity is written as None is, and a date as a text.
-    equal: bool = one == other or as_read_back(one) == as_read_back(other)
-    return equal
-
-
 def _result_read_back(name: str, result: Any) -> Any:
     try:
         return as_read_back(result)
-    except RecursionError:
+    except RecursionError:  # deeper than JSON can hold, so that there is nothing to merge
         raise not_serializable({name: result}) from None
 
 
@@ -106,6 +76,8 @@ def _merge(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compa
         return stored
     if compare(stored, start):
         return mine
+    if mine is MISSING and stored is MISSING:
+        return MISSING
     sides = (start, mine, stored)
     if _all_are(dict, sides):
         return _merge_dicts(start, mine, stored, stored_wins, compare, depth + 1)
@@ -123,34 +95,15 @@ def _all_are(kind: type, sides: tuple[Any, Any, Any]) -> bool:
 def _merge_dicts(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compare, depth: int) -> Any:
     begun, ours, theirs = [{} if side is MISSING else side for side in (start, mine, stored)]
     if depth == COMPARED_DEPTH:
-        compare = _RememberingCompare()
+        compare = RememberingCompare().same
     merged = {}
     for name in {**theirs, **ours}:
-        sides = begun.get(name, MISSING), ours.get(name, MISSING), theirs.get(name, MISSING)
-        value = _merge(*sides, stored_wins, compare, depth)
+        begun_value, our_value = begun.get(name, MISSING), ours.get(name, MISSING)
+        value = _merge(begun_value, our_value, theirs.get(name, MISSING), stored_wins, compare, depth)
         if value is not MISSING:
             merged[name] = value
     # A dict that one side removed is gone, unless the other side put something into it.
     return MISSING if not merged and MISSING in (mine, stored) else merged
-
-
-class _RememberingCompare:
-    """As :func:`same`, for the dicts of one merge: what it found out about a dict holds for those inside it too."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, int], bool] = {}
-
-    def __call__(self, one: Any, other: Any) -> bool:
-        if type(one) is not dict or type(other) is not dict:
-            return same(one, other)
-        pair = id(one), id(other)  # both live as long as the merge
-        known = self._known.get(pair)
-        if known is None:
-            known = list(one) == list(other) and all(map(self, one.values(), other.values()))
-            self._known[pair] = known
-        return known
 
 
 def _merge_lists(start: Any, mine: Any, stored: Any) -> list[Any] | None:
@@ -158,12 +111,12 @@ def _merge_lists(start: Any, mine: Any, stored: Any) -> list[Any] | None:
 
     So what one side popped does not come back, and what it never saw is not popped.
     """
-    start, mine, stored = ([] if side is MISSING else side for side in (start, mine, stored))
-    tail = _tail(start, mine)
+    begun, ours, theirs = [[] if side is MISSING else side for side in (start, mine, stored)]
+    tail = _tail(begun, ours)
     if tail is not None:
-        return stored + tail
-    stored_tail = _tail(start, stored)
-    return None if stored_tail is None else mine + stored_tail
+        return [*theirs, *tail]
+    stored_tail = _tail(begun, theirs)
+    return None if stored_tail is None else [*ours, *stored_tail]
 
 
 def _tail(start: list[Any], longer: list[Any]) -> list[Any] | None:

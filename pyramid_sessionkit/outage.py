@@ -44,7 +44,8 @@ def mark(request: Any, response: Any, error: Exception, committed: bool) -> None
 
 def note_transaction(request: Any) -> None:
     """Called below pyramid_tm, for :func:`was_committed`."""
-    request.__dict__[_TRANSACTION] = request.tm.get()
+    if "tm.active" in request.environ:  # else pyramid_tm was told to leave this request alone
+        request.__dict__[_TRANSACTION] = request.tm.get()
 
 
 def was_committed(request: Any) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
-from pyramid_sessionkit.interfaces import GRACE, Record
+from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
 from pyramid_sessionkit.serializer import Contents, loads
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, Found, Opened, Presented, Stored
+from pyramid_sessionkit.state import BLANK_KEY, LIVE, Condition, Ending, Found, Opened, Presented, Stored
 from pyramid_sessionkit.tokens import Tokens, opens
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -55,6 +55,8 @@ class Persistence:
 
         Only so many are looked for as a browser has reason to send.
         """
+        if len(presented) == 1 and presented[0].key != BLANK_KEY:
+            return self._open(presented[0], fresh)
         best: Opened | None = None
         left = TRIED_COOKIES
         for one in presented:
@@ -63,7 +65,7 @@ class Persistence:
             elif left:
                 left -= 1
                 opened = self._open(one, fresh)
-                if opened.found is Found.LIVE:
+                if opened.found is LIVE:
                     return opened
             else:
                 continue
@@ -83,17 +85,20 @@ class Persistence:
         key, secret = presented
         at = time()
         record = self.store.load(key, True) if fresh else self.store.load(key)
-        if record is not None and record.verifier and not fresh and not opens(secret, record):
-            # A cached copy may be older than the secret.
-            record = self.store.load(key, True)
         if record is None:
             return Opened(Found.DEAD, presented, None, {}, at)
-        if record.verifier and not opens(secret, record):
-            return self._open_replaced(presented, record, at)
-        contents = self.decoded(key, record)
-        if contents is None:
+        if opens(secret, record):
+            contents = self.decoded(key, record)
+            if contents is None:
+                return Opened(Found.UNREADABLE, presented, None, {}, at)
+            return Opened(LIVE, presented, Stored(key, record, secret), contents, at)
+        if not fresh:
+            # A cached copy may be older than the secret.
+            return self._open(presented, True)
+        if record.data == UNREADABLE:
+            self.decoded(key, record)
             return Opened(Found.UNREADABLE, presented, None, {}, at)
-        return Opened(Found.LIVE, presented, Stored(key, record, secret), contents, at)
+        return self._open_replaced(presented, record, at)
 
     def _open_replaced(self, presented: Presented, record: Record, at: float) -> Opened:
         if is_recent(record.replaced, at):
@@ -175,7 +180,7 @@ class Persistence:
     # The limit of sessions.
 
     def time_of_login(self, userid: str, now: int) -> int:
-        """In epoch microseconds: later than any login of this user, so that of several at once exactly the last stays."""
+        """In epoch microseconds: later than any login of this user, so that of several at once the last one stays."""
         if self.settings.max_sessions_per_user is None:
             return now
         times = [record.authenticated or 0 for _, record in self.store.sessions_of(userid)]

@@ -6,20 +6,17 @@ from typing import Any, NamedTuple
 
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.state import Condition, Found, NewSecret, Pending, Stored
+from pyramid_sessionkit.state import REPLACED, Condition, Found, NewSecret, Pending, Stored
 
 
 class Nothing(NamedTuple):
     """Nothing is to be stored."""
-
-    needs_cookie = False
 
 
 class Create(NamedTuple):
     """A new session is to be stored. Its verifier is filled in with its secret."""
 
     record: Record
-    needs_cookie = True
 
 
 class Update(NamedTuple):
@@ -30,10 +27,6 @@ class Update(NamedTuple):
     resend: bool
     """Whether the browser must be told other limits of the same cookie."""
 
-    @property
-    def needs_cookie(self) -> bool:
-        return self.new_secret is not None
-
 
 class Refused(NamedTuple):
     """The cookie was replaced a moment ago: what this request wants belongs into a session that it cannot open.
@@ -42,19 +35,25 @@ class Refused(NamedTuple):
     """
 
     ending: bool
-    needs_cookie = False
 
 
 Plan = Nothing | Create | Update | Refused
 NOTHING = Nothing()
 
 
-def plan(
-    found: Found, stored: Stored | None, pending: Pending, data: bytes, settings: Settings, loaded: float
-) -> Plan:
+def needs_cookie(wanted: Plan) -> bool:
+    """Whether what is stored would be of no use unless the browser is told its secret."""
+    return wanted.new_secret is not None if isinstance(wanted, Update) else isinstance(wanted, Create)
+
+
+def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
     """What to store, where ``data`` are the contents as they are now, and ``loaded`` is when the request loaded
     (epoch seconds)."""
-    if any(ending.condition is Condition.NEVER for ending in pending.endings) and not pending.logs_in:
+    if (
+        pending.endings
+        and any(ending.condition is Condition.NEVER for ending in pending.endings)
+        and not pending.logs_in
+    ):
         return Refused(ending=True)
     if stored is None:
         return _plan_new(found, pending, data, settings, loaded)
@@ -66,7 +65,7 @@ def plan(
 
 
 def _plan_new(found: Found, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
-    if found is Found.REPLACED and not pending.logs_in:
+    if found is REPLACED and not pending.logs_in:
         return Refused(ending=False) if data != EMPTY else NOTHING
     if data == EMPTY and not pending.logs_in and not settings.save_uninitialized:
         return NOTHING
@@ -82,7 +81,10 @@ def new_record(settings: Settings, created: float) -> Record:
 
 def next_record(record: Record, pending: Pending, data: bytes, loaded: float) -> Record:
     """The record with these contents and what the request wants of its fields. Its secret is as before."""
-    changes: dict[str, Any] = {"data": data, "renewed": max(record.renewed, int(loaded)), **pending.fields}
+    renewed = max(record.renewed, int(loaded))
+    if not (pending.fields or pending.limits):
+        return record.renewed_with(data, renewed)
+    changes: dict[str, Any] = {"data": data, "renewed": renewed, **pending.fields}
     if pending.limits:
         limits = dict(pending.limits)
         if "lifetime" in limits:

@@ -6,13 +6,13 @@ import logging
 from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
-from pyramid_sessionkit.headers import SessionHeaders
+from pyramid_sessionkit.headers import FORMER, SessionHeaders
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import SAFE_METHODS, respond
-from pyramid_sessionkit.plan import Refused
+from pyramid_sessionkit.plan import Refused, needs_cookie
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.state import Cookie, Phase
+from pyramid_sessionkit.state import DROPPED, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork, replaced
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -51,19 +51,19 @@ class Saver:
 
     def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
         """Save what the request did, as far as a response of this status allows; more often does no harm."""
-        if not work.used or work.settled or will_be_retried(request, error):
+        if work.settled or will_be_retried(request, error):
             return
         work.end()
-        if self.is_wanted(status) and work.phase is not Phase.DROPPED:
+        if self.is_wanted(status) and work.phase is not DROPPED:
             self._carry_out(request, work)
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
         wanted = work.plan()
-        if isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
+        if needs_cookie(wanted) and (refusal := self._headers.refusal(request)):
+            self._headers.warn(refusal)
+        elif isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
             log.warning("What %s %r put into its session was dropped: its cookie was just replaced", *_named(request))
             work.drop_changes()
-        elif wanted.needs_cookie and (refusal := self._headers.refusal(request)):
-            self._headers.warn(refusal)
         else:
             work.commit(wanted)
 
@@ -89,13 +89,14 @@ class Saver:
         work = work_of(request)
         if work is None:
             return
-        if work.used:
+        if work.found is not None:
             self._finish(request, response, work)
         work.close()
 
     def _finish(self, request: Any, response: Any, work: UnitOfWork) -> None:
         try:
-            self.save(request, work, response.status_int, getattr(request, "exception", None))
+            if not work.settled:
+                self.save(request, work, response.status_int, getattr(request, "exception", None))
         except StoreUnavailable as error:
             # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
             work.abandon()
@@ -104,13 +105,14 @@ class Saver:
             response.headerlist = instead.headerlist
             response.app_iter = instead.app_iter
         self._headers.add(request, response, work)
-        watch(request.environ, work)
+        if work.mutable:
+            watch(request.environ, work)
 
     def own_response(self, response: Any, work: UnitOfWork | None) -> Any:
         """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""
-        if work is None or work.cookie is Cookie.KEEP:
-            return self._headers.without_former_cookie(response)
-        return self._headers.copied(response)
+        if work is not None and work.cookie is not KEEP:
+            return self._headers.copied(response)
+        return self._headers.without_former_cookie(response) if FORMER in response.__dict__ else response
 
 
 def _named(request: Any) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyramid_sessionkit.exceptions import SessionGone, StoreError
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
@@ -20,6 +20,9 @@ from pyramid_sessionkit.tokens import new_salt, new_secret, verifier_of
 
 STALE_SECONDS = 60
 """For how long after it loaded a request may merge what it did, though its secret was replaced meanwhile."""
+
+DERIVED_KEYS = 3
+"""How many keys are derived from one cookie before a random one is taken."""
 
 CSRF_KEY = "_csrft_"
 """Where the contents have the nonce of the CSRF token, if there is one."""
@@ -61,22 +64,23 @@ class _SecretReplaced(Exception):
 def create(job: Job, plan: Create) -> Saved:
     """Store a new session, under a key that is derived from the visitor's cookie.
 
-    So requests that run at once with one cookie begin one session. If the key is taken, they have met.
+    So requests that run at once with one cookie begin one session. If the key is taken, they have met; or it is taken
+    for long, and they meet under the next one.
     """
-    key_from = job.persistence.tokens.key_from
-    key = key_from(job.seed, job.prefix())
-    saved = _create_under(job, plan, key) or _meet(job, key)
-    for _ in range(3):
-        if saved is not None:
+    key_from, prefix = job.persistence.tokens.key_from, job.prefix()
+    for number in range(DERIVED_KEYS):
+        key = key_from(job.seed, prefix, number)
+        if saved := _create_under(job, plan, key) or _meet(job, key):
             return saved
-        saved = _create_under(job, plan, key_from(Presented("", new_secret()), job.prefix()))
+    for _ in range(DERIVED_KEYS):
+        if saved := _create_under(job, plan, key_from(Presented("", new_secret()), prefix)):
+            return saved
     raise StoreError("No new session could be stored, since every key was taken: check sessionkit.key_prefix")
 
 
 def _create_under(job: Job, plan: Create, key: str) -> Saved | None:
-    persistence, pending = job.persistence, job.pending
-    logs_in = pending.logs_in
-    secret, salt = _next_secret(job, key, NewSecret.LOGIN, job.seed.secret) if logs_in else (new_secret(), "")
+    persistence, logs_in, salt = job.persistence, job.pending.logs_in, new_salt()
+    secret = _next_secret(job, key, NewSecret.LOGIN, job.seed.secret, salt) if logs_in else new_secret()
     record = plan.record._replace(verifier=verifier_of(secret), salt=salt)
     if logs_in:
         record = _logged_in_now(persistence, record)
@@ -91,27 +95,36 @@ def _meet(job: Job, key: str) -> Saved | None:
     record: Record | None = job.persistence.store.load(key, True)
     if record is None or record.data == UNREADABLE:
         return None
-    young = time() - record.created <= REPLACED_SECONDS
+    # By when this request loaded: it may have waited for long since.
+    young = job.at - record.created <= REPLACED_SECONDS
     if not job.pending.logs_in:
         return merge_stale(job, key, EMPTY) if young else None
     if joined := _join_same_login(job, key):
         return joined
     if record.userid is not None or not young:
         return None
-    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), None, EMPTY, NewSecret.LOGIN)
+    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), EMPTY, NewSecret.LOGIN)
 
 
 def _join_same_login(job: Job, key: str) -> Saved | None:
     """The session in which the same login of the same browser succeeded a moment ago, with the changes of this one."""
     persistence = job.persistence
     record: Record | None = persistence.store.load(key, True)
-    if record is None or record.userid != job.pending.fields["userid"] or not is_recent(record.replaced, time()):
+    if record is None or record.userid != job.pending.fields["userid"] or not is_recent(record.replaced, job.at):
         return None
     known = persistence.tokens.succession(job.seed.secret, key, record)
     if known is None or known[0] is NewSecret.REGENERATED:
         return None
     start = job.stored.record.data if job.stored is not None else EMPTY
     return _merge_into(job, Stored(key, record, known[1]), start)
+
+
+def _with_later_login(job: Job, record: Record) -> Record:
+    """Of two clicks on "change password" the later one knows the credentials that stay."""
+    fields = job.pending.fields
+    if fields["credentials"] == record.credentials or fields["authenticated"] <= (record.authenticated or 0):
+        return record
+    return record._replace(authenticated=fields["authenticated"], credentials=fields["credentials"])
 
 
 # Updates.
@@ -122,7 +135,7 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
     assert job.stored is not None
     logs_in = job.pending.logs_in
     try:
-        return _replace(job, plan.record, start, plan.new_secret)._replace(resend=plan.resend)
+        return _replace(job, start, plan.new_secret, plan)
     except SessionGone:
         if not logs_in:
             raise
@@ -133,40 +146,41 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
 
 
 def begin_another(job: Job) -> Saved:
-    """A login that cannot go on in its session: it is the same login twice, or begins a new session with what it had."""
+    """A login that cannot go on in its session: it is the same login twice, or begins another with what it had."""
     if joined := _join_same_login(job, job.seed.key):
         return joined
     record = new_record(job.persistence.settings, job.at)
     return create(job, Create(next_record(record, job.pending, job.data, job.at)))
 
 
-def _replace(job: Job, target: Record | None, start: bytes, why: NewSecret | None) -> Saved:
-    """``target``: what to store if nothing changed since the request loaded; None: merge in any case."""
+def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None = None) -> Saved:
+    """``plan``: what to store if nothing changed since the request loaded; without it merge in any case."""
     stored = job.stored
     assert stored is not None
-    secret, changes = stored.secret, {}
+    key, base, secret = stored
+    logs_in = job.pending.logs_in
+    changes: dict[str, Any] = {}
     if why is not None:
-        secret, salt = _next_secret(job, stored.key, why, stored.secret)
-        changes = {"verifier": verifier_of(secret), "salt": salt, "replaced": _microseconds()}
+        secret = _next_secret(job, key, why, secret, base.salt)
+        changes = {"verifier": verifier_of(secret), "replaced": _microseconds()}
     merged: Contents | None = None
 
     def build(current: Record) -> Record:
         nonlocal merged
-        if current.verifier != stored.record.verifier:
-            raise _SecretReplaced
-        if target is not None and current.version == stored.record.version:
-            record = target
+        if current.verifier != base.verifier:
+            raise _SecretReplaced if current.salt == base.salt else SessionGone(_another(key))
+        if plan is not None and current.version == base.version:
+            record = plan.record
         else:
             merged, data = _merged(job, start, current)
             record = next_record(current, job.pending, data, job.at)
         if changes:
             record = record._replace(**changes)
-        return _logged_in_now(job.persistence, record) if job.pending.logs_in else record
+        return _logged_in_now(job.persistence, record) if logs_in else record
 
-    saved = job.persistence.replace(stored.key, stored.record, build)
-    return Saved(
-        Stored(stored.key, saved, secret), merged, new_secret=why is not None, logged_in=job.pending.logs_in
-    )
+    saved = job.persistence.replace(key, base, build)
+    resend = plan is not None and plan.resend
+    return Saved(Stored(key, saved, secret), merged, False, why is not None, resend, False, logs_in)
 
 
 # Stale requests.
@@ -176,9 +190,16 @@ def merge_stale(job: Job, key: str, start: bytes) -> Saved:
     """Merge the contents of a request whose secret was replaced meanwhile. That is all that it may still do."""
     if time() - job.at > STALE_SECONDS:
         raise SessionGone(f"Session {key[:8]} got a new secret from another request")
-    record = job.stored.record if job.stored is not None else new_record(job.persistence.settings, job.at)
+    known = job.stored.record if job.stored is not None else None
+    record = known or new_record(job.persistence.settings, job.at)
+
+    def build(current: Record) -> Record:
+        if known is not None and current.salt != known.salt:
+            raise SessionGone(_another(key))
+        return _with_stale(job, start, current)
+
     if job.data != start:
-        job.persistence.replace(key, job.persistence.load_again(key), lambda current: _with_stale(job, start, current))
+        job.persistence.replace(key, job.persistence.load_again(key), build)
     return Saved(Stored(key, record._replace(data=job.data), None), stale=True)
 
 
@@ -201,7 +222,7 @@ def _merge_into(job: Job, base: Stored, start: bytes) -> Saved | None:
         if current.verifier != base.record.verifier:
             raise _SecretReplaced
         merged, data = _merged(job, start, current)
-        return merged_record(current, data)
+        return _with_later_login(job, merged_record(current, data))
 
     try:
         saved = job.persistence.replace(base.key, base.record, build)
@@ -226,14 +247,17 @@ def _contents(record: Record) -> Contents:
         raise StoreError("What is stored for this session cannot be decoded any more") from None
 
 
-def _next_secret(job: Job, key: str, why: NewSecret, before: str | None) -> tuple[str, str]:
-    """The new secret and the salt that it was derived with; a random one where the old one is not known."""
+def _another(key: str) -> str:
+    return f"Session {key[:8]} was ended, and its key belongs to another one"
+
+
+def _next_secret(job: Job, key: str, why: NewSecret, before: str | None, salt: str) -> str:
+    """The new secret; a random one where the old one is not known."""
     if before is None:
-        return new_secret(), ""
-    salt = new_salt()
+        return new_secret()
     record = job.stored.record if job.stored is not None else None
     userid = job.pending.fields.get("userid", record.userid if record is not None else None)
-    return job.persistence.tokens.secret_after(before, key, why, userid, salt), salt
+    return job.persistence.tokens.secret_after(before, key, why, userid, salt)
 
 
 def _logged_in_now(persistence: Persistence, record: Record) -> Record:

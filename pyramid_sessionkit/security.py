@@ -79,14 +79,12 @@ class SessionSecurityPolicy:
             principals |= {Authenticated, *self._principals(request, identity)}
         return self._authorizer.permits(context, principals, permission)
 
-    def remember(
-        self, request: Any, userid: Any, persistent: bool | None = None, **kw: Any
-    ) -> list[tuple[str, str]]:
+    def remember(self, request: Any, userid: Any, persistent: bool | None = None, **kw: Any) -> list[tuple[str, str]]:
         """Log a user in: call it when they have proven who they are.
 
-        The session gets a new secret, another CSRF token and a new lifetime; its contents stay, unless they were another
-        user's. ``userid`` is text, a number or a UUID. ``persistent``: whether the cookie outlives the browser; None: as
-        ``sessionkit.persistent`` says. Returns no headers, since the cookie is sent with the response.
+        The session gets a new secret, another CSRF token and a new lifetime; its contents stay, unless they were
+        another user's. ``userid`` is text, a number or a UUID. ``persistent``: whether the cookie outlives the browser;
+        None: as ``sessionkit.persistent`` says. Returns no headers, since the cookie is sent with the response.
         """
         _refuse("remember", kw)
         text = as_userid(userid, "remember() was given")

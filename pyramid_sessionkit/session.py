@@ -9,6 +9,7 @@ from typing import Any, Final
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
+from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
 from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.serializer import Contents
@@ -152,11 +153,11 @@ class Session(MutableMapping[str, Any]):
 
     def get_csrf_token(self) -> str:
         """The token of this session. A visitor for whom nothing is stored gets a cookie that names nothing stored."""
-        return self.work.csrf_token()
+        return token_of(self.work)
 
     def new_csrf_token(self) -> str:
         """Another token. The old one is refused from now on. This stores something."""
-        return self.work.new_csrf_token()
+        return new_token_of(self.work)
 
     # What is known about the session. All times are in epoch seconds.
 

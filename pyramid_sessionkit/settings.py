@@ -172,6 +172,9 @@ def _servers(value: Any) -> tuple[str, ...]:
     for server in servers:
         if not address.fullmatch(server):
             raise ValueError(f"{server} is not host:port, [IPv6]:port or unix:/path")
+        port = re.search(r"[^/]:(\d+)$", server)
+        if port and not 0 < int(port[1]) < 65536:
+            raise ValueError(f"{server}: a port is a number from 1 to 65535")
     if not servers or len(set(servers)) < len(servers):
         raise ValueError("must name one server or more, each once")
     return servers

@@ -40,6 +40,12 @@ class Cookie(Enum):
     DELETE = "that it should forget its cookie"
 
 
+# Python before 3.12 calls a function for each look at a member of an enum: every request pays for that.
+LIVE, REPLACED = Found.LIVE, Found.REPLACED
+OPEN, STALE, GONE, DROPPED, CLOSED = Phase
+KEEP, SEND, BLANK, DELETE = Cookie
+
+
 class NewSecret(Enum):
     """Why a session gets a new secret. The value is part of what that secret is derived from."""
 

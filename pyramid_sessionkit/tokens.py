@@ -49,24 +49,24 @@ def opens(secret: str, record: Record) -> bool:
     return hmac.compare_digest(sha256(secret.encode("ascii")).hexdigest(), record.verifier)
 
 
-
-
 class Tokens:
-    """All that is derived with ``sessionkit.secret``: the first of several derives, and each is tried when comparing."""
+    """All that is derived with ``sessionkit.secret``. The first of several derives; when comparing each is tried."""
 
     def __init__(self, application_secrets: Sequence[bytes]) -> None:
         self._keys = [MessageKey(secret, "new key") for secret in application_secrets]
         self._secrets = [MessageKey(secret, "new secret") for secret in application_secrets]
         self._csrf = [MessageKey(secret, "csrf") for secret in application_secrets]
 
-    def key_from(self, seed: Presented, prefix: str = "") -> str:
-        """The key of the session that a visitor with this cookie begins.
+    def key_from(self, seed: Presented, prefix: str = "", number: int = 0) -> str:
+        """The key of the session that a visitor with this cookie begins; ``number``: of the next one, if it is taken.
 
         It is derived, so that requests that run at once with one cookie begin one session and not several.
         """
-        wide = sha512(self._keys[0].digest(f"{seed.key}.{seed.secret}")).digest()  # enough letters in any case
-        letters = urlsafe_b64encode(wide).decode("ascii").translate(_WITHOUT_SIGNS)
-        return prefix + letters[:KEY_LENGTH]
+        return prefix + _letters(self._keys[0], seed, number)
+
+    def keys_from(self, seed: Presented, prefix: str = "") -> list[str]:
+        """The same with each of the application's secrets: a form may have been shown before they were rotated."""
+        return [prefix + _letters(key, seed, 0) for key in self._keys]
 
     def secret_after(self, secret: str, key: str, why: NewSecret, userid: str | None, salt: str) -> str:
         """The secret that replaces another. Nobody who has the old one can find it without ours and the salt."""
@@ -99,6 +99,11 @@ class Tokens:
             if hmac.compare_digest(message_key.text(f"{key}.{at}.{nonce}"), signature):
                 return int(at or "0", 16), nonce
         return None
+
+
+def _letters(key: MessageKey, seed: Presented, number: int) -> str:
+    wide = sha512(key.digest(f"{seed.key}.{seed.secret}.{number}")).digest()  # enough letters in any case
+    return urlsafe_b64encode(wide).decode("ascii").translate(_WITHOUT_SIGNS)[:KEY_LENGTH]
 
 
 def clean_nonce(value: object) -> str:

@@ -6,7 +6,8 @@ other way and then through the response callbacks:
 - the inner tween checks that the session can be saved while the transaction can still be aborted; in joined mode
   (``sessionkit.sql.dbsession``) it saves it as a part of the transaction;
 - the outer tween saves it after the transaction ended;
-- :meth:`~pyramid_sessionkit.saver.Saver.finish`, the last response callback, saves what came later and sends the cookie.
+- :meth:`Saver.finish <pyramid_sessionkit.saver.Saver.finish>`, the last response callback, saves what came later and
+  sends the cookie.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
 from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
+from pyramid_sessionkit.plan import needs_cookie
 from pyramid_sessionkit.saver import SAVER, Saver, will_be_retried, work_of
 from pyramid_sessionkit.settings import PREFIX
 
@@ -78,7 +80,8 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         try:
             if transaction is not None:
                 transaction.leave()
-            saver.save(request, work, response.status_int, request.exception)
+            if not work.settled:
+                saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
             work.abandon()
             response = respond(request, error, committed=was_committed(request))
@@ -188,7 +191,7 @@ def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
     try:
         work.end()
         # Without a response a visitor could not be told a new ID; and what failed once fails again.
-        if isinstance(error, SessionError) or work.plan().needs_cookie:
+        if isinstance(error, SessionError) or needs_cookie(work.plan()):
             work.drop_changes()
         saver.save(request, work, 500, error)
     except Exception:

@@ -8,18 +8,29 @@ from copy import deepcopy
 from time import time
 from typing import Any, NamedTuple, Protocol
 
-from pyramid_sessionkit import saving
+from pyramid_sessionkit import endings, saving
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionNotSerializable, SessionReplaced
-from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.merge import Applied
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
-from pyramid_sessionkit.saving import CSRF_KEY, Job, Saved
-from pyramid_sessionkit.serializer import Contents, check, dumps, loads
+from pyramid_sessionkit.saving import Job, Saved
+from pyramid_sessionkit.serializer import Contents, check, dumps
 from pyramid_sessionkit.state import (
+    BLANK,
     BLANK_KEY,
+    CLOSED,
+    DELETE,
+    DROPPED,
+    GONE,
+    KEEP,
+    LIVE,
+    OPEN,
+    REPLACED,
+    SEND,
+    STALE,
     Condition,
     Cookie,
     Ending,
@@ -31,7 +42,7 @@ from pyramid_sessionkit.state import (
     Presented,
     Stored,
 )
-from pyramid_sessionkit.tokens import clean_nonce, new_nonce, new_secret, verifier_of
+from pyramid_sessionkit.tokens import new_secret
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -64,21 +75,21 @@ class Snapshot(NamedTuple):
 
 
 class UnitOfWork:
-    """The work of one request on one session. The session asks for things by name, and the saver has them carried out."""
+    """The work of one request on one session. The session asks for things by name, and the saver has them done."""
 
     __slots__ = (
+        "_carrier",
         "_checked",
         "_lock",
-        "_mutable",
         "_pending",
-        "_seed",
-        "_carrier",
         "at",
         "contents",
         "cookie",
         "found",
+        "mutable",
         "persistence",
         "phase",
+        "seed",
         "stored",
     )
 
@@ -87,14 +98,14 @@ class UnitOfWork:
         self._carrier = carrier
         self._lock = threading.Lock()  # by this name: gevent may patch it after we were imported
         self.found: Found | None = None  # None until the session is used
-        self._seed: Presented | None = None  # the cookie that was used, or a blank one that was made
+        self.seed: Presented | None = None  # the cookie that was used, or a blank one that was made
         self.stored: Stored | None = None
         self.contents: Contents | None = None  # None until they are used
         self._pending: Pending | None = None
-        self.phase = Phase.CLOSED if closed else Phase.OPEN
-        self.cookie = Cookie.KEEP
+        self.phase = CLOSED if closed else OPEN
+        self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
-        self._mutable = False  # a list or dict of the contents is in the view's hands
+        self.mutable = False  # a list or dict of the contents is in the view's hands
         self._checked: tuple[bytes, Contents] | None = None  # contents that read back as written, and as what
 
     # Reading.
@@ -111,10 +122,10 @@ class UnitOfWork:
 
     def _take(self, opened: Opened) -> Contents:
         self.found, seed, self.stored, contents, self.at, phase, cookie = opened
-        if seed is not None or self.cookie is not Cookie.BLANK:
-            self._seed = seed
+        if seed is not None or self.cookie is not BLANK:
+            self.seed = seed
             self.cookie = cookie
-        if self.phase is not Phase.CLOSED:
+        if self.phase is not CLOSED:
             self.phase = phase
         if self._is_to_be_saved_unasked(opened):
             self._pending = Pending(renew=opened.stored is not None)
@@ -134,7 +145,7 @@ class UnitOfWork:
 
     def open(self) -> Pending:
         """What is pending, before anything is added to it."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is CLOSED:
             raise SessionClosed(
                 "The session was changed after the response callbacks ran, when it could not be saved any more: "
                 "change it in the view, a tween or a response callback"
@@ -153,7 +164,7 @@ class UnitOfWork:
 
     def may_be_mutated(self) -> None:
         """A list or dict of the contents is in the view's hands."""
-        self._mutable = True
+        self.mutable = True
 
     def applied(self, step: Applied) -> None:
         """A function was applied to a value, and is to be applied again in a merge."""
@@ -175,11 +186,12 @@ class UnitOfWork:
             pending.new_secret = NewSecret.REGENERATED
 
     def login(self, userid: str, credentials: str | None, persistent: bool | None) -> None:
-        self.open()
-        if self.phase is Phase.GONE:
-            self._start_new(keep_contents=self.login_field("userid") in (None, userid))
+        pending = self.open()
+        if self.phase is GONE:
+            self._start_new(pending.endings, keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
-            self.invalidate("logout")
+            # Judged, not wished: if that user has just logged in again in another tab, they stay logged in there.
+            self._start_new(self._endings_as_judged("logout"))
         pending = self.open()
         again = self.stored is not None and self.stored.record.userid is not None
         pending.new_secret = NewSecret.LOGIN_AGAIN if again else NewSecret.LOGIN
@@ -241,82 +253,52 @@ class UnitOfWork:
 
     def _a_seed(self) -> Presented:
         """What the key of a new session is derived from: the cookie, or without one a blank one that is made here."""
-        if self._seed is None:
-            self._seed = Presented(BLANK_KEY, new_secret())
-        return self._seed
+        if self.seed is None:
+            self.seed = Presented(BLANK_KEY, new_secret())
+        return self.seed
+
+    def possible_keys(self) -> list[str]:
+        """The keys that a new session may have had, with each of the application's secrets."""
+        return self.persistence.tokens.keys_from(self._a_seed(), self._carrier.prefix())
+
+    def needs_cookie_for_token(self) -> None:
+        """A token was made. Where no session goes with it, a blank cookie does."""
+        if self.stored is not None or self.phase is not OPEN:
+            return
+        if self.cookie is DELETE:
+            self.seed, self.cookie = None, BLANK
+        elif self.found is Found.NOTHING:
+            self.cookie = BLANK
 
     @property
     def sent_cookie(self) -> Presented:
         """What a cookie that is to be sent has in it."""
-        if self.cookie is Cookie.BLANK:
+        if self.cookie is BLANK:
             return self._a_seed()
         assert self.stored is not None
         assert self.stored.secret is not None
         return Presented(self.stored.key, self.stored.secret)
 
-    # The CSRF token.
-
-    def csrf_token(self) -> str:
-        """The token of this session. Where nothing is stored a blank cookie goes with it."""
-        contents = self.read()
-        if self.stored is None and self.phase is Phase.OPEN:
-            if self.cookie is Cookie.DELETE:
-                self._seed, self.cookie = None, Cookie.BLANK
-            elif self.found is Found.NOTHING:
-                self.cookie = Cookie.BLANK
-        nonce = clean_nonce(contents.get(CSRF_KEY))
-        key = self._seed.key if self.found is Found.REPLACED and self._seed else self.key
-        return self.persistence.tokens.csrf_token(key, self.login_field("authenticated"), nonce)
-
-    def new_csrf_token(self) -> str:
-        self.write()[CSRF_KEY] = new_nonce()
-        return self.csrf_token()
-
-    def is_csrf_token(self, token: object, of_login_form: bool = False) -> bool:
-        """Whether this token is the session's; ``of_login_form``: or was, before this browser logged in."""
-        contents, tokens = self.read(), self.persistence.tokens
-        claims = tokens.csrf_claims(token, self.key)
-        if self.stored is not None:
-            expected = self.login_field("authenticated") or 0, clean_nonce(contents.get(CSRF_KEY))
-            return claims == expected or (of_login_form and claims is not None and claims[0] == 0)
-        if claims is None and self._seed is not None:
-            # A form that was open for longer than the session lived: nobody is logged in who could be harmed.
-            claims = tokens.csrf_claims(token, self._seed.key)
-        return claims is not None
-
     # Ending.
 
     def invalidate(self, reason: str) -> None:
         """End the session, and any other that a cookie of this browser opens."""
-        endings = {ending.key: ending for ending in self.open().endings}
-        for one in self._carrier.presented()[:TRIED_COOKIES]:
-            if one.key != BLANK_KEY and one != self._seed:
-                judged = new_record(self.persistence.settings, 0)._replace(verifier=verifier_of(one.secret))
-                endings.setdefault(one.key, Ending(one.key, None, reason, Condition.OPENED, judged))
+        wished = {ending.key: ending for ending in self.open().endings}
+        for ending in endings.of_other_cookies(self._carrier.presented()[:TRIED_COOKIES], self.seed, reason):
+            wished.setdefault(ending.key, ending)
         own = self._own_ending(reason)
         if own is not None:
-            endings[own.key] = own
-        self._start_new(tuple(endings.values()))
-        if self.found is not Found.REPLACED and self.phase is Phase.OPEN:
-            self.cookie = Cookie.DELETE
+            wished[own.key] = own
+        self._start_new(tuple(wished.values()))
+        if self.found is not REPLACED and self.phase is OPEN:
+            self.cookie = DELETE
 
     def _own_ending(self, reason: str) -> Ending | None:
         if self.stored is not None:
-            key, record, _ = self.stored
-            condition = Condition.ANONYMOUS if record.userid is None else Condition.ALWAYS
-            return Ending(key, record.userid, reason, condition, record)
-        if self.found is not Found.REPLACED or self._seed is None:
+            return endings.wished(self.stored, reason)
+        if self.found is not REPLACED or self.seed is None:
             return None
-        return self._ending_of_replaced(self._seed, reason)
-
-    def _ending_of_replaced(self, seed: Presented, reason: str) -> Ending | None:
-        """The cookie was replaced a moment ago: it may end the session if that belonged to the same user then."""
-        record = self.persistence.store.load(seed.key, True)
-        if record is None:
-            return None
-        known = self.persistence.tokens.succession(seed.secret, seed.key, record)
-        may = known is not None and known[0] is not NewSecret.LOGIN
-        return Ending(seed.key, record.userid, reason, Condition.ALWAYS if may else Condition.NEVER, record)
+        return endings.wished_with_replaced_cookie(self.persistence, self.seed, reason)
 
     def end_as_judged(self, reason: str) -> None:
         """End the session because of what its record says, unless that has changed by then.
@@ -324,12 +306,14 @@ class UnitOfWork:
         Another request of this browser may just be saving a new login, so its cookie is left alone, and nothing is
         stored that would need another.
         """
-        pending = self.open()
-        if self.stored is None:
-            return
-        key, record, _ = self.stored
-        self._start_new((*pending.endings, Ending(key, record.userid, reason, Condition.JUDGED, record)))
-        self.found = Found.REPLACED
+        self.open()
+        if self.stored is not None:
+            self._start_new(self._endings_as_judged(reason))
+            self.found = REPLACED
+
+    def _endings_as_judged(self, reason: str) -> tuple[Ending, ...]:
+        asked = self.open().endings
+        return asked if self.stored is None else (*asked, endings.judged(self.stored, reason))
 
     def end_other(self, key: str, userid: str, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
@@ -339,18 +323,18 @@ class UnitOfWork:
         elif key not in [ending.key for ending in pending.endings]:
             pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
 
-    def _start_new(self, endings: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
+    def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.stored, self._checked = None, None
         self.contents = self.contents if keep_contents else {}
-        self._mutable = self._mutable and keep_contents
-        self._pending = Pending(endings)
+        self.mutable = self.mutable and keep_contents
+        self._pending = Pending(asked)
         self._pending.touched = keep_contents
-        if self.phase is Phase.GONE:
-            self.phase = Phase.OPEN
+        if self.phase is GONE:
+            self.phase = OPEN
 
     def reload(self) -> None:
         """Drop what this request did and read again what is stored. What was saved already stays."""
-        if self.phase is Phase.STALE:
+        if self.phase is STALE:
             raise SessionGone(f"Session {self.key[:8]} got a new secret from another request")
         known = self.stored
         with_secret = known is not None and known.secret is not None
@@ -360,15 +344,15 @@ class UnitOfWork:
             for ending in (self._pending.endings if self._pending is not None else ())
             if ending.key not in [one.key for one in mine]
         )
-        cookie, closed = self.cookie, self.phase is Phase.CLOSED
-        if cookie is Cookie.DELETE and self._pending is not None and self._pending.endings:
-            cookie = Cookie.KEEP
+        cookie, closed = self.cookie, self.phase is CLOSED
+        if cookie is DELETE and self._pending is not None and self._pending.endings:
+            cookie = KEEP
         self._reset()
         opened = self.persistence.find(mine, True) if with_secret else self._carrier.find(self.persistence, True)
         self._take(opened)
         self.cookie = cookie
         if closed:
-            self.phase = Phase.CLOSED
+            self.phase = CLOSED
         if others:
             self.open().endings = others
 
@@ -377,15 +361,13 @@ class UnitOfWork:
     @property
     def settled(self) -> bool:
         """Whether nothing is left to be done for this session."""
-        return self._pending is None and (not self._mutable or self.phase is Phase.GONE)
+        return self._pending is None and (not self.mutable or self.phase is GONE)
 
     def plan(self) -> Plan:
         """What is to be stored; raises if the contents could not be."""
         found, pending = self.found, self._pending
         assert found is not None
-        return plan(
-            found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at
-        )
+        return plan(found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at)
 
     def end(self) -> None:
         """Carry out the endings that the request asked for, but for those that it may not ask for."""
@@ -404,59 +386,77 @@ class UnitOfWork:
     def _could_not_end(self, ending: Ending) -> None:
         if ending.condition is Condition.ANONYMOUS:
             # Somebody has logged in since: their session goes on, and so does their cookie.
-            self.phase, self.cookie = Phase.DROPPED, Cookie.KEEP
+            self.phase, self.cookie = DROPPED, KEEP
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""
         try:
-            self._carry_out(wanted)
-        except SessionGone as error:
-            log.warning("%s: changes were dropped", error)
+            if self.phase is not GONE:
+                self._carry_out(wanted)
+                return
+        except SessionGone:
+            pass
+        if self._is_a_loss(wanted):
+            log.warning("Session %s was ended by another request: changes were dropped", self.key[:8])
+        self._pending = None
+
+    def _is_a_loss(self, wanted: Plan) -> bool:
+        """Whether anything but a renewal would be dropped."""
+        if not isinstance(wanted, Update):
+            return isinstance(wanted, Create)
+        pending = self._pending
+        asked = pending is not None and (pending.fields or pending.limits or pending.new_secret)
+        return bool(asked) or wanted.record.data != self._start
 
     def save(self) -> None:
         """Save, and raise :exc:`SessionGone` if another request ended the session meanwhile."""
-        if self.phase is Phase.GONE:
+        if self.phase is GONE:
             raise SessionGone(f"Session {self.key[:8]} was ended by another request")
         if self.contents is None:
             return
         self.end()
-        if self.phase is not Phase.DROPPED:
+        if self.phase is DROPPED:
+            return
+        try:
             self._carry_out(self.plan())
+        except SessionGone:
+            self._pending = None
+            raise
 
     def drop_changes(self) -> None:
         """Save nothing more. What the request ended is still to be ended."""
-        self.phase = Phase.DROPPED
+        self.phase = DROPPED
 
     def abandon(self) -> None:
         """Save and end nothing more, and leave the browser's cookie alone: the store did not do what it was told."""
-        self.phase = Phase.DROPPED
+        self.phase = DROPPED
         if self._pending is not None:
             self._pending.endings = ()
-        if self.cookie is Cookie.DELETE:
-            self.cookie = Cookie.KEEP
+        if self.cookie is DELETE:
+            self.cookie = KEEP
 
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
         self._reset()
-        if self.cookie is not Cookie.BLANK:
-            self.cookie, self._seed = Cookie.KEEP, None
+        if self.cookie is not BLANK:
+            self.cookie, self.seed = KEEP, None
 
     def _reset(self) -> None:
         self.stored, self.contents, self._pending, self._checked = None, None, None, None
-        self._mutable = False
-        if self.phase is not Phase.CLOSED:
-            self.phase = Phase.OPEN
+        self.mutable = False
+        if self.phase is not CLOSED:
+            self.phase = OPEN
 
     def snapshot(self) -> Snapshot:
         """The state at this moment, for :meth:`restore`."""
         contents, pending = deepcopy(self.contents), None
         if self._pending is not None:
             pending = self._pending.copy()
-        return Snapshot(self.found, self._seed, self.stored, contents, pending, self.phase, self.cookie)
+        return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie)
 
     def restore(self, snapshot: Snapshot) -> None:
         """As it was then: what was saved since was part of a savepoint that was rolled back."""
-        found, self._seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
+        found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
         self.found = found or self.found
         self._checked = None
         if contents is None or self.contents is None:
@@ -466,11 +466,11 @@ class UnitOfWork:
 
     def close(self) -> None:
         """From now on a change raises :exc:`SessionClosed`."""
-        self.phase = Phase.CLOSED
+        self.phase = CLOSED
 
     def handed_out(self) -> tuple[str, Contents, bytes] | None:
-        """The key, the contents and those as bytes, if any list or dict of them is in the view's hands."""
-        if not self._mutable or self.contents is None:
+        """The key, the contents and those as bytes, where a list or dict of them is in the view's hands."""
+        if not self.mutable or self.contents is None:
             return None
         try:
             return "" if self.stored is None else self.stored.key, self.contents, dumps(self.contents)
@@ -481,14 +481,13 @@ class UnitOfWork:
 
     def _encoded(self) -> bytes:
         start, contents = self._start, self.contents
-        if contents is None or not (self._mutable or (self._pending is not None and self._pending.touched)):
+        if contents is None or not (self.mutable or (self._pending is not None and self._pending.touched)):
             return start
         data = dumps(contents)
         # Equal bytes prove nothing yet: NaN is written as null, a date as text.
         if self._checked is None or data != self._checked[0] or contents != self._checked[1]:
             # A merge may have made the session larger than that. Then it may be shrunk, and must not grow.
-            limit = max(self.persistence.settings.max_size, len(start))
-            self._checked = data, check(contents, data, limit)
+            self._checked = data, check(contents, data, self.persistence.settings.max_size, len(start))
         return data
 
     @property
@@ -496,44 +495,40 @@ class UnitOfWork:
         return EMPTY if self.stored is None else self.stored.record.data
 
     def _carry_out(self, wanted: Plan) -> None:
-        if isinstance(wanted, Refused):
-            raise replaced(wanted)
-        pending = self._pending
-        if isinstance(wanted, (Create, Update)):
+        if isinstance(wanted, (Update, Create)):
             try:
                 self._keep(self._saved(wanted))
             except SessionGone:
-                self.phase, self.cookie, self._pending = Phase.GONE, Cookie.KEEP, None
+                self.phase, self.cookie = GONE, KEEP
                 raise
-        if self._pending is pending:
-            self._pending = None
+        elif isinstance(wanted, Refused):
+            raise replaced(wanted)
+        self._pending = None
 
     def _saved(self, wanted: Create | Update) -> Saved:
         pending = self._pending or Pending()
-        job = Job(
-            self.persistence, self._a_seed(), self._carrier.prefix, self.stored, pending, self._encoded(), self.at
-        )
+        seed, data = self._a_seed(), wanted.record.data
+        job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, data, self.at)
         if isinstance(wanted, Create):
-            return saving.begin_another(job) if self.found is Found.REPLACED else saving.create(job, wanted)
+            return saving.begin_another(job) if self.found is REPLACED else saving.create(job, wanted)
         assert self.stored is not None
-        if self.phase is not Phase.STALE:
-            return saving.update(job, wanted, self._start)
+        if self.phase is not STALE:
+            return saving.update(job, wanted, self.stored.record.data)
         return saving.begin_another(job) if pending.logs_in else saving.merge_stale(job, self.stored.key, self._start)
 
     def _keep(self, saved: Saved) -> None:
         """Go on from what is stored now."""
         self.stored = saved.stored
-        self._pending = None
         if saved.stale:
-            self.phase, self.cookie = Phase.STALE, Cookie.KEEP
+            self.phase, self.cookie = STALE, KEEP
             return
-        self.phase, self.found = Phase.OPEN, Found.LIVE
+        self.phase, self.found = OPEN, LIVE
         if saved.contents is not None and self.contents is not None:
             graft(self.contents, saved.contents)
         if saved.new_secret or saved.resend:
-            self.cookie = Cookie.SEND if saved.stored.secret is not None else Cookie.KEEP
+            self.cookie = SEND if saved.stored.secret is not None else KEEP
             self._carrier.keep(saved.stored, self.cookie, self.at)
-        self._tell(saved)
+            self._tell(saved)
 
     def _tell(self, saved: Saved) -> None:
         tell, (key, record, _) = self.persistence.tell, saved.stored

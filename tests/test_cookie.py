@@ -6,10 +6,13 @@ import pytest
 
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.settings import CookieSettings
+from pyramid_sessionkit.state import BLANK_KEY, Presented
 
 SECRET, NEW_SECRET = b"s" * 32, b"t" * 32
-ID = "A" * 42 + "-"
-OTHER_ID = "b" * 42 + "_"
+KEY, ITS_SECRET = "A1" * 11, "s" * 41 + "-_"
+ONE = Presented(KEY, ITS_SECRET)
+OTHER = Presented("tenant-1_" + "b" * 22, "b" * 42 + "_")
+BLANK = Presented(BLANK_KEY, "c" * 43)
 
 
 @pytest.fixture(name="signer")
@@ -25,38 +28,52 @@ def swap(text, index):
 # Signatures
 
 
-@pytest.mark.parametrize("session_id", [ID, OTHER_ID, "a" * 22, "a" * 128])
-def test_what_was_signed_verifies(signer, session_id):
-    assert signer.verify(signer.sign(session_id)) == session_id
+@pytest.mark.parametrize("presented", [ONE, OTHER, BLANK, ONE._replace(key="a" * 64)])
+def test_what_was_signed_verifies(signer, presented):
+    assert signer.verify(signer.sign(presented)) == presented
 
 
 def test_rotation():
     old, both, new = (CookieSigner("session", secrets) for secrets in ([SECRET], [NEW_SECRET, SECRET], [NEW_SECRET]))
-    assert both.verify(old.sign(ID)) == ID
-    assert both.sign(ID) == new.sign(ID)
-    assert new.verify(old.sign(ID)) is None
+    assert both.verify(old.sign(ONE)) == ONE
+    assert both.sign(ONE) == new.sign(ONE)
+    assert new.verify(old.sign(ONE)) is None
 
 
 def test_the_signature_covers_the_name(signer):
-    assert CookieSigner("admin", [SECRET]).verify(signer.sign(ID)) is None
+    assert CookieSigner("admin", [SECRET]).verify(signer.sign(ONE)) is None
 
 
 @pytest.mark.parametrize("secret", [SECRET, b"s" * 64, b"s" * 65, b"s" * 1000])
 def test_the_signature_is_an_hmac_under_a_key_of_its_own(secret):
     # Another way to compute it would log out everyone who has a cookie.
     key = hmac.digest(secret, b"pyramid_sessionkit cookie session", "sha256")
-    signature = urlsafe_b64encode(hmac.digest(key, ID.encode(), "sha256")).decode().rstrip("=")
-    assert CookieSigner("session", [secret]).sign(ID) == f"{ID}.{signature}"
+    signed = f"{KEY}.{ITS_SECRET}"
+    signature = urlsafe_b64encode(hmac.digest(key, signed.encode(), "sha256")).decode().rstrip("=")
+    assert CookieSigner("session", [secret]).sign(ONE) == f"{signed}.{signature}"
 
 
-def test_every_character_is_covered(signer):
-    value = signer.sign(ID)
+@pytest.mark.parametrize("presented", [ONE, BLANK])
+def test_every_character_is_covered(signer, presented):
+    value = signer.sign(presented)
     changed = [swap(value, index) for index in range(len(value)) if value[index] != "."]
     assert not [value for value in changed if signer.verify(value)]
 
 
-SIGNED = CookieSigner("session", [SECRET]).sign(ID)
-SIGNATURE = SIGNED.partition(".")[2]
+def test_where_the_key_ends_is_covered(signer):
+    value = signer.sign(OTHER)
+    _, secret, signature = value.split(".")
+    assert signer.verify(f"{OTHER.key}.b.{secret[1:]}.{signature}") is None
+    assert signer.verify(f"{OTHER.key}b.{secret[1:]}.{signature}") is None
+    assert signer.verify(f"{OTHER.key[:-1]}.b{secret}.{signature}") is None
+
+
+def test_no_secret_shows_in_what_is_printed():
+    assert repr(ONE) == f"<Presented {KEY}>"
+
+
+SIGNED = CookieSigner("session", [SECRET]).sign(ONE)
+SIGNATURE = SIGNED.rpartition(".")[2]
 
 
 @pytest.mark.parametrize(
@@ -64,23 +81,32 @@ SIGNATURE = SIGNED.partition(".")[2]
     [
         "",
         ".",
-        ID,
-        f"{ID}.",
-        f".{SIGNATURE}",
+        "..",
+        KEY,
+        f"{KEY}.",
+        f"{KEY}.{ITS_SECRET}",
+        f"{KEY}.{ITS_SECRET}.",
+        f".{ITS_SECRET}.{SIGNATURE}",
+        f"{KEY}..{SIGNATURE}",
+        f"{KEY}.{SIGNATURE}",
+        f"..{SIGNATURE}",
+        f"-.{ITS_SECRET}.{SIGNATURE}",
         f"{SIGNED}A",
         SIGNED[:-1],
         f"{SIGNED}=",
         f"{SIGNED}\n",
         f" {SIGNED}",
         f"{SIGNED}.{SIGNATURE}",
-        f"{ID}.{SIGNATURE.upper()}",
-        f"{ID}.{'A' * 43}",
-        f"{OTHER_ID}.{SIGNATURE}",
-        f"{ID}.{'é' * 43}",
-        f"{ID}.{'٣' * 43}",
-        f"{ID}\x00.{SIGNATURE}",
+        f"{KEY}.{ITS_SECRET}.{SIGNATURE.upper()}",
+        f"{KEY}.{ITS_SECRET}.{'A' * 43}",
+        f"{OTHER.key}.{ITS_SECRET}.{SIGNATURE}",
+        f"{KEY}.{OTHER.secret}.{SIGNATURE}",
+        f"{KEY}.{ITS_SECRET}.{'é' * 43}",
+        f"{KEY}.{ITS_SECRET}.{'٣' * 43}",
+        f"{KEY}\x00.{ITS_SECRET}.{SIGNATURE}",
         "A" * 1_000_000,
-        f"{'A' * 1_000_000}.{SIGNATURE}",
+        f"{'A' * 1_000_000}.{ITS_SECRET}.{SIGNATURE}",
+        f"{KEY}.{'A' * 1_000_000}.{SIGNATURE}",
     ],
     ids=lambda value: ascii(value[:50]),
 )
@@ -88,16 +114,26 @@ def test_refused(signer, value):
     assert signer.verify(value) is None
 
 
-@pytest.mark.parametrize("session_id", ["a" * 21, "a" * 129, "a" * 42 + "+", "a" * 42 + "/", "a" * 42 + "=", ""])
-def test_refused_though_signed(signer, session_id):
-    assert signer.verify(signer.sign(session_id)) is None
+@pytest.mark.parametrize(
+    "presented",
+    [
+        *(
+            ONE._replace(key=key)
+            for key in ("a" * 21, "a" * 65, "a" * 22 + "+", "a" * 22 + "/", "a" * 22 + "=", "", "--")
+        ),
+        *(ONE._replace(secret=secret) for secret in ("a" * 42, "a" * 44, "a" * 42 + "+", "a" * 42 + "=", "")),
+    ],
+    ids=lambda presented: f"{presented.key[-3:]}.{len(presented.secret)}{presented.secret[-1:]}",
+)
+def test_refused_though_signed(signer, presented):
+    assert signer.verify(signer.sign(presented)) is None
 
 
 # The Cookie header
 
 
-def signed(session_id):
-    return CookieSigner("session", [SECRET]).sign(session_id)
+def signed(presented):
+    return CookieSigner("session", [SECRET]).sign(presented)
 
 
 @pytest.mark.parametrize(
@@ -108,42 +144,44 @@ def signed(session_id):
         ("session", []),
         ("session=", []),
         ("=session", []),
-        (f"session={signed(ID)}", [ID]),
-        (f"a=1; session={signed(ID)}; b=2", [ID]),
-        (f"a=1;session={signed(ID)};b=2", [ID]),
-        (f"session={signed(ID)}; session={signed(OTHER_ID)}", [ID, OTHER_ID]),
-        (f"session={signed(OTHER_ID)}; session={signed(ID)}", [OTHER_ID, ID]),
-        (f"session=forged; session={signed(ID)}", [ID]),
-        (f"session={signed(ID)[:-1]}; session={signed(ID)}", [ID]),
+        (f"session={signed(ONE)}", [ONE]),
+        (f"a=1; session={signed(ONE)}; b=2", [ONE]),
+        (f"a=1;session={signed(ONE)};b=2", [ONE]),
+        (f"session={signed(ONE)}; session={signed(OTHER)}", [ONE, OTHER]),
+        (f"session={signed(OTHER)}; session={signed(ONE)}", [OTHER, ONE]),
+        (f"session={signed(ONE)}; session={signed(ONE)}", [ONE]),
+        (f"session={signed(BLANK)}; session={signed(ONE)}", [BLANK, ONE]),
+        (f"session=forged; session={signed(ONE)}", [ONE]),
+        (f"session={signed(ONE)[:-1]}; session={signed(ONE)}", [ONE]),
         # What breaks http.cookies or WebOb in anyone's cookie must not break ours.
-        (f'x="\\377"; session={signed(ID)}', [ID]),
-        (f"x=\xff\xfe; session={signed(ID)}", [ID]),
-        (f'x="unclosed; session={signed(ID)}', [ID]),
-        (f"a[b]=1; na me=2; {{}}; ,; session={signed(ID)}", [ID]),
-        (f"$Version=1; session={signed(ID)}", [ID]),
-        (f"x; session={signed(ID)}", [ID]),
-        (f'session="{signed(ID)}"', [ID]),
-        (f"  session = {signed(ID)}  ", [ID]),
-        (f"a=1;\tsession={signed(ID)}", [ID]),
+        (f'x="\\377"; session={signed(ONE)}', [ONE]),
+        (f"x=\xff\xfe; session={signed(ONE)}", [ONE]),
+        (f'x="unclosed; session={signed(ONE)}', [ONE]),
+        (f"a[b]=1; na me=2; {{}}; ,; session={signed(ONE)}", [ONE]),
+        (f"$Version=1; session={signed(ONE)}", [ONE]),
+        (f"x; session={signed(ONE)}", [ONE]),
+        (f'session="{signed(ONE)}"', [ONE]),
+        (f"  session = {signed(ONE)}  ", [ONE]),
+        (f"a=1;\tsession={signed(ONE)}", [ONE]),
         # Names that merely contain ours.
-        (f"mysession={signed(ID)}", []),
-        (f"session2={signed(ID)}", []),
-        (f"Session={signed(ID)}", []),
-        (f"my session={signed(ID)}", []),
-        (f"x=session={signed(ID)}", []),
-        (f"__Host-session={signed(ID)}", []),
-        (f'"session"={signed(ID)}', []),
+        (f"mysession={signed(ONE)}", []),
+        (f"session2={signed(ONE)}", []),
+        (f"Session={signed(ONE)}", []),
+        (f"my session={signed(ONE)}", []),
+        (f"x=session={signed(ONE)}", []),
+        (f"__Host-session={signed(ONE)}", []),
+        (f'"session"={signed(ONE)}', []),
     ],
 )
-def test_session_ids(signer, header, found):
-    assert list(signer.session_ids(header)) == found
+def test_presented(signer, header, found):
+    assert signer.presented(header) == found
 
 
 @pytest.mark.parametrize("stray", ["\xa0", "\x85", "\x1f", "\x0b", "\x0c"])
 @pytest.mark.parametrize("name", ["{}session", "session{}"])
 def test_a_name_with_a_stray_byte_is_another_name(signer, name, stray):
     # To a browser such a cookie lacks the prefix of __Host-session, so any subdomain can set it.
-    assert list(signer.session_ids(f"{name.format(stray)}={signed(ID)}")) == []
+    assert signer.presented(f"{name.format(stray)}={signed(ONE)}") == []
 
 
 @pytest.mark.parametrize(
@@ -152,13 +190,28 @@ def test_a_name_with_a_stray_byte_is_another_name(signer, name, stray):
         ("", False),
         ("session=", True),
         ("session=junk", True),
-        (f"a=1; session={signed(ID)}", True),
+        (f"a=1; session={signed(ONE)}", True),
         ("mysession=junk", False),
         ("a=session", False),
     ],
 )
-def test_present(signer, header, present):
-    assert signer.present(header) is present
+def test_is_in(signer, header, present):
+    assert signer.is_in(header) is present
+
+
+@pytest.mark.parametrize(
+    ("header", "claimed"),
+    [
+        ("", []),
+        (f"a=1; session={signed(ONE)}", []),
+        ("session=", [""]),
+        ("session=junk; a=1", [""]),
+        (f"session={KEY}.{ITS_SECRET}.{'x' * 43}", [KEY]),
+        (f"session={signed(ONE)}; session={OTHER.key}.{ITS_SECRET}.{'x' * 43}; session=junk", [OTHER.key, ""]),
+    ],
+)
+def test_a_forgery_names_the_key_that_it_claims(signer, header, claimed):
+    assert signer.unsigned(header) == claimed
 
 
 @pytest.mark.parametrize(
@@ -170,13 +223,13 @@ def test_present(signer, header, present):
         ";" * 1_000_000,
         '"' * 1_000_000 + "session",
         "session=" + '"' * 1_000_000,
-        f"session={'A' * 43}.{'A' * 43};" * 10_000,
+        f"session={'A' * 22}.{'A' * 43}.{'A' * 43};" * 10_000,
     ],
     ids=lambda header: header[:12],
 )
 def test_a_huge_header_takes_no_longer_than_its_length(signer, header):
     began = perf_counter()
-    assert list(signer.session_ids(header)) == []
+    assert signer.presented(header) == []
     assert perf_counter() - began < 2
 
 

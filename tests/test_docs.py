@@ -380,6 +380,22 @@ class TestGates:
         assert browser.get("/checkout").json == {"cart": ["apples"]}
 
 
+def test_devices() -> None:
+    module = module_of("howto/devices.rst", "devices-views")
+
+    def add_renderer(config: Configurator) -> None:
+        config.add_renderer(".jinja2", lambda info: lambda value, system: " ".join(one.key for one in value["devices"]))
+
+    laptop = application({}, add_renderer, scanned(module, devices="/devices"), add_login)
+    phone = TestApp(laptop.app)
+    laptop.get("/login/ada")
+    phone.get("/login/ada")
+    assert len(laptop.get("/devices").text.split()) == 2
+    laptop.post("/devices", status=303)
+    assert laptop.get("/devices").text == laptop.cookies["session"].partition(".")[0]
+    phone.get("/devices", status=404)
+
+
 class TestAPIClients:
     @pytest.fixture
     def browser(self, users: dict[str, SampleUser]) -> TestApp:
@@ -405,7 +421,7 @@ class TestAPIClients:
     def test_who_they_are(self, browser: TestApp) -> None:
         assert browser.get("/who", headers=bearer("t0ken")).json == "8"
         browser.get("/who", headers=bearer("wrong"), status=303)
-        assert browser.get("/who", headers=basic("old", "ada")).json == 7
+        assert browser.get("/who", headers=basic("old", "ada")).json == "7"
         browser.get("/who", headers=basic("wrong", "ada"), status=303)
 
     def test_what_the_unknown_are_told(self, browser: TestApp) -> None:

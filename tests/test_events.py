@@ -20,8 +20,8 @@ from pyramid_sessionkit import (
     StoreUnavailable,
     SuspiciousCookie,
     get_sessions,
+    user_sessions,
 )
-from pyramid_sessionkit.persistence import key_of
 from tests.conftest import SpyStore
 
 PASSWORD = {"ada": "1"}
@@ -43,7 +43,7 @@ def write(request: Request) -> Response:
 
 
 def others(request: Request) -> Response:
-    request.user_sessions.revoke_others()
+    user_sessions(request).revoke_others()
     return Response("ended")
 
 
@@ -75,7 +75,7 @@ class Site:
         return names
 
     def key(self, browser: TestApp | None = None) -> str:
-        return key_of((browser or self.browser).cookies["session"].partition(".")[0])
+        return str((browser or self.browser).cookies["session"].partition(".")[0])
 
 
 @pytest.fixture(params=[False, True], ids=["", "with a raising subscriber"])
@@ -87,17 +87,16 @@ def site(make_app: Any, request: pytest.FixtureRequest) -> Site:
 
 def test_the_life_of_a_session(site: Site, spy: SpyStore) -> None:
     site.browser.get("/write")
-    first = site.key()
-    assert site.told == [SessionCreated(first, None)]
+    key = site.key()
+    assert site.told == [SessionCreated(key, None)]
     site.told.clear()
     site.browser.get("/write?a=2")
     assert site.told == []
     site.browser.get("/in")
-    second = site.key()
-    assert site.told == [SessionRegenerated(second, "ada", first), LoggedIn(second, "ada")]
+    assert site.told == [SessionRegenerated(key, "ada"), LoggedIn(key, "ada")]
     site.told.clear()
     site.browser.get("/out")
-    assert site.told == [SessionEnded(second, "ada", "logout"), LoggedOut(second, "ada")]
+    assert site.told == [SessionEnded(key, "ada", "logout"), LoggedOut(key, "ada")]
     assert spy.store.count() == 0
 
 
@@ -135,11 +134,21 @@ def test_credentials_changed(site: Site, spy: SpyStore, monkeypatch: pytest.Monk
     assert spy.store.count() == 0
 
 
+def test_user_gone(make_app: Any, spy: SpyStore) -> None:
+    users = {"ada"}
+    site = Site(make_app, identity=lambda request, userid: userid if userid in users else None)
+    site.browser.get("/in")
+    site.told.clear()
+    users.clear()
+    assert site.browser.get("/write").text == "None"
+    assert site.told == [SessionEnded(site.key(), "ada", "user_gone")]
+    assert spy.store.count() == 0
+
+
 def test_unreadable(site: Site, spy: SpyStore) -> None:
     site.browser.get("/in")
     (key,) = spy.store._records
-    record = spy.store._records[key]
-    spy.store._records[key] = type(record)(b"junk", "ada", 1, None, 1, 1, None, None, False)
+    spy.store._records[key] = spy.store._records[key]._replace(data=b"junk")
     site.told.clear()
     site.browser.get("/write")
     assert site.told[0] == SessionEnded(key, "ada", "unreadable")
@@ -147,11 +156,30 @@ def test_unreadable(site: Site, spy: SpyStore) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind", "key"),
-    [("x" * 43 + "." + "y" * 43, "signature", key_of("x" * 43)), ("junk", "malformed", ""), ("", "malformed", "")],
+    [
+        (f"{'x' * 22}.{'y' * 43}.{'z' * 43}", "signature", "x" * 22),
+        (f"{'x' * 43}.{'z' * 43}", "malformed", ""),
+        ("junk", "malformed", ""),
+        ("", "malformed", ""),
+    ],
 )
 def test_suspicious_cookies(site: Site, value: str, kind: str, key: str) -> None:
     site.browser.get("/write", headers={"Cookie": f"other=1; session={value}"})
     assert site.told[0] == SuspiciousCookie(key, None, kind)
+
+
+@pytest.mark.parametrize(("seconds", "kinds"), [(29, []), (31, ["replaced"])])
+def test_a_cookie_that_was_replaced_long_ago_is_suspicious(
+    site: Site, clock: Any, seconds: int, kinds: list[str]
+) -> None:
+    site.browser.get("/write")
+    old, key = site.browser.cookies["session"], site.key()
+    site.browser.get("/in")
+    site.told.clear()
+    clock(seconds)
+    TestApp(site.app).get("/write", headers={"Cookie": f"session={old}"})
+    suspicious = [event for event in site.told if isinstance(event, SuspiciousCookie)]
+    assert suspicious == [SuspiciousCookie(key, "ada", kind) for kind in kinds]
 
 
 def test_no_cookie_and_other_cookies_are_not_suspicious(site: Site) -> None:
@@ -159,7 +187,7 @@ def test_no_cookie_and_other_cookies_are_not_suspicious(site: Site) -> None:
     assert site.names() == ["SessionCreated"]
 
 
-@pytest.mark.parametrize(("operation", "path"), [("create", "/in"), ("move", "/in"), ("delete", "/out")])
+@pytest.mark.parametrize(("operation", "path"), [("create", "/in"), ("update", "/in"), ("delete", "/out")])
 def test_nothing_is_told_before_the_store_said_yes(site: Site, spy: SpyStore, operation: str, path: str) -> None:
     if operation != "create":
         site.browser.get("/in")
@@ -180,13 +208,13 @@ def test_an_ending_of_what_is_gone_is_not_told(site: Site, spy: SpyStore) -> Non
 def test_the_security_log(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:
     site = Site(make_app)
     site.browser.get("/in", params={"user": "eve x=1 event=LoggedIn"})
-    session_id = site.browser.cookies["session"].partition(".")[0]
-    key = site.key()
+    key, secret, signature = site.browser.cookies["session"].split(".")
     lines = [record.getMessage() for record in caplog.records if record.name == "pyramid_sessionkit.security"]
     assert lines == [
         f"event=SessionCreated key={key} userid='eve x=1 event=LoggedIn'",
         f"event=LoggedIn key={key} userid='eve x=1 event=LoggedIn'",
     ]
-    assert session_id not in caplog.text
+    assert secret not in caplog.text
+    assert signature not in caplog.text
     site.browser.get("/write", headers={"Cookie": "session=forged"})
     assert [r.levelno for r in caplog.records if "SuspiciousCookie" in r.getMessage()] == [logging.WARNING]

@@ -6,12 +6,15 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from pyramid_sessionkit import headers as headers_module
+from pyramid_sessionkit.carriers import CookieCarrier, Cookies
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore
+from tests.conftest import cookie_of
 
 
 class Site:
@@ -23,16 +26,22 @@ class Site:
         self.signer = CookieSigner(self.settings.cookie.name, self.settings.secret)
         self.headers = SessionHeaders(self.settings, self.signer, overrides)
         self.persistence = Persistence(MemoryStore(), self.settings)
+        self.cookies = Cookies(self.signer, self.persistence.events)
 
     def session(self, request=None):
-        cookies = "" if request is None else request.environ.get("HTTP_COOKIE", "")
-        return Session(self.persistence, lambda: self.signer.session_ids(cookies))
+        return Session(self.persistence, CookieCarrier(self.cookies, request or Request.blank("/")))
 
-    def new_session(self):
+    def new_session(self, userid=None):
         session = self.session()
         session["cart"] = [1]
-        session.work.commit()
+        if userid is not None:
+            session.login(userid)
+        session.save()
         return session
+
+    def sending(self, presented):
+        """A request with this cookie."""
+        return Request.blank("/", headers={"Cookie": f"session={self.signer.sign(presented)}"})
 
     def respond(self, session=None, request=None, response=None):
         response = Response("") if response is None else response
@@ -119,11 +128,38 @@ def test_cache_control_with_a_cookie(chosen, expected):
     assert site.respond(site.new_session(), response=response).headers.getall("Cache-Control") == expected
 
 
-def test_cache_control_without_a_cookie_is_the_views():
+def test_cache_control_of_an_anonymous_visitor_is_the_views():
     site = Site()
     public = Response("", cache_control="public, s-maxage=60")
     assert site.respond(site.session(), response=public).headers["Cache-Control"] == "public, s-maxage=60"
     assert "Cache-Control" not in site.respond(site.session()).headers
+
+
+@pytest.mark.parametrize("looks_at", ["cart", "nothing"])
+def test_what_a_logged_in_visitor_sees_is_private(looks_at):
+    site = Site()
+    request = site.sending(cookie_of(site.new_session("ann")))
+    session = site.session(request)
+    session.get(looks_at)
+    assert site.respond(session, request).headers["Cache-Control"] == "private"
+
+
+@pytest.mark.parametrize("chosen", ["public, s-maxage=60", "no-cache", "max-age=5", "no-store"])
+def test_a_view_may_cache_for_logged_in_visitors(chosen):
+    site = Site()
+    request = site.sending(cookie_of(site.new_session("ann")))
+    session = site.session(request)
+    assert session["cart"]
+    response = Response(headerlist=[("cache-control", chosen)])
+    assert site.respond(session, request, response).headers.getall("Cache-Control") == [chosen]
+
+
+def test_an_anonymous_visitors_page_may_be_cached():
+    site = Site()
+    request = site.sending(cookie_of(site.new_session()))
+    session = site.session(request)
+    assert session["cart"]
+    assert "Cache-Control" not in site.respond(session, request).headers
 
 
 def test_a_deleted_cookie_is_kept_from_caches_too():
@@ -156,19 +192,19 @@ def test_cookies_of_the_view_stay():
 
 def test_a_change_of_contents_sends_no_cookie():
     site = Site()
-    request = Request.blank("/", headers={"Cookie": f"session={site.signer.sign(site.new_session().id)}"})
+    request = site.sending(cookie_of(site.new_session()))
     session = site.session(request)
     session["cart"] = [2]
-    session.work.commit()
+    session.save()
     assert cookies_of(site.respond(session, request)) == []
 
 
 def test_a_regenerated_id_is_sent():
     site = Site()
-    request = Request.blank("/", headers={"Cookie": f"session={site.signer.sign(site.new_session().id)}"})
+    request = site.sending(cookie_of(site.new_session()))
     session = site.session(request)
     session.regenerate_id()
-    session.work.commit()
+    session.save()
     [cookie] = cookies_of(site.respond(session, request))
     assert cookie.startswith(f"session={site.signer.sign(cookie_of(session))};")
 
@@ -176,14 +212,20 @@ def test_a_regenerated_id_is_sent():
 @pytest.mark.parametrize(
     ("settings", "max_age"),
     [
-        ({"persistent": True}, 20 * 60),
-        ({"persistent": True, "timeout": "30d", "lifetime": "none"}, 30 * 86400),
+        ({"persistent": True}, 12 * 3600),
+        ({"persistent": True, "timeout": "20m", "lifetime": "12h"}, 12 * 3600),
         ({"persistent": True, "timeout": "none", "lifetime": "12h"}, 12 * 3600),
+        ({"persistent": True, "timeout": "30d", "lifetime": "none"}, 400 * 86400),
         ({"persistent": True, "timeout": "none", "lifetime": "none"}, 400 * 86400),
-        ({"persistent": True, "timeout": "500d", "lifetime": "none"}, 400 * 86400),
+        ({"persistent": True, "timeout": "500d", "lifetime": "500d"}, 400 * 86400),
+        # With rolling the cookie is sent with each response, so that it may end with the idle timeout.
+        ({"persistent": True, "rolling": True, "timeout": "20m"}, 20 * 60),
+        ({"persistent": True, "rolling": True, "timeout": "30d", "lifetime": "none"}, 30 * 86400),
+        ({"persistent": True, "rolling": True, "timeout": "none", "lifetime": "12h"}, 12 * 3600),
+        ({"persistent": True, "rolling": True, "timeout": "none", "lifetime": "none"}, 400 * 86400),
     ],
 )
-def test_max_age_is_the_time_to_expires(monkeypatch, settings, max_age):
+def test_max_age_is_the_time_to_the_deadline(monkeypatch, settings, max_age):
     site = Site(**settings)
     session = site.new_session()
     created = session.renewed
@@ -193,11 +235,12 @@ def test_max_age_is_the_time_to_expires(monkeypatch, settings, max_age):
 
 
 def test_max_age_counts_from_the_moment_it_is_sent(monkeypatch):
-    site = Site(persistent=True)
+    site = Site(persistent=True, lifetime="12h")
     session = site.new_session()
-    monkeypatch.setattr(headers_module, "time", lambda: session.expires - 7)
+    deadline = session.created + 12 * 3600
+    monkeypatch.setattr(headers_module, "time", lambda: deadline - 7)
     assert "; Max-Age=7;" in cookies_of(site.respond(session))[0]
-    monkeypatch.setattr(headers_module, "time", lambda: session.expires + 7)
+    monkeypatch.setattr(headers_module, "time", lambda: deadline + 7)
     assert "; Max-Age=0;" in cookies_of(site.respond(session))[0]
 
 
@@ -205,9 +248,31 @@ def test_one_persistent_login_among_others():
     site = Site()
     session = site.session()
     session.login("ann", persistent=True)
-    session.work.commit()
+    session.save()
     assert "Max-Age" in cookies_of(site.respond(session))[0]
     assert "Max-Age" not in cookies_of(site.respond(site.new_session()))[0]
+
+
+# A blank cookie, for a CSRF token alone
+
+
+def test_a_blank_cookie_ends_with_the_browser():
+    site = Site(persistent=True)
+    session = site.session()
+    assert session.get_csrf_token()
+    [cookie] = cookies_of(site.respond(session))
+    assert cookie == f"session={site.signer.sign(session.work.sent_cookie)}; Path=/; HttpOnly; SameSite=Lax"
+    assert cookie.startswith("session=-.")
+
+
+def test_a_blank_cookie_is_sent_once():
+    site = Site()
+    first = site.session()
+    first.get_csrf_token()
+    request = site.sending(first.work.sent_cookie)
+    second = site.session(request)
+    assert second.get_csrf_token() == first.get_csrf_token()
+    assert cookies_of(site.respond(second, request)) == []
 
 
 # The cookie is deleted
@@ -236,18 +301,18 @@ def test_only_a_cookie_that_was_sent_is_deleted(sent, deleted):
 
 def test_a_session_begun_after_an_ending_is_set_not_deleted():
     site = Site()
-    request = Request.blank("/", headers={"Cookie": f"session={site.signer.sign(site.new_session().id)}"})
+    request = site.sending(cookie_of(site.new_session()))
     session = site.session(request)
     session.invalidate()
     session["cart"] = []
-    session.work.commit()
+    session.save()
     [cookie] = cookies_of(site.respond(session, request))
     assert cookie.startswith(f"session={site.signer.sign(cookie_of(session))};")
 
 
 def test_a_cookie_whose_record_is_gone_is_left_alone():
     site = Site()
-    request = Request.blank("/", headers={"Cookie": f"session={site.signer.sign('a' * 43)}"})
+    request = site.sending(Presented("a" * 22, "b" * 43))
     session = site.session(request)
     assert "cart" not in session
     assert cookies_of(site.respond(session, request)) == []
@@ -287,7 +352,7 @@ def test_a_secure_cookie_is_not_sent_over_http_and_that_is_warned_of_once(caplog
         response = site.respond(session)
         assert cookies_of(response) == []
         assert "Cache-Control" not in response.headers
-        assert cookie_of(session) not in caplog.text
+        assert cookie_of(session).secret not in caplog.text
     [record] = [record for record in caplog.records if record.name == "pyramid_sessionkit"]
     assert record.levelno == logging.WARNING
     assert "sessionkit.cookie_secure" in record.getMessage()

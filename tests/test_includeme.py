@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,15 +13,11 @@ import pyramid_sessionkit
 from pyramid_sessionkit.stores.memory import MemoryStore
 from tests.conftest import SpyStore
 
-IDS = iter(f"an-id-of-enough-characters-{number}" for number in range(100))
+NOT_CALLABLE = "text"
 
 
-def own_id(request: Request) -> str:
-    return next(IDS)
-
-
-def weak_id(request: Request) -> str:
-    return "weak"
+def own_prefix(request: Request) -> str:
+    return f"tenant-{request.params['tenant']}_"
 
 
 def own_store(settings: dict[str, Any]) -> MemoryStore:
@@ -51,29 +48,43 @@ def test_a_store_of_ones_own(make_app: Any) -> None:
     assert app.app.registry.getUtility(ISessionFactory).persistence.store._max_sessions == 7
 
 
-def test_ids_and_cookie_options_of_ones_own(make_app: Any) -> None:
+def test_a_key_prefix_and_cookie_options_of_ones_own(make_app: Any, spy: SpyStore) -> None:
     app = make_app(
-        {"/": write}, generate_id="tests.test_includeme.own_id", cookie_options="tests.test_includeme.options"
+        {"/": write}, key_prefix="tests.test_includeme.own_prefix", cookie_options="tests.test_includeme.options"
     )
-    header = app.get("/").headers["Set-Cookie"]
-    assert header.startswith("session=an-id-of-enough-characters-0.")
+    header = app.get("/?tenant=7").headers["Set-Cookie"]
+    assert re.match(r"session=tenant-7_[A-Za-z0-9]{22}\.", header)
     assert "SameSite=Strict" in header
+    assert [key[:9] for key in spy.store._records] == ["tenant-7_"]
+    assert app.get("/?tenant=8").headers.get("Set-Cookie") is None
 
 
-def test_a_weak_id_is_refused(make_app: Any, spy: SpyStore) -> None:
-    app = make_app({"/": write}, generate_id=weak_id)
-    with pytest.raises(pyramid_sessionkit.SessionError, match="22 to 128 characters"):
+@pytest.mark.parametrize("prefix", ["x" * 43, "a.b", "a b", "é", "a\n", None, 7, b"a"])
+def test_a_bad_key_prefix_is_refused(make_app: Any, spy: SpyStore, prefix: Any) -> None:
+    app = make_app({"/": write}, key_prefix=lambda request: prefix)
+    with pytest.raises(
+        pyramid_sessionkit.SessionError, match=r"sessionkit\.key_prefix must return up to 42 characters"
+    ):
         app.get("/")
     assert spy.calls == []
 
 
-@pytest.mark.parametrize("name", ["store", "identity", "principals", "cookie_options", "generate_id"])
+@pytest.mark.parametrize("prefix", ["x" * 42, "", "Az09-_"])
+def test_the_longest_and_the_shortest_key_prefix(make_app: Any, spy: SpyStore, prefix: str) -> None:
+    app = make_app({"/": write}, key_prefix=lambda request: prefix)
+    app.get("/")
+    spy.calls.clear()
+    app.get("/")
+    assert spy.calls == ["load"]
+
+
+@pytest.mark.parametrize("name", ["store", "identity", "principals", "cookie_options", "key_prefix"])
 @pytest.mark.parametrize(
     ("dotted", "problem"),
     [
         ("no.such.module", "cannot be imported"),
         ("tests.nothing", "cannot be imported"),
-        ("tests.test_includeme.IDS", "not callable"),
+        ("tests.test_includeme.NOT_CALLABLE", "not callable"),
     ],
 )
 def test_a_bad_dotted_name_names_the_setting(make_app: Any, name: str, dotted: str, problem: str) -> None:

@@ -1,5 +1,8 @@
 import random
+from collections import namedtuple
 from copy import deepcopy
+from datetime import date
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -7,15 +10,17 @@ import pytest
 from pyramid_sessionkit.exceptions import SessionNotSerializable
 from pyramid_sessionkit.merge import MISSING, Applied, as_read_back, graft, merge, merge_values, same
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.serializer import encode
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory import MemoryStore
+from tests.conftest import SentCookies, cookie_of
 
 
-def checked_merge(start, mine, stored, applied=()):
+def checked_merge(start, mine, stored, applied=(), stored_wins=False):
     """The merge of three sides, none of which may be changed by it."""
     before = repr((start, mine, stored, applied))
-    merged = merge(start, mine, stored, applied)
+    merged = merge(start, mine, stored, applied, stored_wins)
     assert repr((start, mine, stored, applied)) == before
     return merged
 
@@ -105,6 +110,57 @@ def test_popping_and_appending_beside_appending(start, mine, stored):
     assert sorted(checked_merge(start, mine, stored)["l"]) == [1, 2]
 
 
+# What a stale request changed: where both sides replaced a value, the stored one stays.
+
+
+@pytest.mark.parametrize(
+    ("start", "mine", "stored", "merged"),
+    [
+        # What only one side changed keeps that side's value, as ever.
+        ({"k": 1}, {"k": 2}, {"k": 1}, {"k": 2}),
+        ({"k": 1}, {"k": 1}, {"k": 2}, {"k": 2}),
+        ({"k": 1}, {}, {"k": 1}, {}),
+        ({}, {"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": 1, "b": 1}, {"b": 1}, {"a": 1}, {}),
+        # Both replaced it.
+        ({"k": 1}, {"k": 2}, {"k": 3}, {"k": 3}),
+        ({"k": 1}, {"k": 1.0}, {"k": True}, {"k": True}),
+        ({}, {"k": 2}, {"k": 3}, {"k": 3}),
+        ({"k": {}}, {"k": [1]}, {"k": "x"}, {"k": "x"}),
+        ({"k": [1]}, {"k": {"a": 1}}, {"k": [1, 2]}, {"k": [1, 2]}),
+        # One side removed it, the other replaced it.
+        ({"k": 1}, {}, {"k": 3}, {"k": 3}),
+        ({"k": 1}, {"k": 2}, {}, {}),
+        ({"k": [1]}, {}, {"k": [2]}, {"k": [2]}),
+        ({"k": [1]}, {"k": [2]}, {}, {}),
+        # In dicts, all the way down.
+        ({"c": {"a": 1}}, {"c": {"a": 2, "m": 1}}, {"c": {"a": 3, "s": 1}}, {"c": {"a": 3, "s": 1, "m": 1}}),
+        ({}, {"c": {"d": {"a": 1}}}, {"c": {"d": {"a": 2}}}, {"c": {"d": {"a": 2}}}),
+        ({"c": {"a": 1}}, {}, {"c": {"a": 2, "b": 2}}, {"c": {"a": 2, "b": 2}}),
+        ({"c": {"a": 1}}, {}, {"c": {"a": 1, "b": 2}}, {"c": {"b": 2}}),
+        ({"c": {"a": 1}}, {"c": {"a": 2}}, {}, {}),
+        ({"c": {"a": 1}}, {"c": {"a": 1, "b": 2}}, {}, {"c": {"b": 2}}),
+        (
+            {"a": {"b": {"c": {"d": {"e": 1, "f": 1}}}}},
+            {"a": {"b": {"c": {"d": {"e": 2, "f": 2, "m": 2}}}}},
+            {"a": {"b": {"c": {"d": {"e": 3, "s": 3}}}}},
+            {"a": {"b": {"c": {"d": {"e": 3, "s": 3, "m": 2}}}}},
+        ),
+        # Lists that one side only appended to keep both changes.
+        ({"l": [0]}, {"l": [0, 1]}, {"l": [0, 2]}, {"l": [0, 2, 1]}),
+        ({"l": [0]}, {"l": []}, {"l": [0, 1]}, {"l": [1]}),
+        ({"l": [0]}, {}, {"l": [0, 1]}, {"l": [1]}),
+        ({"l": [0]}, {"l": [0, 1]}, {"l": []}, {"l": [1]}),
+        # Lists that both did something else to.
+        ({"l": [0, 1]}, {"l": [1, 0]}, {"l": [5]}, {"l": [5]}),
+        ({"l": [0, 1]}, {}, {"l": [1, 0]}, {"l": [1, 0]}),
+        ({"l": [0, 1]}, {"l": [1, 0]}, {}, {}),
+    ],
+)
+def test_the_stored_value_stays_if_it_wins(start, mine, stored, merged):
+    assert checked_merge(start, mine, stored, stored_wins=True) == merged
+
+
 # Properties
 
 
@@ -175,6 +231,18 @@ def test_what_both_appended_is_all_kept_in_the_order_of_each(seed):
     assert same_contents(merged, at_path(start + stored + mine))
 
 
+def random_dict(chance, depth=4):
+    names = chance.sample("abc", chance.randrange(4))
+    return {name: random_dict(chance, depth - 1) if depth and chance.random() < 0.7 else name for name in names}
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_of_dicts_the_stored_one_wins_as_mine_does(seed):
+    chance = random.Random(seed)
+    start, mine, stored = (random_dict(chance) for _ in range(3))
+    assert same_contents(checked_merge(start, mine, stored, stored_wins=True), checked_merge(start, stored, mine))
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_anything_merges_with_anything_to_json(seed):
     chance = random.Random(seed)
@@ -184,14 +252,33 @@ def test_anything_merges_with_anything_to_json(seed):
     assert set(merged) <= {name for side in sides for name in side}
 
 
-def test_deep_contents_merge():
-    def nested(leaf):
-        for _ in range(250):
-            leaf = {"k": leaf}
-        return leaf
+def nested(leaf, depth=253):
+    """As deep as JSON can be, if it stands below one key."""
+    for _ in range(depth - 1):
+        leaf = {"k": leaf}
+    return leaf
 
-    merged = checked_merge(nested({}), nested({"a": 1}), nested({"b": 2}))
-    assert merged == nested({"a": 1, "b": 2})
+
+def test_the_deepest_contents_merge():
+    sides = [{"r": nested(leaf)} for leaf in ({}, {"a": 1}, {"b": 2})]
+    merged = checked_merge(*sides)
+    assert merged == {"r": nested({"a": 1, "b": 2})}
+    assert encode(merged)[1] == merged
+
+
+def test_functions_apply_to_the_deepest_contents():
+    request = Request({"r": nested({})})
+    request.apply("r", lambda value: {**value, "n": 1})
+    assert request.merged_with({"r": nested({"a": 1})}) == {"r": {**nested({"a": 1}), "n": 1}}
+
+
+def test_the_deepest_contents_are_grafted():
+    contents, merged = {"r": nested({"a": 1})}, {"r": nested({"b": 2})}
+    innermost = contents["r"]
+    while "k" in innermost:
+        innermost = innermost["k"]
+    graft(contents, merged)
+    assert innermost == {"b": 2}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +293,20 @@ def test_deep_contents_merge():
         (MISSING, MISSING, True),
         (MISSING, None, False),
         ({}, MISSING, False),
+        (0.0, -0.0, False),
+        ([0.0], [-0.0], False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, False),
+        ({"a": {"b": 1}}, {"a": {"b": 1.0}}, False),
+        # Equal bytes prove nothing yet.
+        (float("inf"), None, False),
+        ([float("nan")], [None], False),
+        (date(2026, 1, 1), "2026-01-01", False),
+        # What JSON refuses: functions that are applied one after the other may hand it on.
+        (Decimal(1), Decimal(1), True),
+        (Decimal(1), 1, False),
+        ([Decimal(1), 1], [Decimal(1), True], False),
+        ({"a": Decimal(1), "b": [1]}, {"a": Decimal(1), "b": [1]}, True),
+        ({"a": Decimal(1)}, {"b": Decimal(1)}, False),
     ],
 )
 def test_same(one, other, expected):
@@ -349,6 +450,76 @@ def test_tuples_that_were_applied_merge_as_the_lists_they_become():
     assert request.merged_with({"l": ["x"]}) == {"l": ["x", "a", "b"]}
 
 
+def test_apply_runs_on_the_stored_value_if_that_wins():
+    request = Request({"n": 1, "k": 1})
+    request.apply("n", increment)
+    request.mine["k"] = 2
+    assert checked_merge(request.start, request.mine, {"n": 5, "k": 3}, request.applied, True) == {"n": 6, "k": 3}
+
+
+def test_apply_after_a_change_that_lost_to_the_stored_one():
+    request = Request({"n": 1})
+    request.mine["n"] = 100
+    request.apply("n", increment)
+    assert checked_merge(request.start, request.mine, {"n": 5}, request.applied, True) == {"n": 6}
+
+
+def test_apply_before_a_change_that_loses_to_the_stored_one():
+    request = Request({"n": 1})
+    request.apply("n", increment)
+    request.mine["n"] = 100
+    assert checked_merge(request.start, request.mine, {"n": 5}, request.applied, True) == {"n": 6}
+    assert checked_merge(request.start, request.mine, {"n": 1}, request.applied, True) == {"n": 100}
+
+
+def test_apply_after_both_removed_the_key_begins_with_the_default():
+    request = Request({"l": []})
+    del request.mine["l"]
+    request.apply("l", append_x, ["default"])
+    assert request.merged_with({}) == {"l": ["default", "x"]}
+
+
+def test_what_one_function_leaves_for_the_next_need_not_be_json():
+    request = Request({"price": "1.10", "on": 1})
+    request.apply("price", Decimal)
+    request.apply("price", lambda price: str(price * 2))
+    assert request.merged_with({"price": "1.20", "on": True}) == {"price": "2.40", "on": True}
+
+
+Point = namedtuple("Point", "x y")
+
+
+def contains_itself(value):
+    value = [value]
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (lambda value: value * 10.0**300, "n: float inf"),
+        (lambda value: [{"half": Decimal(value) / 2}], r"n\[0\]\.half: Decimal"),
+        (lambda value: Point(value, 1), "n: Point"),
+        (lambda value: {value: 1}, "n: a key of type float: 10000000000.0"),
+        (contains_itself, r"n\[1\].*containing itself"),
+    ],
+    ids=["infinity", "decimal", "namedtuple", "key", "recursive"],
+)
+def test_what_a_merge_applies_is_refused_as_if_written(function, problem):
+    request = Request({"n": 1.0})
+    request.apply("n", lambda value: value if value < 2 else function(value))
+    with pytest.raises(SessionNotSerializable, match=f": {problem}"):
+        encode(request.merged_with({"n": 1e10}))
+
+
+def test_infinity_is_not_mistaken_for_the_none_before():
+    request = Request({"n": 1.0})
+    request.apply("n", lambda value: None if value < 2 else float("inf"))
+    with pytest.raises(SessionNotSerializable, match=": n: float inf"):
+        encode(request.merged_with({"n": 1e10}))
+
+
 # graft
 
 
@@ -380,6 +551,18 @@ def test_graft_does_not_mistake_one_item_for_another():
     assert grafted[0] == {"id": "a"}
 
 
+def test_graft_finds_the_items_of_a_list_wherever_they_are():
+    first, twin, other, inner = {"id": 1}, {"id": 1}, {"id": 2}, {"id": 3}
+    items = [first, [inner], twin, other]
+    grafted = graft(items, [{"id": 2}, {"id": 9}, [{"id": 3}], {"id": 1}, {"id": 1}, {"id": 1}])
+    assert grafted is items
+    assert grafted == [{"id": 2}, {"id": 9}, [{"id": 3}], {"id": 1}, {"id": 1}, {"id": 1}]
+    assert grafted[0] is other
+    assert grafted[2][0] is inner
+    assert grafted[3] is first
+    assert grafted[4] is twin
+
+
 def test_graft_parts_what_was_one_object_in_two_places():
     shared = {"n": 2}
     assert graft({"a": shared, "b": shared}, {"a": {"n": 2}, "b": {"n": 2, "x": 1}}) == {
@@ -399,20 +582,20 @@ def _store():
 @pytest.fixture(name="open_session")
 def _open_session(store):
     persistence = Persistence(store, Settings(secret=(b"s" * 32,)))
-    first = Session(persistence)
+    first = Session(persistence, SentCookies())
     first.update({"a": {"n": 1}, "b": {"n": 1}, "cart": [], "n": 1})
     first.save()
-    return lambda: Session(persistence, lambda: [first.id])
+    return lambda: Session(persistence, SentCookies(cookie_of(first)))
 
 
 def test_saving_again_after_a_merge_stores_nothing(open_session, store):
     mine, other = open_session(), open_session()
     mine["mine"] = {"k": 1}
     other["other"] = {"k": 1}
-    other.work.commit()
-    mine.work.commit()
+    other.work.commit(other.work.plan())
+    mine.work.commit(mine.work.plan())
     stored = store.load(mine.key)
-    mine.work.commit()
+    mine.work.commit(mine.work.plan())
     assert store.load(mine.key) is stored
 
 
@@ -420,9 +603,9 @@ def test_one_object_put_into_two_keys_stays_two_values(open_session):
     mine, other = open_session(), open_session()
     mine["a"] = mine["b"] = {"n": 2}
     other["b"]["x"] = 1
-    other.work.commit()
-    mine.work.commit()
-    mine.work.commit()  # the tween and the response callback both do
+    other.work.commit(other.work.plan())
+    mine.work.commit(mine.work.plan())
+    mine.work.commit(mine.work.plan())  # the tween and the response callback both do
     assert open_session()["a"] == {"n": 2}
     assert open_session()["b"] == {"n": 2, "x": 1}
 
@@ -432,10 +615,10 @@ def test_an_item_of_the_view_stays_its_own_after_a_merge(open_session):
     item = {"id": "mine"}
     mine["cart"].append(item)
     other["cart"].append({"id": "other"})
-    other.work.commit()
+    other.work.commit(other.work.plan())
     mine.save()
     item["qty"] = 2
-    mine.work.commit()
+    mine.work.commit(mine.work.plan())
     cart = open_session()["cart"]
     assert {"id": "other"} in cart
     assert {"id": "mine", "qty": 2} in cart
@@ -447,7 +630,7 @@ def test_three_requests_at_once_replay_apply_once_each(open_session):
         request["cart"].append("item")
         request.apply("cart", append_x)
     for request in requests:
-        request.work.commit()
+        request.work.commit(request.work.plan())
     assert open_session()["cart"].count("x") == 3
     assert open_session()["cart"].count("item") == 3
 
@@ -456,7 +639,7 @@ def test_an_applied_function_whose_result_cannot_be_saved_is_named(open_session)
     mine, other = open_session(), open_session()
     mine.apply("n", lambda number: (number + 1) ** 8)
     other["n"] = 2**32
-    other.work.commit()
+    other.work.commit(other.work.plan())
     with pytest.raises(SessionNotSerializable, match=": n: "):
-        mine.work.commit()
+        mine.work.commit(mine.work.plan())
     assert open_session()["n"] == 2**32

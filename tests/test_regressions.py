@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
@@ -28,11 +27,13 @@ from pyramid_sessionkit import (
     SessionTooLarge,
     StoreError,
     StoreUnavailable,
+    get_sessions,
 )
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import LONGEST_USERID, Session
 from pyramid_sessionkit.settings import LONGEST_DURATION, parse_settings
+from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores import memory as memory_module
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
@@ -106,16 +107,16 @@ class TestTheCookieIsTheOneThatIsStored:
     @pytest.mark.parametrize("change", [Session.regenerate_id, lambda session: session.login("ada")])
     @pytest.mark.parametrize("failure", ["5xx", "outage"])
     @pytest.mark.parametrize("new", [True, False])
-    def test_where_a_new_id_was_asked_for_after_a_save_but_not_stored(
+    def test_where_a_new_secret_was_asked_for_but_not_stored(
         self, serve: Serve, spy: SpyStore, change: Callable[[Session], Any], failure: str, new: bool
     ) -> None:
         def view(request: Request) -> Response:
             request.session["a"] = 2
-            request.session.set_expiry(timeout=5000)
+            request.session.set_expiry(lifetime=5000)
             request.session.save()
             change(request.session)
             if failure == "outage":
-                spy.failing["move"] = StoreUnavailable("down")
+                spy.failing["update"] = StoreUnavailable("down")
             return Response(status=500 if failure == "5xx" else 200)
 
         app = serve(view, new=new, persistent="true")
@@ -195,6 +196,22 @@ class TestTheCookieIsTheOneThatIsStored:
         assert app.get("/").headers["Cache-Control"] == "private, max-age=3600"
         assert app.get("/").headers["Cache-Control"] == "max-age=3600"
 
+    def test_a_slow_renewal_does_not_overwrite_that_of_a_login(self, serve: Serve, spy: SpyStore) -> None:
+        def poll(request: Request) -> None:
+            request.session.touch()
+
+        app = serve(poll, persistent="true")
+        slow = TestApp(app.app)
+        slow.set_cookie("session", app.cookies["session"])
+
+        def log_in() -> None:
+            session = get_sessions(app.app.registry).open(app.cookies["session"].partition(".")[0])
+            session.login("ada")
+            session.save()
+
+        spy.before["update"] = log_in
+        assert "Set-Cookie" not in slow.get("/").headers
+
 
 class TestWhereTheCookieCannotBeSent:
     @pytest.fixture
@@ -202,7 +219,7 @@ class TestWhereTheCookieCannotBeSent:
         return lambda request: {"cookie_path": "/elsewhere"} if request.path == "/" else {}
 
     @pytest.mark.parametrize("change", [Session.regenerate_id, lambda session: session.login("ada")])
-    def test_a_new_id_leaves_the_old_session_alone(
+    def test_a_new_secret_leaves_the_old_session_alone(
         self, serve: Serve, spy: SpyStore, elsewhere: Any, change: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         app = serve(lambda request: change(request.session), cookie_options=elsewhere)
@@ -415,7 +432,7 @@ class TestChangesOfOthersMeanwhile:
         def overwrite_(data: bytes) -> None:
             """Another request's save of these bytes."""
             (key,) = spy.store._records
-            assert spy.store.update(key, dataclasses.replace(spy.store._records[key], data=data))
+            assert spy.store.update(key, spy.store._records[key]._replace(data=data))
 
         return overwrite_
 
@@ -452,9 +469,7 @@ class TestChangesOfOthersMeanwhile:
         session.save()
         cached = spy.store.load(session.key)
         load = spy.store.load
-        monkeypatch.setattr(spy.store, "load", lambda key, fresh=False: load(key) if fresh else cached)
-        # No cache is asked whether a version is the current one.
-        monkeypatch.setattr(spy.store, "_is_current", lambda key, record: load(key).version == record.version)
+        monkeypatch.setattr(spy.store, "load", lambda key, fresh=False, at=None: load(key) if fresh else cached)
         overwrite(b'{"a":1,"theirs":1}')
         session["mine"] = 1
         session.save()
@@ -474,15 +489,31 @@ class TestGone:
         with pytest.raises(SessionGone):
             session.save()
 
-    def test_a_login_begins_a_new_session(self, serve: Serve, spy: SpyStore) -> None:
+    def test_a_login_begins_a_new_session_with_what_it_had(self, serve: Serve, spy: SpyStore) -> None:
         def view(request: Request) -> None:
             self.lose(request.session, spy)
             remember(request, "ada")
 
         app = serve(view)
+        before = app.cookies["session"].partition(".")[0]
         app.get("/")
         assert userid_of(app) == "ada"
-        assert contents_of(app).keys().isdisjoint({"a", "b"})
+        assert contents_of(app) == {**CONTENTS, "b": 1}
+        assert app.cookies["session"].partition(".")[0] != before
+
+    def test_a_login_as_another_user_begins_one_without(self, serve: Serve, spy: SpyStore) -> None:
+        def view(request: Request) -> None:
+            if request.params:
+                self.lose(request.session, spy)
+                remember(request, "bob")
+            else:
+                remember(request, "ada")
+
+        app = serve(view)
+        app.get("/")
+        app.get("/?again=1")
+        assert userid_of(app) == "bob"
+        assert contents_of(app) == {}
 
     def test_other_changes_are_dropped_and_logged(
         self, serve: Serve, spy: SpyStore, caplog: pytest.LogCaptureFixture
@@ -507,7 +538,7 @@ class TestGone:
         spy.calls.clear()
         with pytest.raises(SessionGone):
             session.save()
-        session.work.commit()
+        session.work.commit(session.work.plan())
         assert spy.calls == []
 
 
@@ -567,7 +598,7 @@ class TestSavingTwice:
         change(session)
         session.save()
         session.save()
-        session.work.commit()
+        session.work.commit(session.work.plan())
         assert spy.calls == ["update"]
 
 
@@ -660,8 +691,9 @@ class TestSettings:
 
     def test_a_secret_of_bytes_is_the_same_as_of_text(self) -> None:
         of_bytes, of_text = (parse_settings({"sessionkit.secret": s}).secret for s in (SECRET.encode(), SECRET))
-        value = CookieSigner("session", of_bytes).sign("x" * 43)
-        assert CookieSigner("session", of_text).verify(value) == "x" * 43
+        presented = Presented("x" * 22, "y" * 43)
+        value = CookieSigner("session", of_bytes).sign(presented)
+        assert CookieSigner("session", of_text).verify(value) == presented
 
 
 class TestMemoryStore:
@@ -707,8 +739,8 @@ class TestSQLStore:
         table = sessions_table(sqlalchemy.MetaData())
         table.c.userid.type = sqlalchemy.String(255, collation="RTRIM")
         table.create(store.engine)
-        store.create(key_of("x"), make_record(userid="ada"))
-        store.create(key_of("y"), make_record(userid="ada "))
+        store.create("x" * 22, make_record(userid="ada", authenticated=1))
+        store.create("y" * 22, make_record(userid="ada ", authenticated=1))
         assert [record.userid for _, record in store.sessions_of("ada")] == ["ada"]
-        assert [key for key, _ in store.sessions_of("ada ")] == [key_of("y")]
+        assert [key for key, _ in store.sessions_of("ada ")] == ["y" * 22]
         store.close()

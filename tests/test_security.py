@@ -83,6 +83,14 @@ def test_a_user_who_is_gone_is_anonymous(app: TestApp, monkeypatch: pytest.Monke
     assert app.get("/who").text == "None None False"
 
 
+def test_the_next_user_with_the_same_id_is_not_logged_in(app: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.get("/in?user=1")
+    monkeypatch.delitem(USERS, "1")
+    app.get("/who")
+    monkeypatch.setitem(USERS, "1", "eve")
+    assert app.get("/who").text == "None None False"
+
+
 def test_without_an_identity_function_the_userid_is_it(make_app: Any) -> None:
     app = make_app(VIEWS)
     app.get("/in?user=ada")
@@ -104,14 +112,14 @@ def test_the_identity_is_loaded_once_and_follows_a_login_at_once(make_app: Any) 
     assert app.get("/both").text == "1 1 None"
 
 
-def test_a_login_changes_id_and_csrf_token_and_keeps_contents(app: TestApp) -> None:
+def test_a_login_changes_secret_and_token_and_keeps_contents(app: TestApp) -> None:
     token = app.get("/put").text
     before = app.cookies["session"]
     app.get("/in?user=1")
-    assert app.cookies["session"] != before
-    after = app.get("/contents").json
-    assert after["thing"] == 1
-    assert after["_csrft_"] != token
+    after = app.cookies["session"]
+    assert (after.split(".")[0], after.split(".")[1] == before.split(".")[1]) == (before.split(".")[0], False)
+    assert app.get("/contents").json == {"thing": 1}
+    assert app.get("/put").text != token
     app.reset()
     assert app.get("/contents", headers={"Cookie": f"session={before}"}).json == {}
 
@@ -128,7 +136,34 @@ def test_a_second_user_finds_nothing_of_the_first(app: TestApp) -> None:
 
 def test_remembering_for_longer(app: TestApp) -> None:
     assert "Max-Age" not in app.get("/in?user=1").headers["Set-Cookie"]
-    assert "Max-Age=1200" in app.get("/in?user=1&keep=1").headers["Set-Cookie"]
+    assert "Max-Age=43200" in app.get("/in?user=1&keep=1").headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [({"max_age": 60}, "pass persistent=True"), ({"tokens": ["x"]}, r"sessionkit\.principals"), ({"other": 1}, "")],
+)
+def test_unknown_arguments_of_remember_are_refused(make_app: Any, arguments: dict[str, Any], instead: str) -> None:
+    def view(request: Request) -> Response:
+        remember(request, "1", **arguments)
+        return Response("never")
+
+    app = make_app({**VIEWS, "/": view})
+    with pytest.raises(TypeError, match=rf"remember\(\) takes no {min(arguments)}.*{instead}"):
+        app.get("/")
+    assert app.get("/who").text == "None None False"
+
+
+def test_unknown_arguments_of_forget_are_refused(make_app: Any) -> None:
+    def view(request: Request) -> Response:
+        forget(request, everywhere=True)
+        return Response("never")
+
+    app = make_app({**VIEWS, "/": view})
+    app.get("/in?user=ada")
+    with pytest.raises(TypeError, match=r"forget\(\) takes no everywhere"):
+        app.get("/")
+    assert app.get("/who").text == "ada ada True"
 
 
 def test_numbers_are_userids_too_but_nothing_is_not(make_app: Any) -> None:
@@ -274,3 +309,82 @@ class TestUnitTests:
         app.post("/post", headers={"X-CSRF-Token": token}, status=200)
         app.post("/in?user=1", headers={"X-CSRF-Token": token})
         app.post("/post", headers={"X-CSRF-Token": token}, status=400)
+
+
+class TestCSRFTokens:
+    @pytest.fixture
+    def app(self, make_app: Any) -> TestApp:
+        def form(request: Request) -> Response:
+            return Response(request.session.get_csrf_token())
+
+        def post(request: Request) -> Response:
+            request.session["posted"] = True
+            return Response("posted")
+
+        def regenerate(request: Request) -> Response:
+            request.session.regenerate_id()
+            return Response("new secret")
+
+        def renew(request: Request) -> Response:
+            return Response(request.session.new_csrf_token())
+
+        views = {**VIEWS, "/form": form, "/post": post, "/regenerate": regenerate, "/renew": renew}
+        app: TestApp = make_app(views, configure=lambda config: config.set_default_csrf_options(require_csrf=True))
+        return app
+
+    def post(self, app: TestApp, path: str, token: str, status: int = 200) -> None:
+        app.post(path, headers={"X-CSRF-Token": token}, status=status)
+
+    def test_a_form_stores_nothing_and_can_be_sent(self, app: TestApp, spy: SpyStore) -> None:
+        token = app.get("/form").text
+        assert app.cookies["session"].startswith("-.")
+        assert app.get("/form").text == token
+        assert spy.calls == []
+        self.post(app, "/post", token)
+        assert spy.calls == ["create"]
+
+    def test_none_without_the_cookie_that_it_was_made_for(self, app: TestApp) -> None:
+        token = app.get("/form").text
+        app.reset()
+        self.post(app, "/post", token, 400)
+        app.get("/form")
+        self.post(app, "/post", token, 400)
+
+    def test_a_form_from_before_something_was_stored_can_be_sent(self, app: TestApp) -> None:
+        token = app.get("/form").text
+        self.post(app, "/post", token)
+        assert app.get("/form").text == token
+        self.post(app, "/post", token)
+
+    def test_a_new_secret_changes_no_token(self, app: TestApp) -> None:
+        app.get("/put")
+        token = app.get("/form").text
+        app.get("/regenerate")
+        assert app.get("/form").text == token
+        self.post(app, "/post", token)
+
+    def test_a_new_token_is_stored_as_a_nonce_and_replaces_the_old(self, app: TestApp) -> None:
+        app.get("/put")
+        before = app.get("/form").text
+        token = app.get("/renew").text
+        assert token != before
+        assert app.get("/form").text == token
+        assert token not in str(app.get("/contents").json)
+        self.post(app, "/post", before, 400)
+        self.post(app, "/post", token)
+
+    def test_a_form_that_was_open_longer_than_its_session(self, app: TestApp, spy: SpyStore) -> None:
+        app.get("/put")
+        token = app.get("/form").text
+        spy.store.clear()
+        self.post(app, "/in?user=1", token)
+        assert app.get("/who").text == "1 1 True"
+
+    def test_a_visitor_can_log_out_twice(self, app: TestApp, spy: SpyStore) -> None:
+        app.get("/in?user=1")
+        token = app.get("/form").text
+        first_tab = app.cookies["session"]
+        self.post(app, "/out", token)
+        app.set_cookie("session", first_tab)
+        self.post(app, "/out", token)
+        assert spy.store.count() == 0

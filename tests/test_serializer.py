@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pyramid_sessionkit.exceptions import SessionNotSerializable, SessionTooLarge
-from pyramid_sessionkit.serializer import check, dumps, loads
+from pyramid_sessionkit.serializer import check, dumps, encode, loads
 
 LARGE = 10**6
 
@@ -154,11 +154,11 @@ REFUSED = [
     (2**64, "int of more than 64 bits"),
     (-(2**63) - 1, "int of more than 64 bits"),
     ("\ud800", "str with a lone surrogate"),
-    ({1: "a"}, "a key of type int"),
-    ({None: "a"}, "a key of type NoneType"),
-    ({(1, 2): "a"}, "a key of type tuple"),
-    ({Text("a"): 1}, "a key of type Text"),
-    ({"\ud800": 1}, "a key with a lone surrogate"),
+    ({1: "a"}, "a key of type int: 1"),
+    ({None: "a"}, "a key of type NoneType: None"),
+    ({(1, 2): "a"}, "a key of type tuple: (1, 2)"),
+    ({Text("a"): 1}, "a key of type Text: 'a'"),
+    ({"\ud800": 1}, "a key with a lone surrogate: '\\ud800'"),
 ]
 
 
@@ -177,7 +177,39 @@ def test_refused_with_its_path(value, problem, path, wrap):
 
 
 def test_refused_key_of_the_session_itself():
-    assert ": the session: a key of type int. " in refusal({1: "a"})
+    assert ": the session: a key of type int: 1. " in refusal({1: "a"})
+
+
+class Unprintable:
+    def __repr__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        (b"k" * 1000, "a key of type bytes: b'kkk"),
+        ("k" * 1000 + "\ud800", "a key with a lone surrogate: 'kkk"),
+        (tuple(range(1000)), "a key of type tuple: (0, 1, 2"),
+        (10**100, "a key of type int: 1000"),
+        (10**5000, "a key of type int"),
+        (Unprintable(), "a key of type Unprintable"),
+    ],
+    ids=lambda value: ascii(value)[:30] if isinstance(value, str) else type(value).__name__,
+)
+def test_a_key_is_named_whatever_it_is(key, shown):
+    message = refusal({"cart": {key: 1}})
+    assert f": cart: {shown}" in message
+    assert len(message) < 300
+
+
+def test_a_bad_key_is_named_before_what_comes_after_it():
+    assert ": cart: a key of type int: 5. " in refusal({"cart": {"a": 1, 5: {1}, "b": {1}}})
+    assert ": cart.a: set. " in refusal({"cart": {"a": {1}, 5: 1}})
+
+
+def test_a_bad_value_in_a_namedtuple_is_named():
+    assert ": point[1]: float nan. " in refusal({"point": Point(1, float("nan"))})
 
 
 def test_the_first_of_several_is_named():
@@ -196,6 +228,22 @@ def test_what_contains_itself_is_refused(value):
     assert ": cart" in message
     assert "containing itself" in message
     assert len(message) < 400
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_the_deepest_that_JSON_holds_survives(kind):
+    assert save({"cart": nested(253, kind)}) == {"cart": nested(253, kind)}
+    assert "nested too deeply" in refusal({"cart": nested(254, kind)})
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: (value,), lambda value: {"k": value}])
+def test_the_deepest_value_is_found(wrap):
+    value = float("nan")
+    for _ in range(253):
+        value = wrap(value)
+    message = refusal({"cart": value})
+    assert ": cart" in message
+    assert "...: float nan. " in message
 
 
 @pytest.mark.parametrize("kind", [list, dict])
@@ -224,6 +272,26 @@ def test_max_size_counts_bytes_not_characters():
         check(contents, dumps(contents), 100)
 
 
+def test_what_is_stored_already_may_stay_as_large_as_it_is():
+    contents = {"a": "x" * 92}
+    data = dumps(contents)
+    assert check(contents, data, 50, 100) == contents
+    assert check(contents, data, 50, 101) == contents
+    with pytest.raises(SessionTooLarge) as refused:
+        check(contents, data, 50, 99)
+    message = str(refused.value)
+    assert (
+        "takes 100 bytes, but sessionkit.max_size is 50 and the 99 bytes that are stored already exceed it" in message
+    )
+
+
+def test_a_limit_above_what_is_stored_is_the_limit():
+    contents = {"a": "x" * 92}
+    assert check(contents, dumps(contents), 100, 50) == contents
+    with pytest.raises(SessionTooLarge, match=r"but sessionkit\.max_size is 99; its largest"):
+        check(contents, dumps(contents), 99, 50)
+
+
 def test_too_large_names_the_largest_keys():
     contents = {"id": 1, "cart": ["x" * 300], "log": "y" * 500, "tiny": None, "draft": "z" * 400}
     with pytest.raises(SessionTooLarge) as refused:
@@ -233,6 +301,24 @@ def test_too_large_names_the_largest_keys():
     assert "log (502), draft (402), cart (304)" in message
     assert "tiny" not in message
     assert "yyy" not in message
+
+
+# encode
+
+
+def test_encode_gives_bytes_and_what_they_read_back_as():
+    contents = {"cart": (1, OrderedDict(a=2)), "log": "x" * LARGE}
+    data, back = encode(contents)
+    assert loads(data) == back == {"cart": [1, {"a": 2}], "log": "x" * LARGE}
+    assert type(back["cart"]) is list
+    assert type(back["cart"][1]) is dict
+
+
+@pytest.mark.parametrize(("value", "problem"), REFUSED, ids=lambda value: ascii(value)[:30])
+def test_encode_refuses_what_cannot_be_saved(value, problem):
+    with pytest.raises(SessionNotSerializable) as refused:
+        encode({"a": [{"b": value}]})
+    assert f": a[0].b: {problem}. " in str(refused.value)
 
 
 # loads

@@ -49,7 +49,7 @@ DEFAULTS = {
     "cookie_partitioned": False,
     "cookie_priority": None,
     "cookie_options": None,
-    "generate_id": None,
+    "key_prefix": None,
     "trust_proxy": False,
     "security_policy": True,
     "identity": None,
@@ -102,7 +102,19 @@ def test_every_option_is_documented(name):
 )
 @pytest.mark.parametrize("name", ["timeout", "lifetime"])
 def test_duration(name, text, seconds):
-    assert getattr(parse({"reissue_time": "none", name: text}), name) == seconds
+    assert getattr(parse({"reissue_time": "none", "lifetime": "none", name: text}), name) == seconds
+
+
+@pytest.mark.parametrize("timeout", ["13h", "30d"])
+def test_a_timeout_above_the_default_lifetime_is_refused(timeout):
+    message = refusal(timeout=timeout)
+    assert f"sessionkit.timeout = {timeout}" in message
+    assert "set sessionkit.lifetime too, or to none" in message
+
+
+@pytest.mark.parametrize("lifetime", ["1h", "12h", "90d", "none"])
+def test_a_lifetime_that_was_chosen_may_be_below_the_timeout(lifetime):
+    assert parse(timeout="30d", lifetime=lifetime).timeout == 30 * 86400
 
 
 @pytest.mark.parametrize("bad", ["0", "0s", "-5", "-20m", "", "soon", "1.5h", "20 minutes", "1w", "1h30m", True, 0, -1])

@@ -10,6 +10,7 @@ import pytest
 import transaction
 from pyramid.events import NewResponse
 from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.interfaces import ITweens
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid_retry import RetryableException
@@ -62,7 +63,10 @@ class TestStoreCalls:
         assert spy.calls == []
         assert COOKIE not in app.cookies
 
-    @pytest.mark.parametrize("forged", ["x" * 43 + "." + "y" * 43, "short", "", '"', "x" * 43, "ü" * 87])
+    @pytest.mark.parametrize(
+        "forged",
+        ["x" * 22 + "." + "y" * 43 + "." + "z" * 43, "x" * 43 + "." + "y" * 43, "short", "", '"', "x" * 43, "ü" * 110],
+    )
     def test_with_a_forged_one_there_are_none(self, app: TestApp, spy: SpyStore, forged: str) -> None:
         assert app.get("/read", headers={"Cookie": f"session={forged}"}).text == "a=None"
         assert spy.calls == []
@@ -98,7 +102,7 @@ class TestStoreCalls:
             app.get("/end", headers={"Cookie": f"session={value}"})
             app.reset()
         spy.calls.clear()
-        header = "; ".join(f"session={value}" for value in ["forged." + "x" * 40, *values])
+        header = "; ".join(f"session={value}" for value in ["forged.x." + "x" * 40, *values])
         assert app.get("/read", headers={"Cookie": header}).text == "a=2"
         assert spy.calls == ["load"] * 3
         app.reset()
@@ -121,7 +125,7 @@ class TestHeaders:
         assert app.get("/read").headers["Vary"] == "Cookie"
         assert "Vary" not in app.get("/untouched").headers
 
-    def test_a_cookie_is_sent_for_a_new_id_alone(self, make_app: Make) -> None:
+    def test_a_cookie_is_sent_for_a_new_secret_alone(self, make_app: Make) -> None:
         app = make_app(VIEWS)
         assert "Set-Cookie" in app.get("/write").headers
         assert "Set-Cookie" not in app.get("/write?a=2").headers
@@ -149,9 +153,110 @@ class TestHeaders:
         assert spy.calls == []
         assert caplog.text.count("sessionkit.cookie_secure is true but the request came over plain HTTP") == 1
 
-    def test_a_persistent_cookie(self, make_app: Make) -> None:
-        app = make_app(VIEWS, persistent="true", timeout="1h")
-        assert "Max-Age=3600" in app.get("/write").headers["Set-Cookie"]
+    def test_a_persistent_cookie_lasts_to_the_deadline(self, make_app: Make) -> None:
+        app = make_app(VIEWS, persistent="true", timeout="1h", lifetime="2h")
+        assert "Max-Age=7200" in app.get("/write").headers["Set-Cookie"]
+        assert "Set-Cookie" not in app.get("/write?a=2").headers
+
+    def test_with_rolling_it_is_sent_each_time(self, make_app: Make) -> None:
+        app = make_app(VIEWS, persistent="true", timeout="1h", rolling="true")
+        for path in ("/write", "/read", "/write?a=2", "/write?a=2"):
+            assert "Max-Age=3600" in app.get(path).headers["Set-Cookie"], path
+        assert "Set-Cookie" not in app.get("/untouched").headers
+
+    def test_a_renewal_sends_no_persistent_cookie_again(self, make_app: Make, clock: Any) -> None:
+        app = make_app(VIEWS, persistent="true", timeout=100, reissue_time=10)
+        app.get("/write")
+        clock(20)
+        assert "Set-Cookie" not in app.get("/read").headers
+        clock(110)
+        assert app.get("/read").text == "a=1"
+
+
+def has_tm(app: TestApp) -> bool:
+    return any(name == "pyramid_tm.tm_tween_factory" for name, _ in app.app.registry.getUtility(ITweens).implicit())
+
+
+class TestReplacedCookie:
+    """What a browser may still do with a cookie whose secret was replaced a moment ago."""
+
+    @pytest.fixture(params=[(), ("pyramid_tm",)], ids=["bare", "pyramid_tm"])
+    def app(self, make_app: Make, request: pytest.FixtureRequest) -> TestApp:
+        def regenerate(request: Request) -> Response:
+            request.session.regenerate_id()
+            return Response("new secret")
+
+        def log_in(request: Request) -> Response:
+            request.session.login(request.params["user"])
+            return Response("in")
+
+        app = make_app({**VIEWS, "/regenerate": regenerate, "/in": log_in}, includes=request.param)
+        app.get("/write")
+        return app
+
+    @pytest.fixture
+    def late(self, app: TestApp) -> TestApp:
+        """The same browser, in a request that it sent before it had the new cookie."""
+        late = TestApp(app.app)
+        late.set_cookie(COOKIE, app.cookies[COOKIE])
+        app.get("/regenerate")
+        return late
+
+    def test_it_reads_as_an_anonymous_visitor(self, app: TestApp, late: TestApp) -> None:
+        response = late.get("/read")
+        assert (response.text, "Set-Cookie" in response.headers) == ("a=None", False)
+        assert app.get("/read").text == "a=1"
+
+    def test_what_a_get_puts_in_is_dropped_and_logged(
+        self, app: TestApp, late: TestApp, spy: SpyStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert "Set-Cookie" not in late.get("/write?a=2").headers
+        assert "its cookie was just replaced" in caplog.text
+        assert app.get("/read").text == "a=1"
+        assert spy.store.count() == 1
+
+    def test_what_a_post_puts_in_is_a_503_to_try_again(self, app: TestApp, late: TestApp, spy: SpyStore) -> None:
+        response = late.post("/write?a=2", status=503)
+        assert "Set-Cookie" not in response.headers
+        # Without pyramid_tm nobody knows whether what the view did stays.
+        assert response.headers.get("Retry-After") == ("1" if has_tm(app) else None)
+        assert app.get("/read").text == "a=1"
+        assert spy.store.count() == 1
+
+    def test_a_post_that_puts_nothing_in_is_served(self, late: TestApp) -> None:
+        assert "Set-Cookie" not in late.post("/read").headers
+
+    def test_its_browser_may_still_log_out(self, app: TestApp, late: TestApp, spy: SpyStore) -> None:
+        late.post("/end")
+        assert spy.store.count() == 0
+        assert app.get("/read").text == "a=None"
+
+    def test_it_cannot_log_out_who_logged_in_since(self, app: TestApp, spy: SpyStore) -> None:
+        late = TestApp(app.app)
+        late.set_cookie(COOKIE, app.cookies[COOKIE])
+        app.get("/in?user=ada")
+        late.post("/end", status=503)
+        assert app.get("/read").text == "a=1"
+
+    def test_a_login_goes_through(self, app: TestApp, late: TestApp) -> None:
+        assert "Set-Cookie" in late.post("/in?user=ada").headers
+        assert late.get("/read").text == "a=None"
+        assert app.get("/read").text == "a=1"
+
+    def test_the_same_login_twice_sends_the_same_cookie(self, app: TestApp, spy: SpyStore) -> None:
+        late = TestApp(app.app)
+        late.set_cookie(COOKIE, app.cookies[COOKIE])
+        app.post("/in?user=ada")
+        late.post("/in?user=ada")
+        assert late.cookies[COOKIE] == app.cookies[COOKIE]
+        assert spy.store.count() == 1
+
+    def test_after_half_a_minute_it_is_dead(self, app: TestApp, late: TestApp, clock: Any, spy: SpyStore) -> None:
+        clock(31)
+        assert "Set-Cookie" in late.post("/write?a=2").headers
+        assert late.get("/read").text == "a=2"
+        assert app.get("/read").text == "a=1"
+        assert late.cookies[COOKIE].partition(".")[0] != app.cookies[COOKIE].partition(".")[0]
 
 
 class TestStatus:
@@ -258,8 +363,6 @@ class TestOrder:
 
     @pytest.mark.parametrize("includes", [("pyramid_tm", "pyramid_sessionkit"), ("pyramid_sessionkit", "pyramid_tm")])
     def test_the_order_of_includes_does_not_matter(self, make_app: Make, includes: Any) -> None:
-        from pyramid.interfaces import ITweens
-
         app = make_app({}, includes=includes[:1], configure=lambda config: config.include(includes[1]))
         names = [name.rpartition(".")[2] for name, _ in app.app.registry.getUtility(ITweens).implicit()]
         assert names == ["outer_tween_factory", "tm_tween_factory", "inner_tween_factory", "excview_tween_factory"]

@@ -9,14 +9,18 @@ import pytest
 from pyramid_sessionkit import SessionClosed, SessionGone, SessionNotSerializable, SessionTooLarge, StoreError
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.state import BLANK_KEY, Cookie, Presented
 from tests.conftest import SentCookies, SpyStore, cookie_of, stored
 
 Open = Callable[..., Session]
 
+DEAD = Presented("x" * 22, "y" * 43)
+BLANK = Presented(BLANK_KEY, "z" * 43)
+
 
 class TestLaziness:
     def test_nothing_is_read_before_use(self, open_session: Open, spy: SpyStore) -> None:
-        session = open_session("x" * 43)
+        session = open_session(DEAD)
         assert repr(session) == "<Session, not used yet>"
         session.save()
         assert spy.calls == []
@@ -57,14 +61,23 @@ class TestLaziness:
         session.save()
         assert spy.calls == ["load"]
 
-    def test_a_record_that_is_gone_gives_a_new_id(self, open_session: Open) -> None:
-        session = open_session("x" * 43)
+    def test_the_key_of_a_dead_cookie_is_never_used_again(self, open_session: Open) -> None:
+        session = open_session(DEAD)
         session["a"] = 1
         session.save()
-        assert cookie_of(session) != "x" * 43
+        assert cookie_of(session).key != DEAD.key
+        assert cookie_of(session).secret != DEAD.secret
 
-    def test_a_dead_id_is_not_reused_when_it_is_only_looked_at(self, open_session: Open) -> None:
-        assert open_session("x" * 43).id != "x" * 43
+    def test_the_key_of_a_dead_cookie_is_not_even_shown(self, open_session: Open) -> None:
+        assert open_session(DEAD).key != DEAD.key
+
+    def test_the_key_of_a_new_session_is_known_before_it_is_saved(self, open_session: Open) -> None:
+        for sent in ((), (DEAD,), (BLANK,)):
+            session = open_session(*sent)
+            session["a"] = 1
+            announced = session.key
+            session.save()
+            assert session.key == announced
 
 
 class TestWhatIsSaved:
@@ -90,7 +103,7 @@ class TestWhatIsSaved:
         session.save()
         session["a"] = float("nan")
         with pytest.raises(SessionNotSerializable):
-            session.work.check()
+            session.work.plan()
 
     def test_tuples_come_back_as_lists(self, open_session: Open) -> None:
         assert open_session(stored(open_session, {"a": (1, (2,))}))["a"] == [1, [2]]
@@ -102,75 +115,100 @@ class TestWhatIsSaved:
             session.save()
 
 
-class TestID:
-    def test_regenerate(self, open_session: Open) -> None:
-        old_id = stored(open_session, {"a": 1})
-        session = open_session(old_id)
+class TestKeyAndSecret:
+    def test_a_new_secret_keeps_the_key(self, open_session: Open) -> None:
+        old = stored(open_session, {"a": 1})
+        session = open_session(old)
         session.regenerate_id()
-        announced = cookie_of(session)
+        assert session.key == old.key
         session.save()
-        assert cookie_of(session) == announced != old_id
-        assert session.key == session.key
-        assert session.work.set_cookie
-        assert open_session(old_id).new
+        assert cookie_of(session).key == old.key
+        assert cookie_of(session).secret != old.secret
+        assert session.work.cookie is Cookie.SEND
+        assert open_session(old).new
         assert open_session(cookie_of(session))["a"] == 1
 
-    def test_regenerating_a_new_session(self, open_session: Open) -> None:
-        session = open_session()
-        session["a"] = 1
-        before = cookie_of(session)
+    def test_a_new_secret_is_one_update(self, open_session: Open, spy: SpyStore) -> None:
+        old = stored(open_session, {"a": 1})
+        spy.calls.clear()
+        session = open_session(old)
+        session.regenerate_id()
         session.regenerate_id()
         session.save()
-        assert cookie_of(session) != before
+        assert spy.calls == ["load", "update"]
+
+    @pytest.mark.parametrize("sent", [(), (BLANK,), (DEAD,)])
+    def test_a_new_session_has_a_secret_that_nobody_had(self, open_session: Open, sent: Any) -> None:
+        session = open_session(*sent)
+        session["a"] = 1
+        session.regenerate_id()
+        session.save()
+        assert cookie_of(session).secret not in [one.secret for one in sent]
         assert open_session(cookie_of(session))["a"] == 1
 
     def test_invalidate(self, open_session: Open) -> None:
-        old_id = stored(open_session, {"a": 1})
-        session = open_session(old_id)
+        old = stored(open_session, {"a": 1})
+        session = open_session(old)
         session.invalidate()
         assert session.new
         assert not session
         session.save()
-        assert session.work.delete_cookie
-        assert open_session(old_id).new
+        assert session.work.cookie is Cookie.DELETE
+        assert open_session(old).new
 
     def test_an_invalidated_session_is_usable_as_a_new_one(self, open_session: Open) -> None:
-        old_id = stored(open_session, {"a": 1})
-        session = open_session(old_id)
+        old = stored(open_session, {"a": 1})
+        session = open_session(old)
         session.invalidate()
         session["b"] = 2
         session.save()
-        assert session.work.set_cookie
-        assert not session.work.delete_cookie
+        assert session.work.cookie is Cookie.SEND
         assert open_session(cookie_of(session)).copy() == {"b": 2}
-        assert cookie_of(session) != old_id
+        assert cookie_of(session).key != old.key
 
     def test_invalidating_ends_all_that_the_browser_sent(self, make_persistence: Any, open_session: Open) -> None:
         # Of two cookies, the one left alone would log the visitor in again.
         persistence: Persistence = make_persistence()
-        ids = [stored(open_session, {"n": number}, persistence=persistence) for number in range(2)]
-        session = Session(persistence, SentCookies(*ids))
+        cookies = [stored(open_session, {"n": number}, persistence=persistence) for number in range(2)]
+        session = Session(persistence, SentCookies(*cookies))
         session.invalidate()
         session.save()
-        assert all(open_session(cookie, persistence).new for cookie in ids)
+        assert all(open_session(cookie, persistence=persistence).new for cookie in cookies)
 
-    def test_an_id_that_is_taken_is_not_shared(self, make_persistence: Any) -> None:
-        persistence = make_persistence()
-        ids = iter(["same", "same", "other"])
-        sessions = [Session(persistence, new_id=lambda: next(ids)) for _ in range(2)]
-        for session in sessions:
-            session["a"] = 1
-            session.save()
-        assert [cookie_of(session) for session in sessions] == ["same", "other"]
+    def test_only_a_cookie_that_opens_a_session_ends_it(self, make_persistence: Any, open_session: Open) -> None:
+        persistence: Persistence = make_persistence()
+        mine, theirs = (stored(open_session, {"n": number}, persistence=persistence) for number in range(2))
+        session = open_session(mine, theirs._replace(secret="y" * 43), persistence=persistence)
+        session.invalidate()
+        session.save()
+        assert open_session(mine, persistence=persistence).new
+        assert open_session(theirs, persistence=persistence)["n"] == 1
 
-    def test_ids_that_are_all_taken(self, make_persistence: Any) -> None:
-        persistence = make_persistence()
-        first, second = (Session(persistence, new_id=lambda: "same") for _ in range(2))
-        first["a"] = second["a"] = 1
+    def test_a_key_that_was_taken_long_ago_is_not_shared(self, open_session: Open, clock: Any) -> None:
+        first = open_session(BLANK)
+        first["a"] = 1
         first.save()
-        with pytest.raises(StoreError, match=r"sessionkit\.generate_id"):
+        clock(31)
+        second = open_session(BLANK)
+        second["b"] = 2
+        second.save()
+        assert cookie_of(second).key != cookie_of(first).key
+        assert open_session(cookie_of(first)).copy() == {"a": 1}
+        assert open_session(cookie_of(second)).copy() == {"b": 2}
+
+    def test_keys_that_are_all_taken(
+        self, open_session: Open, clock: Any, spy: SpyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = open_session(), open_session()
+        monkeypatch.setattr(first.work.persistence.tokens, "key_from", lambda *_: "same" * 6)
+        first["a"] = 1
+        first.save()
+        clock(31)
+        second["a"] = 2
+        with pytest.raises(StoreError, match=r"sessionkit\.key_prefix"):
             second.save()
-        assert persistence.store.count() == 1
+        assert spy.store.count() == 1
+        assert open_session(cookie_of(first))["a"] == 1
 
 
 class TestRenewal:
@@ -242,7 +280,7 @@ class TestRenewal:
         assert not session
         session.save()
         assert spy.calls == ["create"]
-        assert session.work.set_cookie
+        assert session.work.cookie is Cookie.SEND
 
     def test_the_clock_set_back_ends_nobodys_session(self, open_session: Open, clock: Any) -> None:
         cookie = stored(open_session, {"a": 1}, timeout=100)
@@ -253,17 +291,33 @@ class TestRenewal:
         session.save()
         assert open_session(cookie)["a"] == 2
 
-    def test_a_persistent_cookie_is_sent_when_its_expiry_moved(self, open_session: Open, clock: Any) -> None:
+    def test_a_renewal_does_not_send_a_persistent_cookie_again(self, open_session: Open, clock: Any) -> None:
+        # One that arrives late would overwrite the cookie of a login.
         cookie = stored(open_session, {"a": 1}, timeout=100, reissue_time=10, persistent=True)
+        for seconds in (0, 20, 40):
+            clock(seconds)
+            session = open_session(cookie)
+            session["a"] = seconds
+            session.touch()
+            session.save()
+            assert session.work.cookie is Cookie.KEEP
+
+    @pytest.mark.parametrize("limits", [{"lifetime": 500}, {"lifetime": None}, {"persistent": False}])
+    def test_a_persistent_cookie_is_sent_when_its_end_moved(self, open_session: Open, limits: Any) -> None:
+        cookie = stored(open_session, {"a": 1}, persistent=True)
         session = open_session(cookie)
-        session["a"] = 2
+        session.set_expiry(**limits)
         session.save()
-        assert not session.work.set_cookie
-        clock(20)
+        assert session.work.cookie is Cookie.SEND
+        assert cookie_of(session) == cookie
+
+    def test_with_rolling_a_persistent_cookie_is_sent_each_time(self, open_session: Open) -> None:
+        cookie = stored(open_session, {"a": 1}, rolling=True, persistent=True)
         session = open_session(cookie)
-        session["a"] = 3
+        assert session["a"]
         session.save()
-        assert session.work.set_cookie
+        assert session.work.cookie is Cookie.SEND
+        assert cookie_of(session) == cookie
 
 
 class TestLifecycle:
@@ -310,6 +364,17 @@ class TestLifecycle:
         session.reload()
         assert session["a"] == 1
 
+    def test_a_session_whose_secret_was_replaced_cannot_be_reloaded(self, open_session: Open) -> None:
+        cookie = stored(open_session, {"a": 1})
+        session, other = open_session(cookie), open_session(cookie)
+        session["b"] = 1
+        other.regenerate_id()
+        other.save()
+        session.save()
+        with pytest.raises(SessionGone):
+            session.reload()
+        assert session.copy() == {"a": 1, "b": 1}
+
     def test_saving_one_that_was_ended_raises(self, open_session: Open) -> None:
         cookie = stored(open_session, {"a": 1})
         session = open_session(cookie)
@@ -325,14 +390,12 @@ class TestLifecycle:
     def test_a_record_that_cannot_be_decoded(self, open_session: Open, spy: SpyStore, caplog: Any) -> None:
         cookie = stored(open_session, {"a": 1})
         key = cookie.key
-        spy.store._records[key] = spy.store._records[key].__class__(
-            b"\x80junk", "ada", 1, None, 1, 1, None, None, False
-        )
+        spy.store._records[key] = spy.store._records[key]._replace(data=b"\x80junk", userid="ada", authenticated=1)
         session = open_session(cookie)
         assert session.new
         assert session.userid is None
         assert key[:8] in caplog.text
         session["b"] = 1
         session.save()
-        assert cookie_of(session) != cookie
+        assert cookie_of(session).key != key
         assert spy.store._records[key].data == b"\x80junk"

@@ -11,7 +11,7 @@ from pyramid.response import Response
 from pyramid.security import remember
 from webtest import TestApp
 
-from pyramid_sessionkit import NotSupported, SessionGone, StoreUnavailable, get_sessions
+from pyramid_sessionkit import NotSupported, SessionGone, StoreUnavailable, get_sessions, user_sessions
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
 from tests.conftest import SentCookies, SpyStore, cookie_of
@@ -29,25 +29,31 @@ def who(request: Request) -> Response:
 
 def devices(request: Request) -> Response:
     return Response(
-        json=[{"key": info.key, "current": info.current, **info.contents} for info in request.user_sessions.list()]
+        json=[{"key": info.key, "current": info.current, **info.contents} for info in user_sessions(request).list()]
     )
 
 
 def revoke(request: Request) -> Response:
-    return Response(str(request.user_sessions.revoke(request.params["key"])))
+    return Response(str(user_sessions(request).revoke(request.params["key"])))
 
 
 def revoke_others(request: Request) -> Response:
-    return Response(str(request.user_sessions.revoke_others()), status=int(request.params.get("status", 200)))
+    return Response(str(user_sessions(request).revoke_others()), status=int(request.params.get("status", 200)))
+
+
+def write(request: Request) -> Response:
+    request.session["written"] = True
+    return Response("written")
 
 
 def revoke_all(request: Request) -> Response:
-    return Response(str(request.user_sessions.revoke_all()))
+    return Response(str(user_sessions(request).revoke_all()))
 
 
 VIEWS = {
     "/in": log_in,
     "/who": who,
+    "/write": write,
     "/devices": devices,
     "/revoke": revoke,
     "/others": revoke_others,
@@ -87,7 +93,7 @@ class TestOwnSessions:
     def test_never_anyone_elses(self, browsers: dict[str, TestApp]) -> None:
         of_ada = keys(browsers["phone"])
         for name in ("bob", "nobody"):
-            for key in [*of_ada.values(), "0" * 64, "", "%", "é" * 64, "\0"]:
+            for key in [*of_ada.values(), "0" * 22, "0" * 64, "", "%", "é" * 64, "\0"]:
                 assert browsers[name].get("/revoke", params={"key": key}).text == "False"
         assert browsers["bob"].get("/all").text == "1"
         assert browsers["nobody"].get("/all").text == "0"
@@ -104,10 +110,23 @@ class TestOwnSessions:
 
     def test_one_that_is_revoked_while_it_runs_stays_dead(self, browsers: dict[str, TestApp], spy: SpyStore) -> None:
         spy.before["update"] = lambda: browsers["desk"].get("/others")
-        browsers["phone"].get("/in?user=ada")  # a login moves the session: never tried, it is gone before
-        spy.before.clear()
-        spy.before["move"] = lambda: browsers["desk"].get("/others")
-        browsers["phone"].get("/in?user=ada")
+        browsers["phone"].get("/write")
+        assert browsers["phone"].get("/who").text == "None"
+
+    def test_a_login_in_one_that_is_revoked_begins_another(self, browsers: dict[str, TestApp], spy: SpyStore) -> None:
+        revoked = keys(browsers["phone"])["phone"]
+        spy.before["update"] = lambda: browsers["desk"].get("/others")
+        browsers["phone"].get("/in?user=ada&browser=phone")
+        assert browsers["phone"].get("/who").text == "ada"
+        assert keys(browsers["phone"])["phone"] != revoked
+
+    @pytest.mark.parametrize("path", ["/write", "/who"])
+    def test_one_under_a_new_secret_is_revoked_by_its_key(
+        self, browsers: dict[str, TestApp], spy: SpyStore, path: str
+    ) -> None:
+        spy.before["delete"] = lambda: browsers["phone"].get("/in?user=ada&browser=phone")
+        browsers["desk"].get("/others")
+        browsers["phone"].get(path)
         assert browsers["phone"].get("/who").text == "None"
 
     def test_a_revocation_that_did_not_reach_the_store_is_no_success(
@@ -127,7 +146,7 @@ class TestOwnSessions:
         session = Session(persistence, SentCookies(ids[0]))
         session.work.end_other(ids[1].key, "ada", "revoked")
         session.reload()
-        session.work.commit()
+        session.save()
         assert [key for key, _ in spy.store.sessions_of("ada")] == [ids[0].key]
 
     def test_nor_does_a_login_after_the_session_was_gone(self, make_persistence: Any, spy: SpyStore) -> None:
@@ -144,7 +163,7 @@ class TestOwnSessions:
             session.save()
         session.work.end_other(other.key, "ada", "revoked")
         session.login("ada")
-        session.work.commit()
+        session.save()
         assert [key for key, _ in spy.store.sessions_of("ada")] == [session.key]
 
 
@@ -165,19 +184,19 @@ class TestForScripts:
         assert sessions.get(phone.key) is None
         assert sessions.purge() == sessions.count(expired=True) == 0
 
-    def test_opening_one_by_its_id(self, make_app: Any, make_persistence: Any, spy: SpyStore) -> None:
+    def test_opening_one_by_its_key(self, make_app: Any, make_persistence: Any, spy: SpyStore) -> None:
         persistence = make_persistence(spy)
         made = Session(persistence, SentCookies())
         made["a"] = 1
         made.save()
-        opened = get_sessions(make_app({}).app.registry).open(cookie_of(made))
+        opened = get_sessions(make_app({}).app.registry).open(made.key)
         opened["b"] = 2
         opened.save()
         assert Session(persistence, SentCookies(cookie_of(made))).copy() == {"a": 1, "b": 2}
 
     def test_a_store_without_an_index_names_those_that_have_one(self, make_app: Any) -> None:
         class Plain:
-            load = create = update = move = delete = lambda self, *args: None
+            load = create = update = delete = lambda self, *args: None
 
         app = make_app(VIEWS, **{"sessionkit.store": lambda settings: Plain()})
         sessions = get_sessions(app.app.registry)
@@ -192,13 +211,14 @@ class TestForScripts:
 
 
 class TestLimit:
-    def test_the_oldest_end_at_login(self, make_persistence: Any, any_store: Any) -> None:
+    def test_the_oldest_logins_end_though_all_came_at_once(
+        self, make_persistence: Any, any_store: Any, clock: Any
+    ) -> None:
         persistence: Persistence = make_persistence(any_store, max_sessions_per_user=2)
         ids = []
-        for number in range(4):
+        for _ in range(4):
             session = Session(persistence, SentCookies())
             session.login("ada")
-            session.work.fields["created"] = 1000 + number
             session.save()
             ids.append(cookie_of(session))
         assert [key for key, _ in any_store.sessions_of("ada")] == [cookie.key for cookie in ids[2:]]

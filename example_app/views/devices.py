@@ -7,7 +7,7 @@ from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app.views import NO_STORE, utc
-from pyramid_sessionkit import SessionInfo
+from pyramid_sessionkit import SessionInfo, user_sessions
 
 
 @view_defaults(logged_in=True, http_cache=NO_STORE)
@@ -17,14 +17,14 @@ class DeviceViews:
 
     @view_config(route_name="devices", request_method="GET", renderer="example_app:templates/devices.jinja2")
     def page(self) -> dict[str, Any]:
-        sessions = self.request.user_sessions.list()
+        sessions = user_sessions(self.request).list()
         # This one first, then the latest login.
         sessions.sort(key=lambda session: (session.current, session.created), reverse=True)
         return {"devices": [_device(session) for session in sessions]}
 
     @view_config(route_name="device_log_out", request_method="POST")
     def log_out(self) -> HTTPSeeOther:
-        if self.request.user_sessions.revoke(self.request.matchdict["key"]):
+        if user_sessions(self.request).revoke(self.request.matchdict["key"]):
             self.request.session.flash("That device is logged out.")
         else:
             self.request.session.flash("You are not logged in on such a device. Nothing was ended.", "error")
@@ -32,7 +32,7 @@ class DeviceViews:
 
     @view_config(route_name="devices_log_out_others", request_method="POST")
     def log_out_others(self) -> HTTPSeeOther:
-        count = self.request.user_sessions.revoke_others()
+        count = user_sessions(self.request).revoke_others()
         devices = "1 other device is" if count == 1 else f"{count} other devices are"
         self.request.session.flash(f"{devices} logged out." if count else "There was no other device to log out.")
         return self._back()

@@ -35,7 +35,7 @@ class LoginViews:
     def login_with_json(self) -> dict[str, str]:
         if not self._log_in(forms.login(json_of(self.request))):
             return {"message": REFUSED}
-        # The token of before the login is worth nothing now.
+        # The token from before the login is worth nothing now.
         return {"userid": self.request.authenticated_userid, "csrf_token": self.request.session.get_csrf_token()}
 
     def _log_in(self, values: dict[str, Any]) -> bool:

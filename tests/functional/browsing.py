@@ -37,10 +37,8 @@ def add_to_cart(browser: TestApp, item: str, quantity: Any = 1, **expect: Any) -
 
 
 def same_visitor(browser: TestApp) -> TestApp:
-    """Another tab: the same application and session cookie."""
-    other = TestApp(browser.app)
-    other.set_cookie("session", browser.cookies["session"])
-    return other
+    """Another tab: the same application and the same cookies, also those that are still to come."""
+    return TestApp(browser.app, cookiejar=browser.cookiejar)
 
 
 def get_with_cookie(app: Router, session_cookie: str) -> TestResponse:

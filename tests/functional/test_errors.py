@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from pyramid.router import Router
 from webob import Request
@@ -5,7 +7,7 @@ from webtest import TestApp, TestResponse
 
 from pyramid_sessionkit import StoreUnavailable
 from tests.conftest import SpyStore
-from tests.functional.browsing import log_in, user_shown
+from tests.functional.browsing import cart_shown, log_in, user_shown
 
 
 def title(page: TestResponse) -> str:
@@ -43,11 +45,41 @@ def test_a_logout_needs_the_csrf_token(browser: TestApp) -> None:
     assert user_shown(browser.get("/")) == "Ada"
 
 
-def test_a_form_of_before_the_login_has_expired(browser: TestApp) -> None:
-    form = browser.get("/login").forms["login"]
+def test_a_form_from_before_the_login_has_expired(browser: TestApp) -> None:
+    form = browser.get("/cart").forms["add-ink"]
     log_in(browser)
 
-    form.submit(status=400)
+    assert title(form.submit(status=400)) == "This form has expired"
+
+
+def test_a_login_form_from_before_the_login_still_works(browser: TestApp) -> None:
+    """It was open in another tab."""
+    form = browser.get("/login").forms["login"]
+    log_in(browser)
+    form["email"], form["password"] = "bob@example.com", "demo"
+    form.submit(status=303)
+
+    assert user_shown(browser.get("/")) == "Bob"
+
+
+def test_a_login_form_that_was_open_for_too_long_still_works(
+    browser: TestApp, expire_sessions: Callable[[], None]
+) -> None:
+    browser.get("/")
+    form = browser.get("/login").forms["login"]
+    expire_sessions()
+    form["email"], form["password"] = "bob@example.com", "demo"
+    form.submit(status=303)
+
+    assert user_shown(browser.get("/")) == "Bob"
+
+
+def test_a_form_can_be_sent_where_nothing_is_stored(browser: TestApp, spy: SpyStore) -> None:
+    form = browser.get("/cart").forms["add-ink"]
+    assert spy.calls == []
+    form.submit(status=303)
+
+    assert cart_shown(browser.get("/cart")) == {"ink": 1}
 
 
 def test_a_form_from_another_site_is_refused(browser: TestApp) -> None:
@@ -79,9 +111,13 @@ def test_the_page_for_an_outage_needs_no_database(browser: TestApp, spy: SpyStor
     assert queries == []
 
 
-def test_an_outage_at_the_login_logs_nobody_in(browser: TestApp, spy: SpyStore) -> None:
-    spy.failing["move"] = StoreUnavailable("down for this test")
+@pytest.mark.parametrize(("been_here", "down"), [(False, "create"), (True, "update")])
+def test_an_outage_at_the_login_logs_nobody_in(browser: TestApp, spy: SpyStore, been_here: bool, down: str) -> None:
+    if been_here:
+        browser.get("/")
+    spy.failing[down] = StoreUnavailable("down for this test")
     page = log_in(browser, status=503)
+    spy.failing.clear()
 
     assert title(page) == "Please try again shortly"
     assert user_shown(browser.get("/")) is None

@@ -10,7 +10,7 @@ def test_each_view_counts(browser: TestApp) -> None:
     assert [views_shown(browser.get("/")) for _ in range(3)] == [1, 2, 3]
 
 
-def test_each_visitor_has_a_count_of_his_own(app: Router) -> None:
+def test_each_visitor_has_a_count_of_their_own(app: Router) -> None:
     TestApp(app).get("/")
 
     assert views_shown(TestApp(app).get("/")) == 1

@@ -109,9 +109,12 @@ class Eve:
         self.key = self._session[0]
 
     def log_out(self) -> None:
-        """She keeps her cookie and her token, and is nobody."""
-        key, data, _, _, _, *times = self._session
-        self._session = (key, data, None, None, None, *times)
+        """She keeps her cookie and has the token of nobody in particular."""
+        columns = [name for _, name, *_ in self._databases.execute("PRAGMA other.table_info(sessions)")]
+        nobody = dict.fromkeys(("userid", "authenticated", "credentials"))
+        self._session = tuple({**dict(zip(columns, self._session, strict=True)), **nobody}.values())
+        self._begin_anew()
+        self.token = csrf_header(self.browser.get("/login"))
 
     def _begin_anew(self) -> None:
         self.browser.reset()
@@ -170,9 +173,11 @@ def ada(app: Router) -> Ada:
     add_to_cart(browser, "pencil", 7)
     cookie = browser.cookies["session"].strip('"')
     keys = [session.key for session in get_sessions(app.registry).of_user(str(ADA))]
+    keys.sort(key=lambda key: not cookie.startswith(key))
     token = csrf_header(browser.get("/"))["X-CSRF-Token"]
     # The first eight characters of a key are what pages show of it.
-    secrets = [OF_ADA, "192.0.2.77", cookie, token, *(key[:8] for key in keys)]
+    _, secret, signature = cookie.split(".")
+    secrets = [OF_ADA, "192.0.2.77", secret, signature, token, *(key[:8] for key in keys)]
     return Ada(cookie, keys[0], [secret.encode() for secret in secrets])
 
 
@@ -244,13 +249,17 @@ def attempts(ada: Ada, eve: Eve, visit: Visit) -> Iterator[Attempt]:
 
 
 def forged_cookies(ada: str, key: str, eve: str) -> list[str]:
-    """What Eve could try, and what only somebody could who knows Ada's session ID."""
-    session_id, signature = ada[:43], ada[44:]
-    return ["1", key, f"{key}.{eve[44:]}", session_id, f"{session_id}.{eve[44:]}", f"{session_id}.{signature[::-1]}"]
+    """What Eve could try who knows Ada's key, and what only somebody could who knows Ada's secret."""
+    _, secret, signature = ada.split(".")
+    _, secret_of_eve, signature_of_eve = eve.split(".")
+    session_id = f"{key}.{secret}"
+    made_up = [f"{key}.{secret_of_eve}.{signature_of_eve}", f"{key}.{'A' * 43}.{signature_of_eve}"]
+    known = [session_id, f"{session_id}.{signature_of_eve}", f"{session_id}.{signature[::-1]}"]
+    return ["1", key, f"{key}.{signature_of_eve}", *made_up, *known, f"-.{secret}.{signature}"]
 
 
 def attempts_by_path(ada: Ada, has_names: bool) -> Iterator[Attempt]:
-    keys = [ada.key, ada.key.upper(), ada.key[:8], f"{ada.key} ", ada.cookie, ada.cookie[:43]]
+    keys = [ada.key, ada.key.upper(), ada.key[:8], f"{ada.key} ", ada.cookie, ada.cookie.rpartition(".")[0]]
     places = ["../example.sqlite", "../../example_app/development.ini", "/etc/passwd", "..%2f..%2fdevelopment.ini"]
     for name in [*IDS, *MORE_IDS, *keys, *places] if has_names else []:
         yield Attempt(path={"id": name, "key": name, "subpath": name})

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from time import time
 from types import SimpleNamespace
@@ -19,16 +18,17 @@ from sqlalchemy import create_engine, text
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.scripts import checks, output
 from pyramid_sessionkit.scripts.psessions import main
-from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 
 SECRET = "f7Kq-Zt0bN3xVw8LmR2sYc5HdJ9gPa1E"
-ADA, ADAS_OTHER, BOB, OLD = "ad1" + "0" * 61, "ad2" + "0" * 61, "b" * 64, "c" * 64
-TOKEN = "the-token-of-ada"
+ADA, ADAS_OTHER, BOB, OLD = "Ad1" + "0" * 19, "Ad2" + "0" * 19, "shop-7_" + "b" * 57, "c" * 22
+NONCE = "the-nonce-of-ada"
+VERIFIER = "0123456789abcdef" * 4
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -36,7 +36,7 @@ Run = Callable[..., tuple[int, str, str]]
 class BareStore:
     """Offers none of the optional interfaces."""
 
-    def load(self, key: str, fresh: bool = False) -> None:
+    def load(self, key: str, fresh: bool = False, at: float | None = None) -> None:
         return None
 
 
@@ -54,8 +54,9 @@ def app(global_config: dict[str, str], **settings: Any) -> Any:
 
 def record(userid: str | None = None, data: bytes = b"{}", age: int = 60, **changes: Any) -> Record:
     created = int(time()) - age
-    authenticated = None if userid is None else created
-    return replace(Record(data, userid, authenticated, None, created, created, 1200, created + 43200, False), **changes)
+    authenticated = None if userid is None else created * 1_000_000
+    limits = (created, created, 1200, created + 43200, False)
+    return Record(data, VERIFIER, "", None, userid, authenticated, None, *limits)._replace(**changes)
 
 
 class Terminal(io.StringIO):
@@ -86,7 +87,7 @@ class Place:
 
     def fill(self) -> None:
         self.store.create_table()
-        contents = json.dumps({"cart": ["tea", "\x1b[2J"], CSRF_KEY: TOKEN}).encode()
+        contents = json.dumps({"cart": ["tea", "\x1b[2J"], CSRF_KEY: NONCE}).encode()
         for key, stored in {
             ADA: record("ada", contents, age=300),
             ADAS_OTHER: record("ada", age=200),
@@ -177,40 +178,44 @@ class TestShow:
         assert '"tea"' in out
         assert "\x1b" not in out
 
-    def test_csrf_token_is_hidden(self, filled: Place, run: Run) -> None:
-        assert TOKEN not in run("show", ADA)[1]
+    def test_the_nonce_of_the_csrf_token_is_hidden(self, filled: Place, run: Run) -> None:
+        assert NONCE not in run("show", ADA)[1]
         assert answer(run, "show", ADA)["contents"] == {"cart": ["tea", "\x1b[2J"], CSRF_KEY: "(hidden)"}
 
-    @pytest.mark.parametrize("key", ["ad1", "AD1", ADA])
+    def test_the_verifier_is_not_shown(self, filled: Place, run: Run) -> None:
+        for argv in (["show", ADA], ["list"], ["show", ADA, "--json"], ["list", "--json"]):
+            assert VERIFIER not in run(*argv)[1]
+
+    @pytest.mark.parametrize("key", ["Ad1", ADA])
     def test_abbreviated(self, filled: Place, run: Run, key: str) -> None:
         assert answer(run, "show", key)["key"] == ADA
 
     def test_ambiguous(self, filled: Place, run: Run) -> None:
-        code, out, err = run("show", "ad")
+        code, out, err = run("show", "Ad")
         assert (code, out) == (1, "")
-        assert "Several sessions have keys that begin with ad" in err
+        assert "Several sessions have keys that begin with Ad" in err
 
-    @pytest.mark.parametrize("key", ["f", "f" * 64, OLD, "c"])
+    @pytest.mark.parametrize("key", ["f", "f" * 22, "f" * 64, OLD, "c", "AD1", ADA.lower()])
     def test_unknown_or_expired(self, filled: Place, run: Run, key: str) -> None:
         code, out, err = run("show", key)
         assert (code, out) == (1, "")
         assert "No session that is alive" in err
 
-    @pytest.mark.parametrize("key", ["secret-session_ID", "", "a" * 65])
-    def test_what_is_no_key_is_not_repeated(self, filled: Place, run: Run, key: str) -> None:
+    @pytest.mark.parametrize("key", ["a.secret", f"{ADA}.{'s' * 43}.{'t' * 43}", "", "a" * 65, "é"])
+    def test_what_is_not_a_key_is_not_repeated(self, filled: Place, run: Run, key: str) -> None:
         code, _, err = run("show", key)
         assert code == 1
-        assert "hexadecimal" in err
+        assert "up to 64 letters, digits, - and _" in err
         assert not key or key not in err
 
     def test_anonymous(self, filled: Place, run: Run) -> None:
-        filled.store.create("d" * 64, record())
+        filled.store.create("d" * 22, record())
         assert "User     -" in run("show", "d")[1]
 
 
 class TestRevoke:
     def test_one(self, filled: Place, run: Run) -> None:
-        assert run("revoke", "ad1")[:2] == (0, "1 session revoked\n")
+        assert run("revoke", "Ad1")[:2] == (0, "1 session revoked\n")
         assert filled.store.load(ADA) is None
         assert filled.store.load(ADAS_OTHER) is not None
 
@@ -310,7 +315,7 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("statement", "status", "word"),
         [
-            ("CREATE TABLE sessions (session_key TEXT PRIMARY KEY, data BLOB)", "failed", "lacks authenticated"),
+            ("CREATE TABLE sessions (session_key TEXT PRIMARY KEY, data BLOB)", "failed", "authenticated"),
             ("ALTER TABLE sessions DROP COLUMN credentials", "failed", "lacks credentials"),
             ("ALTER TABLE sessions ADD COLUMN site INT NOT NULL DEFAULT 1", "ok", "all columns"),
             ("DROP INDEX ix_sessions_userid", "warning", "no index on userid"),
@@ -322,15 +327,23 @@ class TestCheck:
         if "DROP COLUMN" in statement and sqlite3.sqlite_version_info < (3, 35):
             pytest.skip("this SQLite cannot drop columns")
         self._execute(place, statement)
+        place.configure(sessionkit__sql__create_table="false")
         code, out, _ = run("check", "--json")
         table = next(result for result in json.loads(out) if result["check"] == "table")
         assert (table["status"], code) == (status, int(status == "failed"))
         assert word in table["message"]
 
+    def test_a_table_of_an_older_version_is_named_with_the_cure(self, place: Place, run: Run) -> None:
+        self._execute(place, "CREATE TABLE sessions (session_key TEXT PRIMARY KEY, data BLOB)")
+        code, out, err = run("list")
+        assert (code, out) == (1, "")
+        assert "DROP TABLE sessions" in err
+        assert "Traceback" not in err
+
     @pytest.mark.parametrize(
         ("before", "after", "word"),
         [
-            ("version INTEGER NOT NULL", "version INTEGER NOT NULL, site INTEGER NOT NULL", "site"),
+            ("version BIGINT NOT NULL", "version BIGINT NOT NULL, site INTEGER NOT NULL", "site"),
             ("PRIMARY KEY (session_key)", "UNIQUE (session_key)", "primary key"),
         ],
     )
@@ -446,7 +459,7 @@ class TestRefusals:
         assert (code, out) == (1, "")
         assert "sessions is missing" in err
 
-    @pytest.mark.parametrize("argv", [["list"], ["count"], ["purge"], ["show", "ad1"], ["create-table"]])
+    @pytest.mark.parametrize("argv", [["list"], ["count"], ["purge"], ["show", "Ad1"], ["create-table"]])
     def test_not_supported(self, place: Place, run: Run, argv: list[str]) -> None:
         place.configure(sessionkit__store="tests.scripts.test_psessions.bare_store")
         code, out, err = run(*argv)

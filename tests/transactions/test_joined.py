@@ -26,6 +26,7 @@ from pyramid_sessionkit import (
     SessionEvent,
     SessionRegenerated,
     TransactionFailed,
+    user_sessions,
 )
 from pyramid_sessionkit.testing.conformance import in_threads
 from tests.transactions.application import TAKEN, Row, Site, Visitor, get_tm_session, look, status_of
@@ -459,7 +460,7 @@ class TestEndings:
 
     def test_revoke_others(self, site: Site, outcome: str) -> None:
         def view(request: Request) -> Response:
-            assert request.user_sessions.revoke_others() == 2
+            assert user_sessions(request).revoke_others() == 2
             return end(request, outcome)
 
         others, visitor = [site.visitor("ada"), site.visitor("ada")], site.visitor("ada")
@@ -470,7 +471,7 @@ class TestEndings:
 
     def test_revoke_all(self, site: Site, outcome: str) -> None:
         def view(request: Request) -> Response:
-            assert request.user_sessions.revoke_all() == 2
+            assert user_sessions(request).revoke_all() == 2
             return end(request, outcome)
 
         other, visitor = site.visitor("ada"), site.visitor("ada")

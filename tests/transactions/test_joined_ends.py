@@ -28,10 +28,14 @@ def no_transaction(request: Request) -> bool:
 
 
 class TestWithoutATransaction:
+    @pytest.fixture(params=["independent", "joined"])
+    def mode(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
     @pytest.fixture(params=DATABASES)
-    def site(self, request: pytest.FixtureRequest, make_site: MakeSite) -> Site:
+    def site(self, request: pytest.FixtureRequest, make_site: MakeSite, mode: str) -> Site:
         return make_site(
-            request.param, "joined", **{"tm.activate_hook": "tests.transactions.test_joined_ends.no_transaction"}
+            request.param, mode, **{"tm.activate_hook": "tests.transactions.test_joined_ends.no_transaction"}
         )
 
     def test_a_session_is_saved_by_itself(self, site: Site) -> None:

@@ -12,7 +12,7 @@ from pyramid.security import forget, remember
 from pyramid_retry import RetryableException
 from transaction.interfaces import TransientError
 
-from pyramid_sessionkit import LoggedIn, LoggedOut, SessionCreated, SessionEnded, SessionRegenerated
+from pyramid_sessionkit import LoggedIn, LoggedOut, SessionCreated, SessionEnded, SessionRegenerated, user_sessions
 from tests.transactions.application import Row, Site, Visitor, status_of
 from tests.transactions.conftest import MakeSite
 from tests.transactions.test_table import MODES, expect_rendering, fail
@@ -173,7 +173,7 @@ def test_a_logout_is_told_once(site: Site, rendered_as: int | None, at_commit: b
 
 def test_revocations_wait_for_the_attempt_that_counts(site: Site, rendered_as: int | None, at_commit: bool) -> None:
     def view(request: Request) -> Response:
-        assert request.user_sessions.revoke_others() == 1
+        assert user_sessions(request).revoke_others() == 1
         return fails_twice(request, rendered_as, at_commit)
 
     other, visitor = site.visitor("ada"), site.visitor("ada")
@@ -228,4 +228,55 @@ def test_an_attempt_that_is_committed_and_thrown_away_saves_no_session(
     visitor.act(view)
     assert {"attempt 1", "attempt 2", "attempt 3"} < set(site.rows())
     assert visitor.look() == {"userid": "ada", "cart": ["old", 3], "flashes": []}
+    assert kinds(site) == [SessionRegenerated, LoggedIn]
+
+
+@pytest.mark.parametrize("log_in", [False, True], ids=["new secret", "login"])
+def test_a_retry_keeps_its_session_under_a_new_secret(site: Site, rendered_as: int | None, log_in: bool) -> None:
+    """Another request replaces the secret between two attempts: what the last one does is still merged."""
+    visitor = site.visitor()
+    other = visitor.same()
+
+    def replace(request: Request) -> Response:
+        if log_in:
+            remember(request, "ada")
+        else:
+            request.session.regenerate_id()
+        request.session["private"] = "theirs"
+        return Response()
+
+    site.views["replace"] = replace
+
+    def view(request: Request) -> Response:
+        # Loaded before the other request, in the first attempt.
+        assert request.session.copy() == {"cart": ["old"]}
+        if attempt(request) == 2:
+            assert status_of(other.act("replace")) == "200"
+        request.session["cart"].append(attempt(request))
+        return fails_twice(request, rendered_as, False)
+
+    answer = visitor.act(view)
+    assert (answer.text, "Set-Cookie" in answer.headers) == ("attempt 3", False)
+    seen = {"userid": "ada" if log_in else None, "flashes": [], "cart": ["old", 3], "private": "theirs"}
+    assert other.look() == seen
+    assert len(site.sessions()) == 1
+
+
+def test_a_retry_goes_on_with_the_login_that_was_saved(
+    make_site: MakeSite, database: str, rendered_as: int | None
+) -> None:
+    """In joined mode it is rolled back with the attempt."""
+    site = make_site(database, "independent", **{"retry.attempts": "3"})
+
+    def view(request: Request) -> Response:
+        if attempt(request) == 1:
+            remember(request, "ada")
+            request.session.save()
+        assert request.session.userid == "ada"
+        request.session["cart"].append(attempt(request))
+        return fails_twice(request, rendered_as, False)
+
+    visitor = site.visitor()
+    assert len(visitor.act(view).headers.getall("Set-Cookie")) == 1
+    assert visitor.look() == {"userid": "ada", "flashes": [], "cart": ["old", 3]}
     assert kinds(site) == [SessionRegenerated, LoggedIn]

@@ -31,10 +31,10 @@ from tests.transactions.conftest import MakeSite
 # row:      whether the application's row was committed
 # change:   whether the change of the session was saved: contents and flash messages, or a new session and its cookie
 # logout:   whether the session was ended
-# login:    whether the visitor was logged in, and his browser got the cookie of it
+# login:    whether the visitor was logged in, and their browser got the cookie of it
 #
 # The last three: in independent mode / in joined mode; ? is left open. What is not saved leaves the visitor exactly as
-# he was. session.save() in the view saves at once in independent mode; in joined mode it is committed with the row.
+# they were. session.save() in the view saves at once in independent mode; in joined mode it is committed with the row.
 TABLE = Path(__file__).with_name("table.txt").read_text()
 
 MODES = ("independent", "joined")
@@ -218,7 +218,7 @@ class Situation(NamedTuple):
         return ("postgresql",) if "postgresql" in self.settings else ("sqlite", "postgresql")
 
     def new_session(self, mode: str) -> bool | None:
-        """A visitor without a response gets no cookie, so that a session for him would be of no use."""
+        """A visitor without a response gets no cookie, so that a session for them would be of no use."""
         if self.login[mode] is None:
             return None
         return self.change[mode] and self.answer[mode] != "raises"
@@ -363,6 +363,8 @@ def check_login(site: Site, situation: Situation) -> None:
     if situation.login[site.mode]:
         assert cookie_sent(answer)
         assert visitor.cookie != cookie
+        # The key stays, and the secret does not.
+        assert [row[0] for row in site.sessions()] == [row[0] for row in before]
         assert site.userids() == ["ada"]
         assert visitor.look() == AFTER | {"userid": "ada"}
         assert old_tab.look() == NOTHING

@@ -1,0 +1,47 @@
+"""Which endings a request may ask for, given what its cookie opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyramid_sessionkit.interfaces import Record, unreadable
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, NewSecret, Presented, Stored
+from pyramid_sessionkit.tokens import verifier_of
+
+
+def wished(stored: Stored, reason: str) -> Ending:
+    """The visitor wants the session to end: under whatever secret it has by then.
+
+    If it was anonymous when this request loaded it, and somebody has logged in since, it is not theirs to end.
+    """
+    condition = Condition.ANONYMOUS if stored.record.userid is None else Condition.ALWAYS
+    return Ending(stored.key, stored.record.userid, reason, condition, stored.record)
+
+
+def wished_with_replaced_cookie(persistence: Persistence, presented: Presented, reason: str) -> Ending | None:
+    """The same, of a visitor whose cookie was replaced a moment ago; None if the session is gone.
+
+    They may if their secret came right before the one of now, and the same user had it.
+    """
+    key, secret = presented
+    record: Record | None = persistence.store.load(key, True)
+    if record is None:
+        return None
+    known = persistence.tokens.succession(secret, key, record)
+    may = known is not None and known[0] is not NewSecret.LOGIN
+    return Ending(key, record.userid, reason, Condition.ALWAYS if may else Condition.NEVER, record)
+
+
+def of_other_cookies(presented: Iterable[Presented], used: Presented | None, reason: str) -> list[Ending]:
+    """A browser may send several cookies of our name: what they open ends too."""
+    others = [one for one in presented if one.key != BLANK_KEY and one != used]
+    return [
+        Ending(key, None, reason, Condition.OPENED, unreadable()._replace(verifier=verifier_of(secret)))
+        for key, secret in others
+    ]
+
+
+def judged(stored: Stored, reason: str) -> Ending:
+    """The library decided it, by what it read in the record."""
+    return Ending(stored.key, stored.record.userid, reason, Condition.JUDGED, stored.record)

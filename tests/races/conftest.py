@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.stores.cached_sql import from_settings as cached_sql
+from pyramid_sessionkit.stores.memcached import from_settings as memcached_store
+from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.stores.sql import from_settings as sql
+from tests.conftest import SECRET
+from tests.stores.conftest import memcached, postgresql
+
+__all__ = ["memcached", "postgresql"]
+
+SERVERS = {"memcached": ("memcached",), "postgresql": ("postgresql",), "cached_sql": ("memcached",)}
+
+STORES = [
+    "memory",
+    "sqlite",
+    *(pytest.param(name, marks=pytest.mark.servers) for name in ("postgresql", "memcached", "cached_sql")),
+]
+
+LISTING = [name for name in STORES if "memcached" not in str(name)]
+
+
+@pytest.fixture
+def store(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An empty store of this kind."""
+    servers = {name: request.getfixturevalue(name) for name in SERVERS.get(kind, ())}
+    made = _make(kind, tmp_path, servers)
+    yield made
+    getattr(made, "clear", lambda: None)()
+    getattr(made, "close", lambda: None)()
+
+
+def _make(kind: str, folder: Path, servers: dict[str, Any]) -> Any:
+    if kind == "memory":
+        return MemoryStore()
+    settings = {"sessionkit.secret": SECRET, "sessionkit.sql.create_table": "true"}
+    settings["sessionkit.sql.url"] = (
+        servers["postgresql"].url if kind == "postgresql" else f"sqlite:///{folder}/s.sqlite"
+    )
+    if "memcached" in servers:
+        settings["sessionkit.memcached.servers"] = servers["memcached"].address
+    make: Callable[[Any], Any] = {"memcached": memcached_store, "cached_sql": cached_sql}.get(kind, sql)
+    return make(parse_settings(settings))
