@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
 from copy import deepcopy
-from threading import Lock
 from time import time
 from typing import Any, NamedTuple, Protocol
 
@@ -96,7 +96,7 @@ class UnitOfWork:
     def __init__(self, persistence: Persistence, carrier: Carrier, closed: bool = False) -> None:
         self.persistence = persistence
         self._carrier = carrier
-        self._lock = Lock()
+        self._lock = threading.Lock()  # by this name: gevent may patch it after we were imported
         self.found: Found | None = None  # None until the session is used
         self.seed: Presented | None = None  # the cookie that was used, or a blank one that was made
         self.stored: Stored | None = None
