@@ -223,7 +223,8 @@ class SQLStore:
         self._sessions_of = self._statement(sql.sessions_of)
         self._live_sessions = self._statement(sql.live_sessions)
         self._find_keys = self._statement(sql.find_keys)
-        self._purge = self._statement(sql.purge)
+        postgresql = self.engine.dialect.name == "postgresql"
+        self._purge = self._statement(sql.purge_postgresql if postgresql else sql.purge)
         self._purge_waiting = self._statement(sql.purge_waiting)
         self._count = self._statement(sql.count)
         self._count_expired = self._statement(sql.count_expired)
