@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -41,7 +40,9 @@ SETUPS = {
     },
     # gevent patches after the application was made.
     "gevent preload": Setup(Gunicorn, False, {"worker": "gevent", "preload": True}),
-    **{worker: Setup(Gunicorn, False, {"worker": worker, "preload": False}) for worker in ("sync", "gthread", "gevent")},
+    **{
+        worker: Setup(Gunicorn, False, {"worker": worker, "preload": False}) for worker in ("sync", "gthread", "gevent")
+    },
 }
 
 _tables = count()

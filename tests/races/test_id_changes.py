@@ -170,6 +170,18 @@ def test_the_limit_ends_a_session_that_gets_a_new_id(store: Any) -> None:
         assert sum(site.whose(browser.cookie) == "ada" for browser in browsers) == 1, order
 
 
+@every_store
+def test_a_login_meets_what_was_begun_with_the_same_form(store: Any) -> None:
+    for site, (browser,), order in Race(store, "form").orders(("write:a",), ("login:ada",)):
+        told = [answer for _, answer in browser.answers[1:] if answer.cookie]
+        if told[-1].body["userid"] == "ada":
+            assert site.whose(browser.cookie) == "ada", order
+            assert "a" in site.contents(browser.cookie).get("cart", {}), order
+        else:
+            # The other answer was decided first and came last: nobody is let in, and nobody was lied to about the cart.
+            assert site.whose(browser.cookie) is None, order
+
+
 @every_listing_store
 def test_a_password_changed_twice_at_once_leaves_its_browser_in(store: Any) -> None:
     for site, (browser,), order in Race(store, "login:ada").orders(("password:2",), ("password:3",)):
