@@ -13,8 +13,10 @@ from tests.races.conftest import LISTING, STORES
 from tests.races.schedule import Choices, Step, orders, run_in_order
 from tests.races.site import Browser, Site, key_of
 
-MOST = {"memory": int(os.environ.get("SESSIONKIT_ORDERS", "260")), "others": 40}
+MOST = {"memory": int(os.environ.get("SESSIONKIT_ORDERS", "260")), "others": 20}
 """How many orders of each race are run. ``make fuzz`` runs all that there are, in memory."""
+
+pytestmark = pytest.mark.exhaustive
 
 every_store = pytest.mark.parametrize("kind", STORES)
 every_listing_store = pytest.mark.parametrize("kind", LISTING)
