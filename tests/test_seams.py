@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +23,18 @@ from webtest import TestApp, Upload
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from pyramid_sessionkit import SessionEvent, SessionSecurityPolicy, StoreUnavailable, safe_next, user_sessions
+from pyramid_sessionkit import (
+    SessionEvent,
+    SessionSecurityPolicy,
+    StoreError,
+    StoreUnavailable,
+    safe_next,
+    user_sessions,
+)
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.state import Presented
 from tests.conftest import SECRET, SpyStore
+from tests.servers.process import free_port
 
 Make = Callable[..., TestApp]
 
@@ -63,6 +74,28 @@ class TestStartUp:
 
     def test_a_timeout_above_a_lifetime_that_was_set_is_taken(self) -> None:
         starts(timeout="30d", lifetime="12h")
+
+    @pytest.mark.parametrize("create_table", [True, False])
+    def test_a_table_of_an_older_layout_is_named(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, create_table: bool
+    ) -> None:
+        path = tmp_path / "old.sqlite"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("CREATE TABLE sessions (session_key VARCHAR(64) PRIMARY KEY, data BLOB, version INTEGER)")
+        settings = {"store": "sql", "sql.url": f"sqlite:///{path}", "sql.create_table": create_table}
+        if create_table:
+            with pytest.raises(StoreError, match="DROP TABLE sessions"):
+                starts(**settings)
+        else:
+            starts(**settings)
+            assert "DROP TABLE sessions" in caplog.text
+
+    def test_start_up_makes_no_file_for_a_database(self, tmp_path: Path) -> None:
+        starts(store="sql", **{"sql.url": f"sqlite:///{tmp_path}/none.sqlite"})
+        assert list(tmp_path.iterdir()) == []
+
+    def test_start_up_needs_no_database(self) -> None:
+        starts(store="sql", **{"sql.url": f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/x"})
 
     def test_the_policy_is_one(self) -> None:
         assert verifyObject(ISecurityPolicy, SessionSecurityPolicy())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -43,6 +46,8 @@ from pyramid_sessionkit.stores.sql_table import (
     updated,
 )
 
+log = logging.getLogger(__name__)
+
 __all__ = ["SQLStore", "from_settings", "sessions_table"]
 
 PURGE_BATCH = 1000
@@ -64,6 +69,8 @@ def from_settings(settings: Settings) -> SQLStore:
     store = SQLStore(create_session_engine(settings.sql.url, settings.sql.timeout), settings.sql.table)
     if settings.sql.create_table:
         store.create_table()
+    else:
+        store.warn_of_older_layout()
     return store
 
 
@@ -180,6 +187,16 @@ class SQLStore:
             self.close()
         if missing:
             raise StoreError(older_layout(self._table.fullname, f"without {', '.join(missing)}"))
+
+    def warn_of_older_layout(self) -> None:
+        """Log if the table is one of an older layout. A database that is not there yet is left to the first request."""
+        if self.engine.dialect.name == "sqlite" and not Path(self.engine.url.database or "").is_file():
+            return
+        with contextlib.suppress(StoreUnavailable):
+            missing = self.missing_columns() if self.has_table() else []
+            if missing:
+                log.error("%s", older_layout(self._table.fullname, f"without {', '.join(missing)}"))
+        self.close()
 
     def has_table(self) -> bool:
         """Whether the database has the table."""
