@@ -372,16 +372,17 @@ class UnitOfWork:
     def end(self) -> None:
         """Carry out the endings that the request asked for, but for those that it may not ask for."""
         pending = self._pending
+        if pending is None or not pending.endings:
+            return
         refused: tuple[Ending, ...] = ()
-        while pending is not None and pending.endings:
+        while pending.endings:
             ending = pending.endings[-1]
             if ending.condition is Condition.NEVER:
                 refused += (ending,)
             elif not self.persistence.end(ending):
                 self._could_not_end(ending)
             pending.endings = pending.endings[:-1]
-        if pending is not None:
-            pending.endings = refused
+        pending.endings = refused
 
     def _could_not_end(self, ending: Ending) -> None:
         if ending.condition is Condition.ANONYMOUS:

@@ -283,6 +283,46 @@ class TestResponses:
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+class TestEndings:
+    def test_a_logout_after_a_change_of_password_elsewhere(self, make_app: Make, spy: SpyStore) -> None:
+        passwords = {"ada": "1"}
+
+        def login(request: Request) -> Response:
+            remember(request, "ada")
+            return Response()
+
+        def logout(request: Request) -> Response:
+            assert request.authenticated_userid is None
+            forget(request)
+            return Response()
+
+        def configure(config: Configurator) -> None:
+            config.set_session_credentials_hash(lambda request, identity: passwords[identity])
+
+        app = make_app({"/login": login, "/logout": logout}, configure=configure)
+        app.get("/login")
+        passwords["ada"] = "2"
+        assert app.post("/logout").status_int == 200
+        assert spy.store.count() == 0
+
+    def test_a_blank_cookie_ends_no_session_that_it_met(self, make_app: Make, spy: SpyStore) -> None:
+        def view(request: Request) -> Response:
+            request.session[request.params["name"]] = 1
+            if "end" in request.params:
+                request.session.save()
+                request.session.invalidate()
+            return Response()
+
+        app = make_app({"/": view, "/form": lambda request: Response(request.session.get_csrf_token())})
+        app.get("/form")
+        other = TestApp(app.app)
+        other.set_cookie("session", app.cookies["session"])
+        app.post("/?name=mine")
+        other.post("/?name=theirs&end=1")
+        ((_, record),) = spy.store.live_sessions()
+        assert record.data == b'{"mine":1,"theirs":1}'
+
+
 class TestLimits:
     @pytest.mark.parametrize("first", ["set_expiry", "remember"])
     def test_expiry_set_before_a_login_holds(self, make_app: Make, spy: SpyStore, first: str) -> None:
