@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -61,11 +64,39 @@ def fork_children(store: Any, fork: Callable[[], int]) -> None:
     assert counted(store, CHILDREN) == 4 * TIMES
 
 
+def outlive(store: Any) -> None:
+    """A child goes on after its parent has ended, as a program that becomes a daemon; other processes come and go."""
+    parent = os.getpid()
+    if os.fork():
+        os._exit(0)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    for number in range(10, 14):
+        store.create(numbered(number), make_record())
+        seen = rows_seen_by_another(store.engine.url.database)
+    print(seen - CHILDREN - 1, flush=True)
+
+
+def rows_seen_by_another(path: str) -> int:
+    look = (
+        "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM sessions').fetchone())"
+    )
+    return int(subprocess.run([sys.executable, "-c", look, path], check=True, capture_output=True).stdout)
+
+
 def patch_late(store: Any) -> None:
-    """gevent patches when the store is in use already."""
+    """gevent patches when the store was made already. What connects after that lets other greenlets run."""
     from gevent import monkey
 
+    store.close()
     monkey.patch_all()
+    receive = socket.socket.recv
+
+    def let_others_run_first(*args: Any) -> bytes:
+        time.sleep(0)
+        return receive(*args)
+
+    socket.socket.recv = let_others_run_first  # type: ignore[method-assign]
     threads = [threading.Thread(target=count, args=(store, number)) for number in range(CHILDREN)]
     for thread in threads:
         thread.start()
@@ -79,6 +110,7 @@ PROGRAMS: dict[str, Callable[[Any], None]] = {
     # As servers written in C do it: Python hears nothing of it.
     "c-fork": lambda store: fork_children(store, ctypes.PyDLL(None).fork),
     "gevent": patch_late,
+    "outlive": outlive,
 }
 
 if __name__ == "__main__":

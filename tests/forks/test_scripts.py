@@ -30,16 +30,19 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     return [request.param, server.address if request.param == "memcached" else server.url]
 
 
-def run(program: str, store: list[str]) -> None:
+def run(program: str, store: list[str]) -> str:
+    """What the program prints, and the children that outlive it."""
     command = [sys.executable, "-m", "tests.forks.script", program, *store]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes)
     try:
-        _, errors = process.communicate(timeout=SECONDS)
+        printed, errors = process.communicate(timeout=SECONDS)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # children too, where one hangs
         process.wait()
     assert process.returncode == 0, errors
+    return printed
 
 
 @pytest.mark.parametrize("program", ["fork", "c-fork"])
@@ -51,3 +54,8 @@ def test_parent_and_children_lose_nothing(program: str, store: list[str]) -> Non
 def test_greenlets_lose_nothing_after_a_late_patch(store: list[str]) -> None:
     require("gevent")
     run("gevent", store)
+
+
+def test_a_child_that_outlives_its_parent_loses_nothing(tmp_path: Path) -> None:
+    """SQLite takes the locks of the connections that a child inherits for its own, which they are not."""
+    assert run("outlive", ["sqlite", f"sqlite:///{tmp_path}/s.sqlite"]) == "4\n"

@@ -16,7 +16,7 @@ from tests.servers.wsgi import UWSGI, Gunicorn, WSGIServer
 
 pytestmark = pytest.mark.servers
 
-STORES = ("sqlite", "postgresql", "mariadb", "memcached")
+STORES = ("sqlite", "postgresql", "mariadb", "memcached", "cached_sql")
 
 
 class Setup(NamedTuple):
@@ -54,9 +54,12 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("sqlite")
     urls = {"sqlite": f"sqlite:///{folder}/s.sqlite"}
     urls |= {name: request.getfixturevalue(name).url for name in ("postgresql", "mariadb")}
-    memcached = {"store": "memcached", "memcached.servers": request.getfixturevalue("memcached").address}
-    return {name: {"store": "sql", "sql.url": url, "sql.create_table": "true"} for name, url in urls.items()} | {
-        "memcached": memcached
+    sql = {name: {"store": "sql", "sql.url": url, "sql.create_table": "true"} for name, url in urls.items()}
+    memcached = {"memcached.servers": request.getfixturevalue("memcached").address}
+    return {
+        **sql,
+        "memcached": {"store": "memcached", **memcached},
+        "cached_sql": {**sql["postgresql"], "store": "cached_sql", "memcached.prefix": "cached:", **memcached},
     }
 
 
@@ -65,9 +68,9 @@ def server(
     request: pytest.FixtureRequest, stores: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WSGIServer]:
     setup = SETUPS[request.param]
-    common = {"secret": SECRET, "sql.table": f"forks_{next(_tables)}"}
     settings = {
-        store: {f"sessionkit.{name}": value for name, value in {**common, **own}.items()}
+        store: {f"sessionkit.{name}": value for name, value in own.items()}
+        | {"sessionkit.secret": SECRET, "sessionkit.sql.table": f"forks_{next(_tables)}"}
         for store, own in stores.items()
     }
     environment = {application.SETTINGS: json.dumps(settings), **({application.USED: "1"} if setup.used else {})}
