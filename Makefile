@@ -6,11 +6,12 @@ DECLARED := setup.cfg pyproject.toml
 # One more than there are processors, since tests that wait for servers leave theirs idle.
 PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help serve test lint docs clean
+.PHONY: help serve test fuzz lint docs clean
 
 help:
 	@echo "make serve   run the example application on http://localhost:6543"
 	@echo "make test    run all tests, with each Python from 3.10 on that is here"
+	@echo "make fuzz    run requests that race in each order that there is, which takes minutes"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make clean   remove everything that was made"
@@ -22,6 +23,9 @@ test: $(VENV)/.tox
 	@rm -rf .tox/results
 	@$(BIN)/tox run-parallel --parallel $(PARALLEL) --parallel-no-spinner; status=$$?; \
 	$(BIN)/python tests/report.py .tox/results || status=1; exit $$status
+
+fuzz: $(VENV)/.tox
+	@$(BIN)/tox -q -e fuzz
 
 lint: $(VENV)/.tox
 	@$(BIN)/tox -q -e lint

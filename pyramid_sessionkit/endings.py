@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from pyramid_sessionkit.interfaces import Record, unreadable
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, NewSecret, Presented, Stored
-from pyramid_sessionkit.tokens import verifier_of
+from pyramid_sessionkit.tokens import opens, verifier_of
 
 
-def wished(stored: Stored, reason: str) -> Ending:
+def wished(stored: Stored, reason: str) -> Ending | None:
     """The visitor asked to end the session. That reaches it under whatever secret it has by then.
 
-    If it was anonymous when this request loaded it, and somebody has logged in since, it is kept.
+    If it was anonymous when this request loaded it, and somebody has logged in since, it is kept. None if this request
+    never opened the session, but met it as a stale one.
     """
+    if not stored.record.verifier:
+        return None
     condition = Condition.ANONYMOUS if stored.record.userid is None else Condition.ALWAYS
     return Ending(stored.key, stored.record.userid, reason, condition, stored.record)
 
@@ -22,14 +25,15 @@ def wished(stored: Stored, reason: str) -> Ending:
 def wished_with_replaced_cookie(persistence: Persistence, presented: Presented, reason: str) -> Ending | None:
     """The same, for a visitor whose cookie was replaced a moment ago; None if the session is gone.
 
-    They may end it if their secret came right before the stored one, and the same user was logged in under it.
+    They may end it if their secret came right before the stored one, and the same user was logged in under it; or if
+    it is the stored one, in a session that the library is about to end anyway.
     """
     key, secret = presented
     record: Record | None = persistence.store.load(key, True)
     if record is None:
         return None
     known = persistence.tokens.succession(secret, key, record)
-    may = known is not None and known[0] is not NewSecret.LOGIN
+    may = opens(secret, record) or (known is not None and known[0] is not NewSecret.LOGIN)
     return Ending(key, record.userid, reason, Condition.ALWAYS if may else Condition.NEVER, record)
 
 

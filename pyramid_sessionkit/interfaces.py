@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any, NamedTuple
 
 from zope.interface import Interface
@@ -79,25 +80,17 @@ def unreadable(version: Any = None) -> Record:
 
 def is_sound(record: Record) -> bool:
     """Whether all fields but the version have the types they should have: a stored record may have been damaged."""
-    return (
-        type(record.data) is bytes
-        and type(record.verifier) is str
-        and type(record.salt) is str
-        and type(record.created) is int
-        and type(record.renewed) is int
-        and type(record.persistent) is bool
-        and type(record.userid) in _TEXT_OR_NONE
-        and type(record.credentials) in _TEXT_OR_NONE
-        and type(record.replaced) in _NUMBER_OR_NONE
-        and type(record.authenticated) in _NUMBER_OR_NONE
-        and type(record.timeout) in _NUMBER_OR_NONE
-        and type(record.deadline) in _NUMBER_OR_NONE
-        and (record.userid is None) is (record.authenticated is None)
-    )
+    return tuple(map(type, record[:_VERSION])) in _SOUND
 
 
-_TEXT_OR_NONE = frozenset((str, type(None)))
-_NUMBER_OR_NONE = frozenset((int, type(None)))
+_NONE: type = type(None)
+_SOUND = frozenset(
+    (bytes, str, str, replaced, userid, authenticated, credentials, int, int, timeout, deadline, bool)
+    for replaced, timeout, deadline in product((int, _NONE), repeat=3)
+    for credentials in (str, _NONE)
+    for userid, authenticated in ((str, int), (_NONE, _NONE))
+)
+"""The types of all fields before the version, in each combination that there may be."""
 
 
 class ISessionStore(Interface):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pyramid_sessionkit.serializer import Contents
+from pyramid_sessionkit.exceptions import SessionNotSerializable
+from pyramid_sessionkit.serializer import Contents, dumps
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -26,9 +27,6 @@ class Watched:
         self._key, self._contents, self._saved = key, contents, saved
 
     def __del__(self) -> None:
-        from pyramid_sessionkit.exceptions import SessionNotSerializable
-        from pyramid_sessionkit.serializer import dumps
-
         try:
             changed = dumps(self._contents) != self._saved
         except SessionNotSerializable:

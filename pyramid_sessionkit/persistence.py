@@ -118,17 +118,18 @@ class Persistence:
 
     # Storing.
 
-    def replace(self, key: str, record: Record, build: Callable[[Record], Record]) -> Record:
+    def replace(self, key: str, record: Record, build: Callable[[Record], Record], tried: bool = False) -> Record:
         """Store what ``build`` makes of the stored record; again with what is stored then if another request was first.
 
-        ``build`` may raise to stop. Raises :exc:`SessionGone` if the session was ended meanwhile, and
-        :exc:`SessionConflict` after two seconds of conflicts.
+        ``build`` may raise to stop. ``tried``: ``record`` is known to be stored no more. Raises :exc:`SessionGone` if
+        the session was ended meanwhile, and :exc:`SessionConflict` after two seconds of conflicts.
         """
         store, started, pause = self.store, 0.0, 0.001
         while True:
-            saved: Record | None = store.update(key, build(record))
+            saved: Record | None = None if tried else store.update(key, build(record))
             if saved is not None:
                 return saved
+            tried = False
             if started and monotonic() - started > CONFLICT_SECONDS:
                 raise SessionConflict(f"Session {key[:8]} was changed by other requests again and again")
             if started:

@@ -51,10 +51,10 @@ class Saver:
 
     def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
         """Save what the request did, as far as a response of this status allows; more often does no harm."""
-        if work.settled or will_be_retried(request, error):
+        if error is not None and will_be_retried(request, error):
             return
         work.end()
-        if self.is_wanted(status) and work.phase is not DROPPED:
+        if work.phase is not DROPPED and self.is_wanted(status):
             self._carry_out(request, work)
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
@@ -108,9 +108,9 @@ class Saver:
         if work.mutable:
             watch(request.environ, work)
 
-    def own_response(self, response: Any, work: UnitOfWork | None) -> Any:
+    def own_response(self, request: Any, response: Any, work: UnitOfWork | None) -> Any:
         """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""
-        if work is not None and work.cookie is not KEEP:
+        if work is not None and work.cookie is not KEEP and response is not request.__dict__.get("response"):
             return self._headers.copied(response)
         return self._headers.without_former_cookie(response) if FORMER in response.__dict__ else response
 

@@ -76,7 +76,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         work = work_of(request)
         if work is None:
             saver.finish_later(request)
-            return saver.own_response(response, None)
+            return saver.own_response(request, response, None)
         try:
             if transaction is not None:
                 transaction.leave()
@@ -85,7 +85,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         except Exception as error:
             work.abandon()
             response = respond(request, error, committed=was_committed(request))
-        return saver.own_response(response, work)
+        return saver.own_response(request, response, work)
 
     return outer_tween
 
@@ -142,6 +142,8 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
         return
     if transaction.will_abort(response):
         transaction.abort()
+        return
+    if work.settled:
         return
     try:
         saver.save(request, work, response.status_int, request.exception)

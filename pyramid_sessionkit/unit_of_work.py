@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
 from copy import deepcopy
-from threading import Lock
 from time import time
 from typing import Any, NamedTuple, Protocol
 
@@ -96,7 +96,7 @@ class UnitOfWork:
     def __init__(self, persistence: Persistence, carrier: Carrier, closed: bool = False) -> None:
         self.persistence = persistence
         self._carrier = carrier
-        self._lock = Lock()
+        self._lock = threading.Lock()  # by this name: gevent may patch it after we were imported
         self.found: Found | None = None  # None until the session is used
         self.seed: Presented | None = None  # the cookie that was used, or a blank one that was made
         self.stored: Stored | None = None
@@ -372,16 +372,17 @@ class UnitOfWork:
     def end(self) -> None:
         """Carry out the endings that the request asked for, except those that it may not ask for."""
         pending = self._pending
+        if pending is None or not pending.endings:
+            return
         refused: tuple[Ending, ...] = ()
-        while pending is not None and pending.endings:
+        while pending.endings:
             ending = pending.endings[-1]
             if ending.condition is Condition.NEVER:
                 refused += (ending,)
             elif not self.persistence.end(ending):
                 self._could_not_end(ending)
             pending.endings = pending.endings[:-1]
-        if pending is not None:
-            pending.endings = refused
+        pending.endings = refused
 
     def _could_not_end(self, ending: Ending) -> None:
         if ending.condition is Condition.ANONYMOUS:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +23,18 @@ from webtest import TestApp, Upload
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from pyramid_sessionkit import SessionEvent, SessionSecurityPolicy, StoreUnavailable, safe_next, user_sessions
+from pyramid_sessionkit import (
+    SessionEvent,
+    SessionSecurityPolicy,
+    StoreError,
+    StoreUnavailable,
+    safe_next,
+    user_sessions,
+)
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.state import Presented
 from tests.conftest import SECRET, SpyStore
+from tests.servers.process import free_port
 
 Make = Callable[..., TestApp]
 
@@ -63,6 +74,28 @@ class TestStartUp:
 
     def test_a_timeout_above_a_lifetime_that_was_set_is_taken(self) -> None:
         starts(timeout="30d", lifetime="12h")
+
+    @pytest.mark.parametrize("create_table", [True, False])
+    def test_a_table_of_an_older_layout_is_named(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, create_table: bool
+    ) -> None:
+        path = tmp_path / "old.sqlite"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("CREATE TABLE sessions (session_key VARCHAR(64) PRIMARY KEY, data BLOB, version INTEGER)")
+        settings = {"store": "sql", "sql.url": f"sqlite:///{path}", "sql.create_table": create_table}
+        if create_table:
+            with pytest.raises(StoreError, match="DROP TABLE sessions"):
+                starts(**settings)
+        else:
+            starts(**settings)
+            assert "DROP TABLE sessions" in caplog.text
+
+    def test_start_up_makes_no_file_for_a_database(self, tmp_path: Path) -> None:
+        starts(store="sql", **{"sql.url": f"sqlite:///{tmp_path}/none.sqlite"})
+        assert list(tmp_path.iterdir()) == []
+
+    def test_start_up_needs_no_database(self) -> None:
+        starts(store="sql", **{"sql.url": f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/x"})
 
     def test_the_policy_is_one(self) -> None:
         assert verifyObject(ISecurityPolicy, SessionSecurityPolicy())
@@ -281,6 +314,46 @@ class TestResponses:
         assert app.get("/read").text == "[1]"
         gc.collect()
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+class TestEndings:
+    def test_a_logout_after_a_change_of_password_elsewhere(self, make_app: Make, spy: SpyStore) -> None:
+        passwords = {"ada": "1"}
+
+        def login(request: Request) -> Response:
+            remember(request, "ada")
+            return Response()
+
+        def logout(request: Request) -> Response:
+            assert request.authenticated_userid is None
+            forget(request)
+            return Response()
+
+        def configure(config: Configurator) -> None:
+            config.set_session_credentials_hash(lambda request, identity: passwords[identity])
+
+        app = make_app({"/login": login, "/logout": logout}, configure=configure)
+        app.get("/login")
+        passwords["ada"] = "2"
+        assert app.post("/logout").status_int == 200
+        assert spy.store.count() == 0
+
+    def test_a_blank_cookie_ends_no_session_that_it_met(self, make_app: Make, spy: SpyStore) -> None:
+        def view(request: Request) -> Response:
+            request.session[request.params["name"]] = 1
+            if "end" in request.params:
+                request.session.save()
+                request.session.invalidate()
+            return Response()
+
+        app = make_app({"/": view, "/form": lambda request: Response(request.session.get_csrf_token())})
+        app.get("/form")
+        other = TestApp(app.app)
+        other.set_cookie("session", app.cookies["session"])
+        app.post("/?name=mine")
+        other.post("/?name=theirs&end=1")
+        ((_, record),) = spy.store.live_sessions()
+        assert record.data == b'{"mine":1,"theirs":1}'
 
 
 class TestLimits:

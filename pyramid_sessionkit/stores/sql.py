@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -43,6 +46,8 @@ from pyramid_sessionkit.stores.sql_table import (
     updated,
 )
 
+log = logging.getLogger(__name__)
+
 __all__ = ["SQLStore", "from_settings", "sessions_table"]
 
 PURGE_BATCH = 1000
@@ -64,6 +69,8 @@ def from_settings(settings: Settings) -> SQLStore:
     store = SQLStore(create_session_engine(settings.sql.url, settings.sql.timeout), settings.sql.table)
     if settings.sql.create_table:
         store.create_table()
+    else:
+        store.warn_of_older_layout()
     return store
 
 
@@ -181,6 +188,16 @@ class SQLStore:
         if missing:
             raise StoreError(older_layout(self._table.fullname, f"without {', '.join(missing)}"))
 
+    def warn_of_older_layout(self) -> None:
+        """Log if the table is one of an older layout. A database that is not there yet is left to the first request."""
+        if self.engine.dialect.name == "sqlite" and not Path(self.engine.url.database or "").is_file():
+            return
+        with contextlib.suppress(StoreUnavailable):
+            missing = self.missing_columns() if self.has_table() else []
+            if missing:
+                log.error("%s", older_layout(self._table.fullname, f"without {', '.join(missing)}"))
+        self.close()
+
     def has_table(self) -> bool:
         """Whether the database has the table."""
         return bool(self._inspected(lambda inspector, name, schema: inspector.has_table(name, schema=schema)))
@@ -223,7 +240,8 @@ class SQLStore:
         self._sessions_of = self._statement(sql.sessions_of)
         self._live_sessions = self._statement(sql.live_sessions)
         self._find_keys = self._statement(sql.find_keys)
-        self._purge = self._statement(sql.purge)
+        postgresql = self.engine.dialect.name == "postgresql"
+        self._purge = self._statement(sql.purge_postgresql if postgresql else sql.purge)
         self._purge_waiting = self._statement(sql.purge_waiting)
         self._count = self._statement(sql.count)
         self._count_expired = self._statement(sql.count_expired)

@@ -11,9 +11,11 @@ import re
 import threading
 from collections.abc import Sequence
 from operator import attrgetter, methodcaller
+from os import getpid
 from random import uniform
 from time import monotonic, sleep
 from typing import Any
+from weakref import WeakSet
 
 from pyramid.exceptions import ConfigurationError
 from sqlalchemy import Executable, create_engine, event
@@ -95,6 +97,8 @@ class Connections:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._kept: threading.local | None = threading.local() if engine.dialect.name == "sqlite" else None
+        self._files: WeakSet[Any] = WeakSet()  # connections of all threads to SQLite's file
+        self._pid = getpid()
         self._home = Home(self._leave)
         self.check = self._home.check
         """Give up the connections that another process opened. To be called before any other use of the engine."""
@@ -109,6 +113,7 @@ class Connections:
             return kept.connection
         except AttributeError:
             kept.connection = self._open()
+            self._files.add(kept.connection)
             return kept.connection
 
     def give_back(self, connection: Any) -> None:
@@ -139,8 +144,24 @@ class Connections:
     def _leave(self) -> None:
         keep_inherited(self._kept, self.engine.pool)
         if self._kept is not None:
+            self._close_inherited_files()
             self._kept = threading.local()
         self.engine.dispose(close=False)
+
+    def _close_inherited_files(self) -> None:
+        """Close what a parent opened, in this process alone.
+
+        SQLite counts the locks of its process on a file, and takes those of a parent for ours. While an inherited
+        connection is there, ours do not lock the file: once the parent has ended, another process may remove the log
+        of what we write. A connection that the parent is writing on stays, since to close it would roll back.
+        """
+        if self._pid == getpid():
+            return
+        self._pid = getpid()
+        for connection in list(self._files):
+            raw = connection.dbapi_connection
+            if raw is not None and not raw.in_transaction:
+                connection.invalidate()
 
     def _open(self) -> Any:
         try:

@@ -121,7 +121,9 @@ class SessionStatements:
         self.find_keys = select(c.session_key).where(in_range & _alive(c, now)).limit(batch)
         self.count = select(func.count()).select_from(table).where(_alive(c, now))
         self.count_expired = select(func.count()).select_from(table).where(_expired(c, now))
-        self.purge = _delete_all(table, expired.with_for_update(skip_locked=True))
+        unlocked = expired.with_for_update(skip_locked=True)
+        self.purge = _delete_all(table, unlocked)
+        self.purge_postgresql = _delete_all_at_once(table, unlocked)
         self.purge_waiting = _delete_all(table, expired)
         self.keys = select(c.session_key)
         self.clear = delete(table)
@@ -140,6 +142,13 @@ def _delete_all(table: Table, keys: Select[Any]) -> Executable:
     # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
     derived = keys.subquery()
     return delete(table).where(table.c.session_key.in_(select(derived.c.session_key)))
+
+
+def _delete_all_at_once(table: Table, keys: Select[Any]) -> Executable:
+    # PostgreSQL may run the subquery of an IN once for each row: a LIMIT in it then limits nothing. A WITH that locks
+    # rows runs once.
+    once = keys.cte("expired")
+    return delete(table).where(table.c.session_key.in_(select(once.c.session_key)))
 
 
 def _alive(c: Any, at: Any) -> ColumnElement[bool]:

@@ -50,6 +50,7 @@ def told(scenario: Scenario, ends: dict[str, list[str]]) -> list[str]:
     return [f"{scenario}\n  {what}:\n    " + "\n    ".join(steps) for what, steps in ends.items()]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("start", COOKIES)
 def test_no_order_of_requests_comes_to_a_bad_end(start: str) -> None:
     found = []

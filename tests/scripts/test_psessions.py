@@ -39,6 +39,15 @@ class BareStore:
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> None:
         return None
 
+    def create(self, key: str, record: Record) -> Record:
+        return record
+
+    def update(self, key: str, record: Record) -> None:
+        return None
+
+    def delete(self, key: str, record: Record | None = None) -> bool:
+        return False
+
 
 def bare_store(settings: dict[str, Any]) -> BareStore:
     return BareStore()

@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,12 +22,15 @@ def program(name: str, package: str, *folders: str) -> str:
     """Where a server's program is; without it the tests that need it are skipped, and in CI they fail."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *folders])
     found = shutil.which(name, path=path)
-    if found is None:
-        message = f"{name} is not installed (Debian's package {package}): the tests that need it cannot run"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+    return found or missing(f"{name} is not installed (Debian's package {package})")
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test; in CI it fails."""
+    message = f"{what}: the tests that need it cannot run"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def free_port() -> int:
@@ -38,15 +42,24 @@ def free_port() -> int:
 class Server:
     """A server process. ``ready`` is tried until it does not raise."""
 
-    def __init__(self, command: Sequence[str], ready: Callable[[], object], log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        ready: Callable[[], object],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._command = list(command)
+        self._environment = {**os.environ, **(environment or {})}
         self._ready = ready
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment
+            )
         deadline = time.monotonic() + SECONDS_TO_START
         while True:
             try:

@@ -39,7 +39,7 @@ from tests.stores.cached_sql_world import (
 
 __all__ = ["stopped_time"]
 
-pytestmark = pytest.mark.usefixtures("stopped_time")
+pytestmark = [pytest.mark.usefixtures("stopped_time"), pytest.mark.exhaustive]
 
 RESTART = EVENTS[0]
 

@@ -266,3 +266,19 @@ def test_several_purge_at_once_beside_live_requests(kind: str, request: pytest.F
 def test_the_clock_of_the_database(kind: str, request: pytest.FixtureRequest) -> None:
     for store in open_store(request.getfixturevalue(kind).url):
         assert abs(store.clock() - time.time()) < 5
+
+
+def test_purge_keeps_its_limit_whatever_the_plan(postgresql: PostgreSQL) -> None:
+    """A planner that runs the subquery for each row must not make it purge more."""
+    off = ("hashjoin", "mergejoin", "material", "hashagg", "sort", "memoize")
+    options = "%20".join(f"-c%20enable_{name}%3Doff" for name in off)
+    store = SQLStore(create_session_engine(f"{postgresql.url}&options={options}"), "purged")
+    store.create_table()
+    try:
+        for number in range(20):
+            store.create(f"{number:022}", expired_record())
+        assert store.purge(2) == 2
+        assert store.count(expired=True) == 18
+    finally:
+        store.clear()
+        store.close()
