@@ -306,8 +306,7 @@ class UnitOfWork:
         Another request of this browser may be saving a new login just now. So its cookie is left alone, and nothing is
         stored that would need another cookie.
         """
-        self.open()
-        if self.stored is not None:
+        if self.stored is not None and self.phase is not CLOSED:
             self._start_new(self._endings_as_judged(reason))
             self.found = REPLACED
 
@@ -406,7 +405,7 @@ class UnitOfWork:
         if not isinstance(wanted, Update):
             return isinstance(wanted, Create)
         pending = self._pending
-        asked = pending is not None and (pending.fields or pending.limits or pending.new_secret)
+        asked = pending is not None and (set(pending.fields) - {"renewed"} or pending.limits or pending.new_secret)
         return bool(asked) or wanted.record.data != self._start
 
     def save(self) -> None:

@@ -338,6 +338,26 @@ class TestEndings:
         assert app.post("/logout").status_int == 200
         assert spy.store.count() == 0
 
+    def test_who_is_logged_in_may_be_asked_after_the_response(self, make_app: Make) -> None:
+        users, seen = {"ada"}, []
+
+        def login(request: Request) -> Response:
+            remember(request, "ada")
+            return Response()
+
+        def view(request: Request) -> Response:
+            request.add_finished_callback(lambda request: seen.append(request.authenticated_userid))
+            return Response()
+
+        def configure(config: Configurator) -> None:
+            config.set_session_identity(lambda request, userid: userid if userid in users else None)
+
+        app = make_app({"/login": login, "/": view}, configure=configure)
+        app.get("/login")
+        users.clear()
+        app.get("/")
+        assert seen == [None]
+
     def test_a_blank_cookie_ends_no_session_that_it_met(self, make_app: Make, spy: SpyStore) -> None:
         def view(request: Request) -> Response:
             request.session[request.params["name"]] = 1
