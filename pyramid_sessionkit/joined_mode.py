@@ -14,14 +14,12 @@ from pyramid.request import Request
 from pyramid.util import DottedNameResolver
 
 from pyramid_sessionkit.joined_store import JoinedStore
-from pyramid_sessionkit.joined_transaction import RequestTransaction, follow_savepoints
+from pyramid_sessionkit.joined_transaction import TRANSACTION, RequestTransaction, follow_savepoints
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.settings import PREFIX
 
 JOINED_MODE = "pyramid_sessionkit.joined_mode"
 """Where the registry holds the :class:`JoinedMode`, if the application has it."""
-
-_TRANSACTION = "_sessionkit_transaction"
 
 
 class JoinedMode:
@@ -46,9 +44,9 @@ class JoinedMode:
 
     def transaction_of(self, request: Any) -> RequestTransaction:
         """What is known about the transaction of this request."""
-        found = request.__dict__.get(_TRANSACTION)
+        found = request.__dict__.get(TRANSACTION)
         if found is None:
-            found = request.__dict__[_TRANSACTION] = RequestTransaction(
+            found = request.__dict__[TRANSACTION] = RequestTransaction(
                 request, self._attribute, self._mark_changed, self._commit_veto
             )
         return found  # type: ignore[no-any-return]

@@ -11,11 +11,16 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from pyramid.threadlocal import manager
+
 from pyramid_sessionkit.exceptions import StoreError, TransactionFailed
 from pyramid_sessionkit.saver import work_of
 from pyramid_sessionkit.unit_of_work import Snapshot
 
 log = logging.getLogger("pyramid_sessionkit")
+
+TRANSACTION = "_sessionkit_transaction"
+"""Where a request's ``__dict__`` has its :class:`RequestTransaction`."""
 
 _FOLLOWED_BY = "pyramid_sessionkit.transaction"
 """Where the ``info`` of a SQLAlchemy session has the :class:`RequestTransaction` that it is part of."""
@@ -64,17 +69,20 @@ class RequestTransaction:
     @property
     def dbsession(self) -> Any:
         """The application's SQLAlchemy session, whose savepoints are followed from now on."""
-        given = getattr(self._request, self._attribute)
-        # A scoped_session is called for the session of this thread.
-        dbsession = given() if callable(given) else given
+        dbsession = _called(getattr(self._request, self._attribute))
         if dbsession.info.get(_FOLLOWED_BY) is not self:
             dbsession.info[_FOLLOWED_BY] = self
             transaction = dbsession.get_nested_transaction()
             while transaction is not None and transaction.nested:
-                # It began before the session was used.
-                self._savepoints[transaction] = None, 0
+                if transaction not in self._savepoints:
+                    # Its beginning was not noticed: now is as near to that as can be had.
+                    self.savepoint_begins(transaction)
                 transaction = transaction.parent
         return dbsession
+
+    def takes_part_in(self, dbsession: Any) -> bool:
+        """Whether the request has made this SQLAlchemy session already."""
+        return _called(self._request.__dict__.get(self._attribute)) is dbsession
 
     def will_write(self) -> None:
         """Have pyramid_tm commit what is about to be written; raise if it would not."""
@@ -163,8 +171,7 @@ class RequestTransaction:
 
     def _stop_following(self) -> None:
         self._savepoints.clear()
-        given = self._request.__dict__.get(self._attribute)
-        dbsession = given() if callable(given) else given
+        dbsession = _called(self._request.__dict__.get(self._attribute))
         if dbsession is not None:
             dbsession.info.pop(_FOLLOWED_BY, None)
 
@@ -222,10 +229,26 @@ def follow_savepoints() -> None:
 
 
 def _transaction_begins(dbsession: Any, transaction: Any) -> None:
-    if transaction.nested and (followed_by := dbsession.info.get(_FOLLOWED_BY)) is not None:
-        followed_by.savepoint_begins(transaction)
+    if transaction.nested:
+        for followed_by in _followers(dbsession):
+            followed_by.savepoint_begins(transaction)
 
 
 def _transaction_rolled_back(dbsession: Any, previous_transaction: Any) -> None:
-    if previous_transaction.nested and (followed_by := dbsession.info.get(_FOLLOWED_BY)) is not None:
-        followed_by.savepoint_rolled_back(previous_transaction)
+    if previous_transaction.nested:
+        for followed_by in _followers(dbsession):
+            followed_by.savepoint_rolled_back(previous_transaction)
+
+
+def _followers(dbsession: Any) -> list[RequestTransaction]:
+    """The transactions of those requests of this thread whose SQLAlchemy session this is: a subrequest may share it."""
+    requests = [entry.get("request") for entry in manager.stack]
+    found = [request.__dict__.get(TRANSACTION) for request in requests if request is not None]
+    followers = [one for one in found if one is not None and one.takes_part_in(dbsession)]
+    known = dbsession.info.get(_FOLLOWED_BY)
+    return followers if known is None or known in followers else [*followers, known]
+
+
+def _called(dbsession: Any) -> Any:
+    """A scoped_session is called for the session of this thread."""
+    return dbsession() if callable(dbsession) else dbsession

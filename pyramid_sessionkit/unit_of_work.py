@@ -289,6 +289,9 @@ class UnitOfWork:
         own = self._own_ending(reason)
         if own is not None:
             wished[own.key] = own
+            if self.found is REPLACED and own.condition is Condition.ALWAYS:
+                # With the session ends the reason why its cookie had to be left alone.
+                self.found = Found.DEAD
         self._start_new(tuple(wished.values()))
         if self.found is not REPLACED and self.phase is OPEN:
             self.cookie = DELETE
@@ -390,14 +393,15 @@ class UnitOfWork:
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""
+        why = f"Session {self.key[:8]} was ended by another request" if self.phase is GONE else ""
         try:
-            if self.phase is not GONE:
+            if not why:
                 self._carry_out(wanted)
                 return
-        except SessionGone:
-            pass
+        except SessionGone as error:
+            why = str(error)
         if self._is_a_loss(wanted):
-            log.warning("Session %s was ended by another request: changes were dropped", self.key[:8])
+            log.warning("%s: changes were dropped", why)
         self._pending = None
 
     def _is_a_loss(self, wanted: Plan) -> bool:
@@ -545,5 +549,6 @@ class UnitOfWork:
 def replaced(refused: Refused) -> SessionReplaced:
     what = "could not be ended" if refused.ending else "was not changed"
     return SessionReplaced(
-        f"The session {what}: another request has just replaced its ID. Send the request again with the new cookie"
+        f"The session {what}: its cookie opens nothing any more, since another request has just replaced its ID, or "
+        "the login has ended. Send the request again"
     )

@@ -358,6 +358,31 @@ class TestEndings:
         app.get("/")
         assert seen == [None]
 
+    def test_a_logout_beside_a_new_id_may_say_goodbye(self, make_app: Make, spy: SpyStore) -> None:
+        def login(request: Request) -> Response:
+            remember(request, "ada")
+            return Response()
+
+        def logout(request: Request) -> Response:
+            forget(request)
+            request.session.flash("Goodbye")
+            return Response()
+
+        views = {
+            "/login": login,
+            "/logout": logout,
+            "/regenerate": lambda request: Response(str(request.session.regenerate_id())),
+            "/flash": lambda request: Response(str(request.session.pop_flash())),
+        }
+        app = make_app(views)
+        app.get("/login")
+        other = TestApp(app.app)
+        other.set_cookie("session", app.cookies["session"])
+        app.get("/regenerate")
+        assert other.post("/logout").status_int == 200
+        assert list(spy.store.sessions_of("ada")) == []
+        assert other.get("/flash").text == "['Goodbye']"
+
     def test_a_blank_cookie_ends_no_session_that_it_met(self, make_app: Make, spy: SpyStore) -> None:
         def view(request: Request) -> Response:
             request.session[request.params["name"]] = 1

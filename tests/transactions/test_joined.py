@@ -674,3 +674,37 @@ class TestConflicts:
         assert "Set-Cookie" not in refused.headers
         assert visitor.look()["n"] == 1
         assert len(site.rows()) == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_savepoint_takes_back_no_more_than_itself(site: Site, known: bool) -> None:
+    def view(request: Request) -> Response:
+        request.session["before"] = 1
+        savepoint = request.dbsession.begin_nested()
+        request.session["inside"] = 1
+        request.session.save()
+        savepoint.rollback()
+        return end(request, "commits")
+
+    visitor = site.visitor() if known else Visitor(site)
+    assert status_of(visitor.act(view)) == "200"
+    assert visitor.look()["before"] == 1
+
+
+def test_a_login_before_a_savepoint_stays(site: Site) -> None:
+    def view(request: Request) -> Response:
+        remember(request, "ada")
+        request.session.save()
+        savepoint = request.dbsession.begin_nested()
+        request.session["inside"] = 1
+        request.session.save()
+        savepoint.rollback()
+        return end(request, "commits")
+
+    visitor = site.visitor()
+    answer = visitor.act(view)
+    assert "Set-Cookie" in answer.headers
+    shown = visitor.look()
+    assert shown["userid"] == "ada"
+    assert "inside" not in shown
+    assert kinds(site)[-1] is LoggedIn
