@@ -13,6 +13,8 @@ import pytest
 
 from tests.servers.wsgi import ROOT, require
 
+pytestmark = pytest.mark.exhaustive
+
 SECONDS = 30
 
 

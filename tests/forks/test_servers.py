@@ -14,7 +14,7 @@ from tests.forks import application
 from tests.forks.load import REQUESTS, USERS, Load
 from tests.servers.wsgi import UWSGI, Gunicorn, WSGIServer
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.exhaustive]
 
 STORES = ("sqlite", "postgresql", "mariadb", "memcached", "cached_sql")
 
