@@ -103,7 +103,11 @@ def _meet(job: Job, key: str) -> Saved | None:
         return joined
     if record.userid is not None or not young:
         return None
-    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), EMPTY, NewSecret.LOGIN)
+    try:
+        return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), EMPTY, NewSecret.LOGIN)
+    except (_SecretReplaced, SessionGone):
+        # A third request was first: the same login, or one that begins or ends another session.
+        return _join_same_login(job, key)
 
 
 def _join_same_login(job: Job, key: str) -> Saved | None:

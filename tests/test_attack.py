@@ -1,0 +1,59 @@
+"""What a user is entitled to, and did not get."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.security import forget, remember
+from webtest import TestApp
+
+from pyramid_sessionkit import StoreUnavailable, user_sessions
+from pyramid_sessionkit.stores.memory import MemoryStore
+from tests.conftest import SpyStore
+from tests.races.test_id_changes import Race
+from tests.servers.proxy import Proxy
+from tests.stores.conftest import memcached  # noqa: F401
+
+Make = Callable[..., TestApp]
+
+
+def login(request: Request) -> Response:
+    remember(request, request.params.get("userid", "ada"))
+    return Response()
+
+
+def who(request: Request) -> Response:
+    return Response(f"{request.authenticated_userid} {dict(request.session)}")
+
+
+class AnsweredTooLate:
+    """A store that does what it is told, and whose answer to one operation is lost."""
+
+    def __init__(self, spy: SpyStore, operation: str) -> None:
+        self.store, self.operation = spy.store, operation
+        self.done = False
+
+    def __enter__(self) -> None:
+        method = getattr(self.store, self.operation)
+
+        def late(*args: Any) -> Any:
+            method(*args)
+            raise StoreUnavailable("the answer was lost")
+
+        setattr(self.store, self.operation, late)
+
+    def __exit__(self, *_: Any) -> None:
+        delattr(self.store, self.operation)
+
+
+@pytest.mark.parametrize("third", ["login:ada", "login:bob"])
+def test_a_second_click_on_login_beside_a_write_works(third: str) -> None:
+    for site, (browser,), order in Race(MemoryStore(), "form").orders(("write:a",), ("login:ada",), (third,)):
+        for wishes, answer in browser.answers:
+            assert answer.status in (200, 503), (wishes, order)
