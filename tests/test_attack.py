@@ -57,3 +57,43 @@ def test_a_second_click_on_login_beside_a_write_works(third: str) -> None:
     for site, (browser,), order in Race(MemoryStore(), "form").orders(("write:a",), ("login:ada",), (third,)):
         for wishes, answer in browser.answers:
             assert answer.status in (200, 503), (wishes, order)
+
+
+class _LosesOneAnswer(Proxy):
+    """Breaks the connection instead of passing on one answer."""
+
+    left = 0
+
+    @property
+    def lose_answers(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+    @lose_answers.setter
+    def lose_answers(self, _: bool) -> None:
+        pass
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("blank", [False, True])
+def test_a_first_write_told_of_success_is_kept(make_app: Make, memcached: Any, blank: bool) -> None:
+    """A dead connection is opened again and the record added again, which is there by then."""
+
+    def add(request: Request) -> Response:
+        request.session["cart"] = 1
+        return Response()
+
+    proxy = _LosesOneAnswer(int(memcached.address.rpartition(":")[2]))
+    form = lambda request: Response(request.session.get_csrf_token())  # noqa: E731
+    app = make_app(
+        {"/form": form, "/add": add, "/who": who},
+        store="memcached",
+        **{"sessionkit.memcached.servers": f"127.0.0.1:{proxy.port}"},
+    )
+    TestApp(app.app).get("/add")  # opens the connection that is kept
+    if blank:
+        app.get("/form")
+    proxy.left = 1
+    assert app.post("/add").status_int == 200
+    assert app.get("/who").text == "None {'cart': 1}"
+    proxy.close()
