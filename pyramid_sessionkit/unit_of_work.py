@@ -385,9 +385,12 @@ class UnitOfWork:
         pending.endings = refused
 
     def _could_not_end(self, ending: Ending) -> None:
-        if ending.condition is Condition.ANONYMOUS:
+        pending = self._pending
+        if ending.condition is Condition.ANONYMOUS and not (pending is not None and pending.logs_in):
             # Somebody has logged in since: their session goes on, and so does their cookie.
             self.phase, self.cookie = DROPPED, KEEP
+            if self.contents:
+                log.warning("Session %s goes on: somebody logged in. Changes after its end were dropped", ending.key[:8])
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""

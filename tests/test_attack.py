@@ -97,3 +97,10 @@ def test_a_first_write_told_of_success_is_kept(make_app: Make, memcached: Any, b
     assert app.post("/add").status_int == 200
     assert app.get("/who").text == "None {'cart': 1}"
     proxy.close()
+
+
+@pytest.mark.parametrize("method", ["invalidate", "logout"])
+def test_a_login_after_an_ending_beside_another_login(method: str) -> None:
+    for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), (method, "login:bob")):
+        told = [answer.body["userid"] for _, answer in browser.answers[1:] if answer.status == 200]
+        assert site.whose(browser.cookie) == told[-1], order
