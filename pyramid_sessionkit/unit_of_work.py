@@ -436,13 +436,18 @@ class UnitOfWork:
         self.phase = DROPPED
         if self._pending is not None:
             self._pending.endings = ()
-        if self.cookie is DELETE:
+        if self._cookie_forgets:
             self.cookie = KEEP
+
+    @property
+    def _cookie_forgets(self) -> bool:
+        """Whether the browser would lose the cookie that it sent."""
+        return self.cookie is DELETE or (self.cookie is BLANK and self.found is not Found.NOTHING)
 
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
         self._reset()
-        if self.cookie is not BLANK:
+        if self.cookie is not BLANK or self._cookie_forgets:
             self.cookie, self.seed = KEEP, None
 
     def _reset(self) -> None:

@@ -104,3 +104,17 @@ def test_a_login_after_an_ending_beside_another_login(method: str) -> None:
     for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), (method, "login:bob")):
         told = [answer.body["userid"] for _, answer in browser.answers[1:] if answer.status == 200]
         assert site.whose(browser.cookie) == told[-1], order
+
+
+def test_an_outage_at_logout_keeps_the_cookie(make_app: Make, spy: SpyStore) -> None:
+    def logout(request: Request) -> Response:
+        forget(request)
+        return Response(request.session.get_csrf_token())  # the page has a form in it
+
+    app = make_app({"/login": login, "/logout": logout, "/who": who})
+    app.get("/login")
+    spy.failing["delete"] = StoreUnavailable("down")
+    answer = app.post("/logout", status=503)
+    assert "Set-Cookie" not in answer.headers
+    spy.failing.clear()
+    assert app.get("/who").text.startswith("ada")
