@@ -331,6 +331,8 @@ class UnitOfWork:
         self._pending.touched = keep_contents
         if self.phase is GONE:
             self.phase = OPEN
+        if self.cookie is SEND:
+            self.cookie = KEEP  # it was that of the session that ends
 
     def reload(self) -> None:
         """Drop what this request did and read again what is stored. What was saved already stays."""

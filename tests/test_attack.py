@@ -118,3 +118,25 @@ def test_an_outage_at_logout_keeps_the_cookie(make_app: Make, spy: SpyStore) -> 
     assert "Set-Cookie" not in answer.headers
     spy.failing.clear()
     assert app.get("/who").text.startswith("ada")
+
+
+@pytest.mark.parametrize("how", ["judged", "other"])
+def test_a_saved_login_that_ends_at_once_is_answered(make_app: Make, how: str) -> None:
+    passwords = {"ada": "1", "bob": "1"}
+
+    def view(request: Request) -> Response:
+        remember(request, "ada")
+        request.session.save()
+        if how == "judged":
+            passwords["ada"] = "2"  # in another request
+            assert request.authenticated_userid is None
+            return Response("nobody")
+        remember(request, "bob")
+        return Response("nobody", status=500)
+
+    def configure(config: Any) -> None:
+        config.set_session_credentials_hash(lambda request, identity: passwords[identity])
+
+    answer = make_app({"/": view}, configure=configure).get("/", expect_errors=True)
+    assert answer.text == "nobody"
+    assert "Set-Cookie" not in answer.headers
