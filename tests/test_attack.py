@@ -140,3 +140,27 @@ def test_a_saved_login_that_ends_at_once_is_answered(make_app: Make, how: str) -
     answer = make_app({"/": view}, configure=configure).get("/", expect_errors=True)
     assert answer.text == "nobody"
     assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("second_writes", [False, True])
+def test_a_shared_response_under_way_gets_no_other_cookie(make_app: Make, second_writes: bool) -> None:
+    shared = Response("the same")
+    found: list[Any] = []
+
+    def view(request: Request) -> Response:
+        def put(request: Request, _: Any) -> None:
+            request.session["visitor"] = 1
+
+        def meanwhile(request: Request, _: Any) -> None:
+            found.append(TestApp(app.app).get("/?write=1"))
+
+        if "write" in request.params:
+            request.add_response_callback(put)
+        if "wait" in request.params:
+            request.add_response_callback(meanwhile)
+        return shared
+
+    app = make_app({"/": view})
+    waiting = app.get("/?wait=1")
+    assert len(found[0].headers.getall("Set-Cookie")) == 1
+    assert "Set-Cookie" not in waiting.headers
