@@ -187,12 +187,14 @@ class UnitOfWork:
 
     def login(self, userid: str, credentials: str | None, persistent: bool | None) -> None:
         pending = self.open()
+        limits = pending.limits
         if self.phase is GONE:
             self._start_new(pending.endings, keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
             # Judged, not wished: if that user has just logged in again in another tab, they stay logged in there.
             self._start_new(self._endings_as_judged("logout"))
         pending = self.open()
+        pending.limits = limits
         again = self.stored is not None and self.stored.record.userid is not None
         pending.new_secret = NewSecret.LOGIN_AGAIN if again else NewSecret.LOGIN
         settings, now = self.persistence.settings, time()

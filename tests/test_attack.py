@@ -164,3 +164,18 @@ def test_a_shared_response_under_way_gets_no_other_cookie(make_app: Make, second
     waiting = app.get("/?wait=1")
     assert len(found[0].headers.getall("Set-Cookie")) == 1
     assert "Set-Cookie" not in waiting.headers
+
+
+@pytest.mark.parametrize("first", ["anonymous", "other", "same"])
+def test_limits_set_before_a_login_hold_for_it(make_app: Make, spy: SpyStore, first: str) -> None:
+    def short(request: Request) -> Response:
+        request.session.set_expiry(timeout=60)
+        remember(request, "ada")
+        return Response()
+
+    app = make_app({"/login": login, "/short": short})
+    if first != "anonymous":
+        app.get("/login?userid=" + {"other": "bob", "same": "ada"}[first])
+    app.get("/short")
+    ((_, record),) = spy.store.sessions_of("ada")
+    assert record.timeout == 60
