@@ -86,16 +86,21 @@ def is_sound(record: Record) -> bool:
         and type(record.created) is int
         and type(record.renewed) is int
         and type(record.persistent) is bool
+        and record.verifier.isascii()
         and type(record.userid) in _TEXT_OR_NONE
         and type(record.credentials) in _TEXT_OR_NONE
         and type(record.replaced) in _NUMBER_OR_NONE
+        and (record.credentials is None or record.credentials.isascii())
         and type(record.authenticated) in _NUMBER_OR_NONE
+        and (record.authenticated or 0) < _END_OF_TIME
         and type(record.timeout) in _NUMBER_OR_NONE
         and type(record.deadline) in _NUMBER_OR_NONE
         and (record.userid is None) is (record.authenticated is None)
     )
 
 
+_END_OF_TIME = 2**62
+"""Microseconds. The next login of the same user has to be later, and fit into 64 bits."""
 _TEXT_OR_NONE = frozenset((str, type(None)))
 _NUMBER_OR_NONE = frozenset((int, type(None)))
 

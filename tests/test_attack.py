@@ -179,3 +179,40 @@ def test_limits_set_before_a_login_hold_for_it(make_app: Make, spy: SpyStore, fi
     app.get("/short")
     ((_, record),) = spy.store.sessions_of("ada")
     assert record.timeout == 60
+
+
+@pytest.mark.parametrize("field", ["verifier", "salt", "credentials"])
+def test_a_record_with_damaged_text_is_a_new_session(make_app: Make, sql_store: Any, field: str) -> None:
+    def configure(config: Any) -> None:
+        config.set_session_credentials_hash(lambda request, identity: "1")
+
+    app = make_app({"/login": login, "/who": who}, configure=configure, store=lambda _: sql_store)
+    app.get("/login")
+    with sql_store.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE sessions SET {field} = '\xe9'"))
+    assert app.get("/who").status_int == 200
+    assert app.get("/login").status_int == 200
+
+
+@pytest.mark.parametrize("field", ["authenticated", "timeout", "deadline", "renewed", "created", "replaced"])
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0, -1])
+def test_a_record_with_a_huge_number_keeps_nobody_out(
+    make_app: Make, sql_store: Any, field: str, value: int
+) -> None:
+    def write(request: Request) -> Response:
+        request.session["n"] = request.session.get("n", 0) + 1
+        user_sessions(request).list()
+        return Response()
+
+    app = make_app(
+        {"/login": login, "/write": write, "/who": who}, store=lambda _: sql_store, max_sessions_per_user="2"
+    )
+    app.get("/login")
+    with sql_store.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE sessions SET {field} = :value"), {"value": value})
+    other = TestApp(app.app)
+    assert other.get("/login").status_int == 200
+    assert other.get("/who").text.startswith("ada")
+    assert app.get("/who").status_int == 200
+    assert app.get("/write").status_int == 200
+    assert app.get("/login").status_int == 200
