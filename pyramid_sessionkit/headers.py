@@ -57,7 +57,7 @@ class SessionHeaders:
             response.__dict__[FORMER] = cookie, weakref.ref(_outermost(request))
             headers.append(("Set-Cookie", cookie))
             _keep_from_shared_caches(headers)
-        elif work.stored is not None and work.stored.record.userid is not None:
+        elif work.shows_a_user:
             _keep_private(headers)
 
     def copied(self, response: Any) -> Any:

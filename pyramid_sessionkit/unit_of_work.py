@@ -89,6 +89,7 @@ class UnitOfWork:
         "mutable",
         "persistence",
         "phase",
+        "private",
         "seed",
         "stored",
     )
@@ -105,6 +106,7 @@ class UnitOfWork:
         self.phase = CLOSED if closed else OPEN
         self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
+        self.private = False  # a session that is no longer this request's was a user's
         self.mutable = False  # a list or dict of the contents is in the view's hands
         self._checked: tuple[bytes, Contents] | None = None  # contents that read back as written, and as what
 
@@ -219,6 +221,11 @@ class UnitOfWork:
         return self.found is not None
 
     @property
+    def shows_a_user(self) -> bool:
+        """Whether the response may have in it what only a logged-in user should see."""
+        return self.private or (self.stored is not None and self.stored.record.userid is not None)
+
+    @property
     def new(self) -> bool:
         """Whether nothing is stored."""
         self.read()
@@ -326,6 +333,7 @@ class UnitOfWork:
             pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
 
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
+        self.private = self.shows_a_user
         self.stored, self._checked = None, None
         self.contents = self.contents if keep_contents else {}
         self.mutable = self.mutable and keep_contents
@@ -455,6 +463,7 @@ class UnitOfWork:
             self.cookie, self.seed = KEEP, None
 
     def _reset(self) -> None:
+        self.private = self.shows_a_user
         self.stored, self.contents, self._pending, self._checked = None, None, None, None
         self.mutable = False
         if self.phase is not CLOSED:

@@ -216,3 +216,31 @@ def test_a_record_with_a_huge_number_keeps_nobody_out(
     assert app.get("/who").status_int == 200
     assert app.get("/write").status_int == 200
     assert app.get("/login").status_int == 200
+
+
+def test_requests_leave_no_cycles(make_app: Make, spy: SpyStore) -> None:
+    def logout(request: Request) -> Response:
+        forget(request)
+        return Response()
+
+    def write(request: Request) -> Response:
+        request.session.setdefault("a", []).append(1)
+        request.session.save()
+        request.session.reload()
+        request.session.invalidate()
+        request.session["b"] = 1
+        return Response()
+
+    app = make_app({"/login": login, "/logout": logout, "/who": who, "/write": write})
+    from pyramid_sessionkit.unit_of_work import UnitOfWork
+
+    for path in ("/login", "/who", "/write", "/login", "/login?userid=bob", "/logout"):
+        req = Request.blank(path, headers={"Cookie": "; ".join(f"{k}={v}" for k, v in app.cookies.items())})
+        gc.collect()
+        gc.disable()
+        try:
+            app.get(path)
+            left = [o for o in gc.get_objects() if isinstance(o, UnitOfWork)]
+        finally:
+            gc.enable()
+        assert not left, path
