@@ -402,7 +402,7 @@ class UnitOfWork:
             # Somebody has logged in since: their session goes on, and so does their cookie.
             self.phase, self.cookie = DROPPED, KEEP
             if self.contents:
-                log.warning("Session %s goes on: somebody logged in. Changes after its end were dropped", ending.key[:8])
+                log.warning("Session %s goes on, since somebody logged in: later changes were dropped", ending.key[:8])
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""

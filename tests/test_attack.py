@@ -16,9 +16,10 @@ from webtest import TestApp
 from pyramid_sessionkit import StoreUnavailable, user_sessions
 from pyramid_sessionkit.stores.memory import MemoryStore
 from tests.conftest import SpyStore
+from tests.races.site import Site
 from tests.races.test_id_changes import Race
 from tests.servers.proxy import Proxy
-from tests.stores.conftest import memcached  # noqa: F401
+from tests.stores.conftest import memcached as memcached
 
 Make = Callable[..., TestApp]
 
@@ -87,11 +88,9 @@ def test_a_write_tried_again_after_a_lost_answer_is_kept(make_app: Make, spy: Sp
 
 @pytest.mark.parametrize("third", ["login:ada", "login:bob"])
 def test_a_second_click_on_login_beside_a_write_works(third: str) -> None:
-    for site, (browser,), order in Race(MemoryStore(), "form").orders(("write:a",), ("login:ada",), (third,)):
+    for _, (browser,), order in Race(MemoryStore(), "form").orders(("write:a",), ("login:ada",), (third,)):
         for wishes, answer in browser.answers:
             assert answer.status in (200, 503), (wishes, order)
-
-
 
 
 # Damaged records.
@@ -112,9 +111,7 @@ def test_a_record_with_damaged_text_is_a_new_session(make_app: Make, sql_store: 
 
 @pytest.mark.parametrize("field", ["authenticated", "timeout", "deadline", "renewed", "created", "replaced"])
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0, -1])
-def test_a_record_with_a_huge_number_keeps_nobody_out(
-    make_app: Make, sql_store: Any, field: str, value: int
-) -> None:
+def test_a_record_with_a_huge_number_keeps_nobody_out(make_app: Make, sql_store: Any, field: str, value: int) -> None:
     def write(request: Request) -> Response:
         request.session["n"] = request.session.get("n", 0) + 1
         user_sessions(request).list()
@@ -202,7 +199,6 @@ def test_requests_leave_no_cycles(make_app: Make, spy: SpyStore) -> None:
     from pyramid_sessionkit.unit_of_work import UnitOfWork
 
     for path in ("/login", "/who", "/write", "/login", "/login?userid=bob", "/logout"):
-        req = Request.blank(path, headers={"Cookie": "; ".join(f"{k}={v}" for k, v in app.cookies.items())})
         gc.collect()
         gc.disable()
         try:
@@ -292,3 +288,12 @@ def test_a_login_after_an_ending_beside_another_login(method: str) -> None:
     for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), (method, "login:bob")):
         told = [answer.body["userid"] for _, answer in browser.answers[1:] if answer.status == 200]
         assert site.whose(browser.cookie) == told[-1], order
+
+
+def test_set_expiry_beside_a_login_does_not_undo_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def remind(self: Site, request: Request, _: str) -> None:
+        request.session.set_expiry(persistent=True)
+
+    monkeypatch.setattr(Site, "_persist", remind, raising=False)
+    for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), ("persist",)):
+        assert site.whose(browser.cookie) == "ada", order
