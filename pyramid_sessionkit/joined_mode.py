@@ -56,6 +56,9 @@ class JoinedMode:
     def persistence_of(self, request: Any) -> Persistence:
         """The persistence of the session of this request."""
         shared, transaction = self._persistence, self.transaction_of(request)
+        if transaction.is_open:
+            # From now on its savepoints are followed: the session may be changed long before the store is asked.
+            transaction.dbsession  # noqa: B018
         store = JoinedStore(shared.store, transaction)
         return Persistence(store, shared.settings, shared.events, shared.tokens, transaction.defer)
 

@@ -70,10 +70,9 @@ class RequestTransaction:
         if dbsession.info.get(_FOLLOWED_BY) is not self:
             dbsession.info[_FOLLOWED_BY] = self
             transaction = dbsession.get_nested_transaction()
-            # It began before anything of the session was read or stored in it: what is wanted by now stays wanted.
-            state = self._state()
             while transaction is not None and transaction.nested:
-                self._savepoints[transaction] = state
+                # It began before the session was used.
+                self._savepoints[transaction] = None, 0
                 transaction = transaction.parent
         return dbsession
 
@@ -195,12 +194,9 @@ class RequestTransaction:
     # What SQLAlchemy tells.
 
     def savepoint_begins(self, transaction: Any) -> None:
-        self._savepoints[transaction] = self._state()
-
-    def _state(self) -> tuple[Snapshot | None, int]:
-        """What a savepoint that begins now goes back to."""
         work = work_of(self._request)
-        return None if work is None or not work.used else work.snapshot(), len(self._deferred)
+        snapshot = None if work is None or not work.used else work.snapshot()
+        self._savepoints[transaction] = snapshot, len(self._deferred)
 
     def savepoint_rolled_back(self, transaction: Any) -> None:
         """Restore the state of that savepoint: what was saved since is not stored any more."""
