@@ -27,6 +27,9 @@ _CHOSEN = "_sessionkit_cookie_headers"
 FORMER = "_sessionkit_cookie"
 """Set in the ``__dict__`` of a response that carries a cookie of ours."""
 
+RETURNED = "_sessionkit_returned"
+"""Set in the ``__dict__`` of a response that a view returned."""
+
 HeaderList = list[tuple[str, str]]
 
 _headers_for = lru_cache(maxsize=64)(CookieHeaders)
@@ -50,20 +53,22 @@ class SessionHeaders:
         _vary_on_cookie(headers)
         cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
         if cookie is not None:
-            headers.append(("Set-Cookie", cookie))
+            # In this order: another thread may be about to copy the response.
             response.__dict__[FORMER] = cookie, weakref.ref(_outermost(request))
+            headers.append(("Set-Cookie", cookie))
             _keep_from_shared_caches(headers)
-        elif work.stored is not None and work.stored.record.userid is not None:
+        elif work.shows_a_user:
             _keep_private(headers)
 
     def copied(self, response: Any) -> Any:
         """A copy that shares the body, if the body can be sent twice, without the cookie of an earlier visitor."""
         if type(response.app_iter) not in (list, tuple) or not isinstance(response, Response):
             return self.without_former_cookie(response)
+        headers = list(response.headerlist)
         copied = response.__class__.__new__(response.__class__)
         copied.__dict__.update(response.__dict__)
         copied._headers = None
-        copied._headerlist = list(response.headerlist)
+        copied._headerlist = headers
         return self.without_former_cookie(copied)
 
     def without_former_cookie(self, response: Any) -> Any:

@@ -80,7 +80,12 @@ def unreadable(version: Any = None) -> Record:
 
 def is_sound(record: Record) -> bool:
     """Whether all fields but the version have the types they should have: a stored record may have been damaged."""
-    return tuple(map(type, record[:_VERSION])) in _SOUND
+    return (
+        tuple(map(type, record[:_VERSION])) in _SOUND
+        and record.verifier.isascii()
+        and (record.credentials is None or record.credentials.isascii())
+        and (record.authenticated or 0) < _END_OF_TIME
+    )
 
 
 _NONE: type = type(None)
@@ -91,6 +96,8 @@ _SOUND = frozenset(
     for userid, authenticated in ((str, int), (_NONE, _NONE))
 )
 """The types of all fields before the version, in each combination that there may be."""
+_END_OF_TIME = 2**62
+"""Microseconds. The next login of the same user has to be later, and fit into 64 bits."""
 
 
 class ISessionStore(Interface):

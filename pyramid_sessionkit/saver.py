@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
-from pyramid_sessionkit.headers import FORMER, SessionHeaders
+from pyramid_sessionkit.headers import FORMER, RETURNED, SessionHeaders
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import SAFE_METHODS, respond
 from pyramid_sessionkit.plan import Refused, needs_cookie
@@ -110,8 +110,13 @@ class Saver:
 
     def own_response(self, request: Any, response: Any, work: UnitOfWork | None) -> Any:
         """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""
-        if work is not None and work.cookie is not KEEP and response is not request.__dict__.get("response"):
-            return self._headers.copied(response)
+        if response is not request.__dict__.get("response"):
+            first = object()
+            # A response callback may still want a cookie for it, while another thread returns it too.
+            if response.__dict__.setdefault(RETURNED, first) is not first or (
+                work is not None and work.cookie is not KEEP
+            ):
+                return self._headers.copied(response)
         return self._headers.without_former_cookie(response) if FORMER in response.__dict__ else response
 
 

@@ -84,8 +84,9 @@ def _create_under(job: Job, plan: Create, key: str) -> Saved | None:
     record = plan.record._replace(verifier=verifier_of(secret), salt=salt)
     if logs_in:
         record = _logged_in_now(persistence, record)
-    stored = persistence.store.create(key, record)
-    if stored is None:
+    stored = persistence.store.create(key, record) or persistence.store.load(key, True)
+    # A store whose connection broke may have created it, and was refused when it tried again.
+    if stored is None or stored.verifier != record.verifier:
         return None
     return Saved(Stored(key, stored, secret), created=True, new_secret=True, logged_in=logs_in)
 
@@ -103,7 +104,11 @@ def _meet(job: Job, key: str) -> Saved | None:
         return joined
     if record.userid is not None or not young:
         return None
-    return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), EMPTY, NewSecret.LOGIN)
+    try:
+        return _replace(job._replace(stored=Stored(key, record, job.seed.secret)), EMPTY, NewSecret.LOGIN)
+    except (_SecretReplaced, SessionGone):
+        # A third request was first: the same login, or one that begins or ends another session.
+        return _join_same_login(job, key)
 
 
 def _join_same_login(job: Job, key: str) -> Saved | None:

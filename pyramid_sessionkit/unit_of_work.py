@@ -89,6 +89,7 @@ class UnitOfWork:
         "mutable",
         "persistence",
         "phase",
+        "private",
         "seed",
         "stored",
     )
@@ -105,6 +106,7 @@ class UnitOfWork:
         self.phase = CLOSED if closed else OPEN
         self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
+        self.private = False  # a session that is no longer this request's was a user's
         self.mutable = False  # a list or dict of the contents is in the view's hands
         self._checked: tuple[bytes, Contents] | None = None  # contents that read back as written, and as what
 
@@ -187,12 +189,14 @@ class UnitOfWork:
 
     def login(self, userid: str, credentials: str | None, persistent: bool | None) -> None:
         pending = self.open()
+        limits = pending.limits
         if self.phase is GONE:
             self._start_new(pending.endings, keep_contents=self.login_field("userid") in (None, userid))
         if self.login_field("userid") not in (None, userid):
             # Only as judged: if that user has just logged in again in another tab, they stay logged in there.
             self._start_new(self._endings_as_judged("logout"))
         pending = self.open()
+        pending.limits = limits
         again = self.stored is not None and self.stored.record.userid is not None
         pending.new_secret = NewSecret.LOGIN_AGAIN if again else NewSecret.LOGIN
         settings, now = self.persistence.settings, time()
@@ -215,6 +219,11 @@ class UnitOfWork:
     def used(self) -> bool:
         """Whether the request looked at its session."""
         return self.found is not None
+
+    @property
+    def shows_a_user(self) -> bool:
+        """Whether the response may have in it what only a logged-in user should see."""
+        return self.private or (self.stored is not None and self.stored.record.userid is not None)
 
     @property
     def new(self) -> bool:
@@ -326,6 +335,7 @@ class UnitOfWork:
             pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
 
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
+        self.private = self.shows_a_user
         self.stored, self._checked = None, None
         self.contents = self.contents if keep_contents else {}
         self.mutable = self.mutable and keep_contents
@@ -333,6 +343,8 @@ class UnitOfWork:
         self._pending.touched = keep_contents
         if self.phase is GONE:
             self.phase = OPEN
+        if self.cookie is SEND:
+            self.cookie = KEEP  # it was that of the session that ends
 
     def reload(self) -> None:
         """Drop what this request did and read again what is stored. What was saved already stays."""
@@ -387,9 +399,12 @@ class UnitOfWork:
         pending.endings = refused
 
     def _could_not_end(self, ending: Ending) -> None:
-        if ending.condition is Condition.ANONYMOUS:
+        pending = self._pending
+        if ending.condition is Condition.ANONYMOUS and not (pending is not None and pending.logs_in):
             # Somebody has logged in since: their session and their cookie stay.
             self.phase, self.cookie = DROPPED, KEEP
+            if self.contents:
+                log.warning("Session %s goes on, since somebody logged in: later changes were dropped", ending.key[:8])
 
     def commit(self, wanted: Plan) -> None:
         """Carry the plan out; what another request ended meanwhile is dropped, and logged."""
@@ -436,16 +451,22 @@ class UnitOfWork:
         self.phase = DROPPED
         if self._pending is not None:
             self._pending.endings = ()
-        if self.cookie is DELETE:
+        if self._cookie_forgets:
             self.cookie = KEEP
+
+    @property
+    def _cookie_forgets(self) -> bool:
+        """Whether the browser would lose the cookie that it sent."""
+        return self.cookie is DELETE or (self.cookie is BLANK and self.found is not Found.NOTHING)
 
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
         self._reset()
-        if self.cookie is not BLANK:
+        if self.cookie is not BLANK or self._cookie_forgets:
             self.cookie, self.seed = KEEP, None
 
     def _reset(self) -> None:
+        self.private = self.shows_a_user
         self.stored, self.contents, self._pending, self._checked = None, None, None, None
         self.mutable = False
         if self.phase is not CLOSED:
