@@ -24,7 +24,7 @@ REPLACED_SECONDS = 30
 CONFLICT_SECONDS = 2.0
 _LONGEST_PAUSE = 0.05
 
-_PREFERRED = (Found.LIVE, Found.REPLACED, Found.BLANK, Found.DEAD, Found.UNREADABLE)
+_PREFERRED = tuple(Found)
 
 
 class Persistence:

@@ -12,8 +12,6 @@ from pyramid_sessionkit.refused import not_serializable
 
 Contents = dict[str, Any]
 
-EMPTY = b"{}"
-
 
 def dumps(contents: Contents) -> bytes:
     """The contents as JSON; :exc:`SessionNotSerializable` names the path of a value JSON cannot hold."""
