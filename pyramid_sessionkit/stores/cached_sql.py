@@ -29,8 +29,6 @@ from pyramid_sessionkit.stores.copies import Cache, Version, identity, versioned
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore
 
-__all__ = ["Cache", "CachedSQLStore", "from_settings"]
-
 
 def from_settings(settings: Settings) -> CachedSQLStore:
     options = settings.memcached
