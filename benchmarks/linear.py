@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from pyramid_sessionkit.exceptions import SessionNotSerializable
-from pyramid_sessionkit.merge import graft, merge
+from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.merge import merge
 from pyramid_sessionkit.serializer import check, dumps
 
 Job = Callable[[], object]

@@ -57,7 +57,7 @@ class CookieSigner:
         return list(dict.fromkeys(one for one in verified if one is not None))
 
     def unsigned(self, header: str) -> list[str]:
-        """For each value of our name that we did not sign the key it claims; empty if it is not even of that form."""
+        """The keys that cookies of our name claim which we did not sign; "" for one that does not look like ours."""
         values = [value for value in self._values(header) if self.verify(value) is None]
         return [value.partition(".")[0] if _VALUE(value) else "" for value in values]
 

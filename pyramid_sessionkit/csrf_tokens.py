@@ -14,8 +14,9 @@ def token_of(work: UnitOfWork) -> str:
     """The token. Where nothing is stored, a blank cookie is sent with it."""
     nonce = clean_nonce(work.read().get(CSRF_KEY))
     work.needs_cookie_for_token()
-    replaced = work.found is Found.REPLACED and work.seed is not None
-    key = work.seed.key if replaced and work.seed is not None else work.key
+    seed = work.seed
+    # With the new cookie, of the same key, the form works if nobody is logged in by then, or if it is a login form.
+    key = seed.key if seed is not None and work.found is Found.REPLACED else work.key
     return work.persistence.tokens.csrf_token(key, work.login_field("authenticated"), nonce)
 
 

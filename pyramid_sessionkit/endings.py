@@ -16,7 +16,7 @@ def wished(stored: Stored, reason: str) -> Ending | None:
     If it was anonymous when this request loaded it, and somebody has logged in since, it is kept. None if this request
     never opened the session, but met it as a stale one.
     """
-    if not stored.record.verifier:
+    if not stored.record.verifier:  # as saving.merge_stale() leaves it
         return None
     condition = Condition.ANONYMOUS if stored.record.userid is None else Condition.ALWAYS
     return Ending(stored.key, stored.record.userid, reason, condition, stored.record)
@@ -39,6 +39,7 @@ def wished_with_replaced_cookie(persistence: Persistence, presented: Presented, 
 
 def of_other_cookies(presented: Iterable[Presented], used: Presented | None, reason: str) -> list[Ending]:
     """A browser may send several cookies of our name: the sessions that they open are ended too."""
+    # Nothing was loaded under these cookies: a record with nothing but the verifier says what to compare with.
     others = [one for one in presented if one.key != BLANK_KEY and one != used]
     return [
         Ending(key, None, reason, Condition.OPENED, unreadable()._replace(verifier=verifier_of(secret)))

@@ -42,7 +42,8 @@ class SessionConflict(StoreUnavailable):
 
 
 class SessionReplaced(StoreUnavailable):
-    """The cookie of the request was replaced less than 30 seconds ago: it can neither change nor end its session.
+    """The cookie of the request was replaced less than 30 seconds ago: it cannot change its session, nor, in most
+    cases, end it.
 
     A 503: the browser is about to get the new cookie, and may then send the request again.
     """

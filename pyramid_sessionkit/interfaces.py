@@ -131,7 +131,7 @@ class ISessionStore(Interface):
         """
 
     def delete(key: str, record: Record | None = None) -> bool:
-        """Remove the record, with ``record`` only if its version still stands; False if nothing was removed."""
+        """Remove the record; with ``record`` only if that version is still stored. False if nothing was removed."""
 
 
 class IUserIndex(Interface):

@@ -158,8 +158,8 @@ class RequestTransaction:
             function(*args)
 
     def _abort_what_is_left(self) -> None:
-        """pyramid_tm leaves a transaction open whose commit failed if an exception view answers: its locks, that of the
-        session among them, would keep the visitor's next request waiting."""
+        """Where a commit failed and an exception view answered, pyramid_tm leaves the transaction open: its locks, that
+        of the session too, would make the visitor's next request wait."""
         from transaction.interfaces import NoTransaction
 
         left = self._transaction

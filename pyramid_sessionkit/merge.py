@@ -11,11 +11,7 @@ from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
 from pyramid_sessionkit.compare import MISSING, Compare, RememberingCompare, as_read_back, same
-from pyramid_sessionkit.graft import graft
 from pyramid_sessionkit.refused import not_serializable
-
-# What others import from here.
-__all__ = ["MISSING", "Applied", "Function", "as_read_back", "graft", "merge", "merge_values", "same"]
 
 COMPARED_DEPTH: Final = 3
 """How deep dicts are compared as bytes, which is quick; but if each level did that, deep contents would take long."""

@@ -24,7 +24,7 @@ REPLACED_SECONDS = 30
 CONFLICT_SECONDS = 2.0
 _LONGEST_PAUSE = 0.05
 
-_PREFERRED = (Found.LIVE, Found.REPLACED, Found.BLANK, Found.DEAD, Found.UNREADABLE)
+_PREFERRED = tuple(Found)
 
 
 class Persistence:
@@ -121,8 +121,8 @@ class Persistence:
     def replace(self, key: str, record: Record, build: Callable[[Record], Record], tried: bool = False) -> Record:
         """Store what ``build`` makes of the stored record; again with what is stored then if another request was first.
 
-        ``build`` may raise to stop. ``tried``: ``record`` is known to be stored no more. Raises :exc:`SessionGone` if
-        the session was ended meanwhile, and :exc:`SessionConflict` after two seconds of conflicts.
+        ``build`` may raise to stop. ``tried``: ``record`` is known not to be the stored one any more. Raises
+        :exc:`SessionGone` if the session was ended meanwhile, and :exc:`SessionConflict` if others win for two seconds.
         """
         store, started, pause = self.store, 0.0, 0.001
         while True:

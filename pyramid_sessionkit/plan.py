@@ -8,6 +8,9 @@ from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import REPLACED, Condition, Found, NewSecret, Pending, Stored
 
+EMPTY = b"{}"
+"""The contents of a session with nothing in it, as bytes."""
+
 
 class Nothing(NamedTuple):
     """Nothing is to be stored."""
@@ -105,6 +108,3 @@ def _must_resend(before: Record, after: Record, settings: Settings) -> bool:
     if after.persistent is not before.persistent:
         return True
     return after.persistent and (settings.rolling or after.deadline != before.deadline)
-
-
-EMPTY = b"{}"

@@ -50,7 +50,7 @@ class Saver:
             raise replaced(wanted)
 
     def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
-        """Save what the request did, as far as a response of this status allows; more often does no harm."""
+        """Save what the request did, as far as a response of this status allows. To call it again does no harm."""
         if error is not None and will_be_retried(request, error):
             return
         work.end()

@@ -142,7 +142,7 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
     simple = plan.new_secret is None and not logs_in
     if simple and (saved := job.persistence.store.update(stored.key, plan.record)) is not None:
         # What nearly every request comes to.
-        return Saved(Stored(stored.key, saved, stored.secret), None, False, False, plan.resend)
+        return Saved(Stored(stored.key, saved, stored.secret), resend=plan.resend)
     try:
         return _replace(job, start, plan.new_secret, plan, tried=simple)
     except SessionGone:
@@ -163,9 +163,10 @@ def begin_another(job: Job) -> Saved:
 
 
 def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None = None, tried: bool = False) -> Saved:
-    """``plan``: what to store if nothing changed since the request loaded; without it merge in any case.
+    """Replace the record of ``job.stored``, with a new secret if there is a reason for one (``why``).
 
-    ``tried``: that was tried already, and something had changed.
+    ``plan``: what to store if nothing changed since the request loaded; without it merge in any case. ``tried``: that
+    was tried already, and something had changed.
     """
     stored = job.stored
     assert stored is not None
@@ -192,7 +193,7 @@ def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None 
 
     saved = job.persistence.replace(key, base, build, tried)
     resend = plan is not None and plan.resend
-    return Saved(Stored(key, saved, secret), merged, False, why is not None, resend, False, logs_in)
+    return Saved(Stored(key, saved, secret), merged, new_secret=why is not None, resend=resend, logged_in=logs_in)
 
 
 # Stale requests.

@@ -6,13 +6,11 @@ from typing import Any
 
 import orjson
 
+from pyramid_sessionkit.compare import as_read_back
 from pyramid_sessionkit.exceptions import SessionTooLarge
-from pyramid_sessionkit.merge import as_read_back
 from pyramid_sessionkit.refused import not_serializable
 
 Contents = dict[str, Any]
-
-EMPTY = b"{}"
 
 
 def dumps(contents: Contents) -> bytes:

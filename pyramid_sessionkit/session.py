@@ -9,8 +9,9 @@ from typing import Any, Final
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
+from pyramid_sessionkit.compare import MISSING, as_read_back
 from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
-from pyramid_sessionkit.merge import MISSING, Applied, Function, as_read_back
+from pyramid_sessionkit.merge import Applied, Function
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.serializer import Contents
 from pyramid_sessionkit.settings import LONGEST_DURATION

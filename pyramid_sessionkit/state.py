@@ -10,13 +10,12 @@ from pyramid_sessionkit.merge import Applied
 
 
 class Found(Enum):
-    """What the cookie of a request opened. Of several cookies the first of these is used."""
+    """What the cookie of a request opened. Of several cookies the one whose answer comes first in this list is used."""
 
     LIVE = "its secret opens a stored session"
     REPLACED = "the session that it names got another secret less than half a minute ago"
     BLANK = "it was signed to carry a CSRF token, and never named a stored session"
     DEAD = "the session that it names is gone, or its secret was replaced long ago"
-    ADOPTED = "it belongs to another library"
     UNREADABLE = "it names a record that cannot be understood"
     NOTHING = "there is no cookie of ours"
 

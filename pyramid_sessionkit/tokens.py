@@ -50,7 +50,7 @@ def opens(secret: str, record: Record) -> bool:
 
 
 class Tokens:
-    """All that is derived with ``sessionkit.secret``. The first of several derives; when comparing each is tried."""
+    """All that is derived with ``sessionkit.secret``. The first of several derives; to compare, all are tried."""
 
     def __init__(self, application_secrets: Sequence[bytes]) -> None:
         self._keys = [MessageKey(secret, "new key") for secret in application_secrets]
@@ -69,7 +69,7 @@ class Tokens:
         return [prefix + _letters(key, seed, 0) for key in self._keys]
 
     def secret_after(self, secret: str, key: str, why: NewSecret, userid: str | None, salt: str) -> str:
-        """The secret that replaces another. Nobody who has the old one can find it without ours and the salt."""
+        """The secret that replaces another. To compute it takes the old one, the application's secret and the salt."""
         return self._secrets[0].text(_succession(secret, key, why, userid, salt))
 
     def succession(self, secret: str, key: str, record: Record) -> tuple[NewSecret, str] | None:

@@ -45,7 +45,7 @@ class SpyStore:
 
 
 @pytest.fixture(autouse=True)
-def _no_warnings_twice(caplog: pytest.LogCaptureFixture) -> None:
+def _capture_all_levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "pyramid_sessionkit")
 
 

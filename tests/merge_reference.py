@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import orjson
 
-from pyramid_sessionkit.merge import MISSING
+from pyramid_sessionkit.compare import MISSING
 
 
 def merge(start, mine, stored, applied=()):

@@ -1,4 +1,4 @@
-"""Gates: who is sent to the login page, and where he goes from there."""
+"""Gates: who is sent to the login page, and where they go from there."""
 
 from __future__ import annotations
 

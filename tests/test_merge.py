@@ -7,8 +7,10 @@ from decimal import Decimal
 import orjson
 import pytest
 
+from pyramid_sessionkit.compare import MISSING, as_read_back, same
 from pyramid_sessionkit.exceptions import SessionNotSerializable
-from pyramid_sessionkit.merge import MISSING, Applied, as_read_back, graft, merge, merge_values, same
+from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.merge import Applied, merge, merge_values
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.serializer import encode
 from pyramid_sessionkit.session import Session

@@ -7,7 +7,8 @@ from copy import deepcopy
 
 import pytest
 
-from pyramid_sessionkit.merge import Applied, graft, merge
+from pyramid_sessionkit.graft import graft
+from pyramid_sessionkit.merge import Applied, merge
 from tests import merge_reference
 
 TREES = 500

@@ -154,5 +154,5 @@ def _is_of_unit_of_work(write: Write, context: Any) -> bool:
 def _message(write: Write, refusal: str) -> str:
     return (
         f"{write.verb} of {write.table!r}, whose rows have owners, was refused: {refusal}. Use owned(request, "
-        "statement) or objects of the logged-in user; for what is not on his behalf, unowned(dbsession, reason=...)"
+        "statement) or objects of the logged-in user; for what is not on their behalf, unowned(dbsession, reason=...)"
     )

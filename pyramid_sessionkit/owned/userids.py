@@ -51,7 +51,7 @@ def to_owner(userid: str | None, column: Column[Any]) -> Owner:
         return CONVERTERS[wanted](userid)
     except ValueError:
         raise NotOwned(
-            f"The logged-in user's id is no {wanted.__name__} as {column} holds them, so no row there is his; "
+            f"The logged-in user's id is no {wanted.__name__} as {column} holds them, so no row there is theirs; "
             "remember() the id of the user that your models use, in its usual spelling"
         ) from None
 

@@ -8,8 +8,8 @@ here, and after each of them this holds:
 - **create**: the same, around the INSERT.
 - **update**: after the commit the new copy takes the place of the copy before, or what is there is removed. When the
   update returns, nobody finds an older copy.
-- **update of verifier, userid or credentials**: a mark keeps everyone from the cache from before the commit until it is
-  over, even if the process dies in between. So who holds the old secret is out with the commit.
+- **update of verifier, userid or credentials**: before the commit a mark is left, and until after it nobody finds a
+  copy, even if the process dies in between. So whoever holds the old secret is out with the commit.
 - **delete**: the same, with a mark for an hour; and once more after the commit, if the first one was lost meanwhile.
 - **an error of the database** leaves the outcome open, and so a mark.
 - **memcached does not answer**: the database does, and :mod:`~pyramid_sessionkit.stores.resting_nodes` tells it what it
@@ -28,8 +28,6 @@ from pyramid_sessionkit.stores import sql
 from pyramid_sessionkit.stores.copies import Cache, Version, identity, versioned
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore
-
-__all__ = ["Cache", "CachedSQLStore", "from_settings"]
 
 
 def from_settings(settings: Settings) -> CachedSQLStore:

@@ -15,7 +15,7 @@ _inherited: list[object] = []
 
 
 class Home:
-    """Calls ``move_in`` before anything is taken in a process, or among threads, where nothing was taken before.
+    """Calls ``move_in`` once in each process, and once gevent has replaced the threads, before a connection is taken.
 
     ``threading.local`` is another class once gevent has patched it, which it does after ``gunicorn --preload``: one
     that was made before is shared by all greenlets of a thread.

@@ -295,7 +295,7 @@ class TestCascades:
 
 
 class TestForged:
-    """Objects that say of themselves that they are his."""
+    """Objects that say of themselves that they are this user's."""
 
     def test_merged(self, session: Session, refused: Refused) -> None:
         session.merge(Note(id=11, text="new", person_id=ADA))

@@ -69,11 +69,11 @@ def named(value: int = ADA) -> Any:
 
 UNMARKED: dict[str, Any] = {
     "update": update(Note).values(text="new"),
-    "update of his own": update(Note).where(MINE).values(text="new"),
+    "update of their own": update(Note).where(MINE).values(text="new"),
     "delete": delete(Note),
-    "delete of his own": delete(Note).where(MINE),
+    "delete of their own": delete(Note).where(MINE),
     "insert": insert(Note).values(text="new", person_id=BOB),
-    "insert of his own": insert(Note).values(text="new", person_id=ADA),
+    "insert of their own": insert(Note).values(text="new", person_id=ADA),
     "several rows": insert(Note).values([{"text": "new", "person_id": ADA}, {"text": "new", "person_id": BOB}]),
     "insert from select": insert(Note).from_select(["text", "person_id"], select(Tag.name, literal(BOB))),
     "core update": update(bare).values(text="new"),
@@ -205,7 +205,7 @@ CHANGED: dict[str, Callable[[Visitor], Any]] = {
         owned(ada, delete(Token).returning(Token.id)).cte()
     ),
     "for another": lambda ada: owned(Visitor(BOB), delete(Note)),
-    "for another and for him": lambda ada: owned(Visitor(BOB), owned(ada, delete(Note))),
+    "for another and for them": lambda ada: owned(Visitor(BOB), owned(ada, delete(Note))),
     "insert for another user": lambda ada: owned(Visitor(BOB), insert(Note).values(text="new")),
 }
 
@@ -231,7 +231,7 @@ PARAMETERS: dict[str, tuple[Callable[[Visitor], Any], Any]] = {
     "own owner given": (lambda ada: owned(ada, update(Note)), {"text": "x", "person_id": ADA}),
     "many updates": (lambda ada: owned(ada, update(Note)), [{"id": 1, "text": "x"}, {"id": 11, "text": "x"}]),
     "updates by key": (lambda ada: update(Note), [{"id": 11, "text": "x"}]),
-    "updates of his own by key": (lambda ada: update(Note), [{"id": 1, "text": "x"}]),
+    "updates of their own by key": (lambda ada: update(Note), [{"id": 1, "text": "x"}]),
     "many deletes": (
         lambda ada: owned(ada, delete(Note).where(Note.id == bindparam("i"))),
         [{"i": 1}, {"i": 11, "owner_notes_person_id": BOB}],
@@ -253,7 +253,7 @@ PARAMETERS: dict[str, tuple[Callable[[Visitor], Any], Any]] = {
 def test_parameters_cannot_change_it(
     session: Session, ada: Visitor, stored: Any, name: str, on_connection: bool
 ) -> None:
-    """Refused by the guard, or by SQLAlchemy before; or it wrote rows of his own."""
+    """Refused by the guard, or by SQLAlchemy before; or it wrote rows of their own."""
     make, parameters = PARAMETERS[name]
     before = stored()["notes"]
     execute = session.connection().execute if on_connection else session.execute
@@ -269,7 +269,7 @@ def test_parameters_cannot_change_it(
 
 
 @pytest.mark.parametrize(
-    "name", ["parameter replaced", "parameter replaced in an update", "own owner given", "updates of his own by key"]
+    "name", ["parameter replaced", "parameter replaced in an update", "own owner given", "updates of their own by key"]
 )
 def test_it_is_the_guard_that_refuses_them(session: Session, refused: Refused, ada: Visitor, name: str) -> None:
     make, parameters = PARAMETERS[name]
@@ -425,7 +425,7 @@ def test_the_refusal_leaves_the_session_usable(session: Session, ada: Visitor, e
         session.execute(update(Note).values(text="x"))
     assert str(caught.value) == (
         "UPDATE of 'notes', whose rows have owners, was refused: it was not made with owned(). Use owned(request, "
-        "statement) or objects of the logged-in user; for what is not on his behalf, unowned(dbsession, reason=...)"
+        "statement) or objects of the logged-in user; for what is not on their behalf, unowned(dbsession, reason=...)"
     )
     session.execute(owned(ada, update(Note).values(text="new")))
     session.commit()

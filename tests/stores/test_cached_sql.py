@@ -11,7 +11,8 @@ from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.interfaces import UNREADABLE
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores import cached_sql, copies, resting_nodes
-from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
+from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
+from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine

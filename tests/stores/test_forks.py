@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
+from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
+from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.home import Home
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes

@@ -14,7 +14,8 @@ from pyramid.response import Response
 from pyramid.security import forget, remember
 from webtest import TestApp
 
-from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
+from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
+from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore

@@ -11,7 +11,8 @@ from sqlalchemy import MetaData
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.settings import parse_settings
-from pyramid_sessionkit.stores.cached_sql import Cache, CachedSQLStore
+from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
+from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore, from_settings, sessions_table
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
