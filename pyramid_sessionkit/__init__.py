@@ -143,11 +143,12 @@ def _resolve(config: Configurator, name: str, dotted: Any) -> Any:
     """The object that a setting names, or None."""
     if dotted is None:
         return None
+    cure = f"one of {', '.join(BUILTIN)}, or the" if name == "store" else "the"
+    cure = f"; give {cure} dotted name of a function, such as myapp.sessions.{name}"
     try:
         found = config.maybe_dotted(dotted)
     except (ImportError, AttributeError, ValueError, IndexError) as error:
-        known = f"; it is one of {', '.join(BUILTIN)} or a dotted name" if name == "store" else ""
-        raise ConfigurationError(f"{PREFIX}{name} = {dotted} cannot be imported: {error}{known}") from error
+        raise ConfigurationError(f"{PREFIX}{name} = {dotted} cannot be imported: {error}{cure}") from error
     if not callable(found):
-        raise ConfigurationError(f"{PREFIX}{name} = {dotted} is not callable")
+        raise ConfigurationError(f"{PREFIX}{name} = {dotted} is not callable{cure}")
     return found

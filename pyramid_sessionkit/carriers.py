@@ -32,7 +32,7 @@ class Standing(NamedTuple):
     at: float
 
 
-class Cookies(NamedTuple):
+class CookieOptions(NamedTuple):
     """What all requests of an application share: how cookies are signed, and what new keys begin with."""
 
     signer: CookieSigner
@@ -45,7 +45,7 @@ class CookieCarrier:
 
     __slots__ = ("_cookies", "_environ", "_request")
 
-    def __init__(self, cookies: Cookies, request: Any) -> None:
+    def __init__(self, cookies: CookieOptions, request: Any) -> None:
         self._cookies = cookies
         self._environ = request.environ
         # The request holds its session, which holds this.
@@ -83,6 +83,12 @@ class CookieCarrier:
         """Remember what was saved, for another attempt at the same request."""
         if "retry.attempts" in self._environ:
             self._environ[STANDING] = Standing(stored, cookie, at)
+
+    def forget(self) -> None:
+        """What was saved was rolled back, so that the next attempt begins with what the cookie opens."""
+        standing: Standing | None = self._environ.get(STANDING)
+        if standing is not None and standing.cookie is not Cookie.KEEP:
+            del self._environ[STANDING]
 
     def prefix(self) -> str:
         """What a new key begins with: of a tenant or a shard."""
@@ -135,6 +141,9 @@ class KeyCarrier:
 
     def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
         """A script is not repeated."""
+
+    def forget(self) -> None:
+        """Nothing was kept."""
 
     def prefix(self) -> str:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyramid_sessionkit.interfaces import Record, unreadable
-from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, NewSecret, Presented, Stored
 from pyramid_sessionkit.tokens import opens, verifier_of
 
@@ -40,7 +40,7 @@ def wished_with_replaced_cookie(persistence: Persistence, presented: Presented, 
 def of_other_cookies(presented: Iterable[Presented], used: Presented | None, reason: str) -> list[Ending]:
     """A browser may send several cookies of our name: the sessions that they open are ended too."""
     # Nothing was loaded under these cookies: a record with nothing but the verifier says what to compare with.
-    others = [one for one in presented if one.key != BLANK_KEY and one != used]
+    others = [one for one in presented if one.key != BLANK_KEY and one != used][:TRIED_COOKIES]
     return [
         Ending(key, None, reason, Condition.OPENED, unreadable()._replace(verifier=verifier_of(secret)))
         for key, secret in others

@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
-from pyramid_sessionkit.carriers import CookieCarrier, Cookies
+from pyramid_sessionkit.carriers import CookieCarrier, CookieOptions
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import FINISHED, FINISHER
@@ -38,7 +38,7 @@ class SessionFactory:
     ) -> None:
         self.persistence = persistence
         self._persistence_of = persistence_of
-        self._cookies = Cookies(signer, persistence.events, key_prefix)
+        self._cookies = CookieOptions(signer, persistence.events, key_prefix)
         self._on_response = on_response
         self._one_process = getattr(persistence.store, "process_local", False)
 

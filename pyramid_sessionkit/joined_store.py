@@ -38,14 +38,14 @@ class JoinedStore:
         return self._read("sessions_of", userid)
 
     def _read(self, operation: str, *args: Any) -> Any:
-        if self._transaction.is_open:
+        if self._transaction.has_transaction:
             # After a failed statement an exception view may still ask who is logged in: what was committed answers.
             with contextlib.suppress(TransactionFailed):
                 return self._in_transaction(operation, *args)
         return getattr(self._store, operation)(*args)
 
     def _write(self, operation: str, *args: Any) -> Any:
-        if not self._transaction.is_open:
+        if not self._transaction.has_transaction:
             return getattr(self._store, operation)(*args)
         self._transaction.will_write()
         return self._in_transaction(operation, *args)

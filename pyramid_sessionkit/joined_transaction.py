@@ -63,7 +63,7 @@ class RequestTransaction:
     # For the store and the persistence.
 
     @property
-    def is_open(self) -> bool:
+    def has_transaction(self) -> bool:
         return "tm.active" in self._request.environ
 
     @property
@@ -107,7 +107,7 @@ class RequestTransaction:
 
     def defer(self, function: Callable[..., Any], *args: Any) -> None:
         """Call ``function`` once the transaction is committed; now if none is open."""
-        if self.state is State.PRESET or not self.is_open:
+        if self.state is State.PRESET or not self.has_transaction:
             function(*args)
         else:
             self._deferred.append((function, args))
@@ -116,7 +116,7 @@ class RequestTransaction:
 
     def enter(self) -> None:
         """The request is in a transaction now, perhaps in another one than before."""
-        if self.state is State.PRESET or not self.is_open:
+        if self.state is State.PRESET or not self.has_transaction:
             return
         transaction = self._request.tm.get()
         if transaction is not self._transaction:
@@ -127,20 +127,20 @@ class RequestTransaction:
     def will_abort(self, response: Any) -> bool:
         """Whether the transaction is sure to be rolled back. A veto is left to pyramid_tm, which is about to ask it."""
         request, veto = self._request, self._commit_veto
-        if not self.is_open:
+        if not self.has_transaction:
             return False
         if self.state is State.PRESET:
             # Nobody else asks here.
             return bool(veto(request, response)) if veto else request.exception is not None
         return request.tm.isDoomed() or (veto is None and request.exception is not None)
 
-    def abort(self) -> None:
+    def count_as_aborted(self) -> None:
         """The request is to leave the session as it was, if it has a transaction."""
-        if self.is_open:
+        if self.has_transaction:
             self.state = State.ABORTED
 
     def doom(self) -> None:
-        """As :meth:`abort`, where pyramid_tm would not have aborted by itself."""
+        """As :meth:`count_as_aborted`, where pyramid_tm would not have aborted by itself."""
         if self.state is not State.PRESET:
             self._request.tm.doom()
         self.state = State.ABORTED

@@ -13,7 +13,7 @@ from pyramid_sessionkit.plan import Refused, needs_cookie
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import DROPPED, KEEP
-from pyramid_sessionkit.unit_of_work import UnitOfWork, replaced
+from pyramid_sessionkit.unit_of_work import UnitOfWork, session_replaced_error
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -47,7 +47,7 @@ class Saver:
         """Raise if the session could not be saved, while the transaction can still be aborted."""
         wanted = work.plan()
         if isinstance(wanted, Refused) and (wanted.ending or request.method not in SAFE_METHODS):
-            raise replaced(wanted)
+            raise session_replaced_error(wanted)
 
     def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
         """Save what the request did, as far as a response of this status allows. To call it again does no harm."""

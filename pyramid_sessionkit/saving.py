@@ -15,7 +15,7 @@ from pyramid_sessionkit.merge import merge
 from pyramid_sessionkit.persistence import REPLACED_SECONDS, Persistence, is_recent
 from pyramid_sessionkit.plan import EMPTY, Create, Update, merged_record, new_record, next_record
 from pyramid_sessionkit.serializer import Contents, encode, loads
-from pyramid_sessionkit.state import NewSecret, Pending, Presented, Stored
+from pyramid_sessionkit.state import BLANK_KEY, NewSecret, Pending, Presented, Stored
 from pyramid_sessionkit.tokens import new_salt, new_secret, verifier_of
 
 STALE_SECONDS = 60
@@ -79,16 +79,32 @@ def create(job: Job, plan: Create) -> Saved:
 
 
 def _create_under(job: Job, plan: Create, key: str) -> Saved | None:
-    persistence, logs_in, salt = job.persistence, job.pending.logs_in, new_salt()
-    secret = _next_secret(job, key, NewSecret.LOGIN, job.seed.secret, salt) if logs_in else new_secret()
+    persistence, pending = job.persistence, job.pending
+    logs_in = pending.logs_in
+    if pending.attempt is None:
+        pending.attempt = new_secret(), new_salt()
+    secret, salt = pending.attempt
+    if logs_in:
+        secret = _next_secret(job, key, NewSecret.LOGIN, job.seed.secret, salt)
+    elif job.seed.key == BLANK_KEY:
+        secret = _next_secret(job, key, NewSecret.BEGUN, job.seed.secret, salt)
     record = plan.record._replace(verifier=verifier_of(secret), salt=salt)
     if logs_in:
         record = _logged_in_now(persistence, record)
-    stored = persistence.store.create(key, record) or persistence.store.load(key, True)
-    # A store whose connection broke may have created it, and was refused when it tried again.
-    if stored is None or stored.verifier != record.verifier:
+    stored = persistence.store.create(key, record) or _created_before(persistence, key, record)
+    if stored is None:
         return None
     return Saved(Stored(key, stored, secret), created=True, new_secret=True, logged_in=logs_in)
+
+
+def _created_before(persistence: Persistence, key: str, record: Record) -> Record | None:
+    """The stored record, if it is ours: a store may have created it, and its answer was lost."""
+    stored: Record | None = persistence.store.load(key, True)
+    if stored is None or stored.verifier != record.verifier:
+        return None
+    if stored.data == record.data:
+        return stored
+    return persistence.replace(key, stored, lambda current: record.versioned(current.version))
 
 
 def _meet(job: Job, key: str) -> Saved | None:
@@ -99,7 +115,7 @@ def _meet(job: Job, key: str) -> Saved | None:
     # Judged by when this request loaded: it may have waited for long since.
     young = job.at - record.created <= REPLACED_SECONDS
     if not job.pending.logs_in:
-        return merge_stale(job, key, EMPTY) if young else None
+        return (_join_begun(job, key, record) or merge_stale(job, key, EMPTY)) if young else None
     if joined := _join_same_login(job, key):
         return joined
     if record.userid is not None or not young:
@@ -109,6 +125,17 @@ def _meet(job: Job, key: str) -> Saved | None:
     except (_SecretReplaced, SessionGone):
         # A third request was first: the same login, or one that begins or ends another session.
         return _join_same_login(job, key)
+
+
+def _join_begun(job: Job, key: str, record: Record) -> Saved | None:
+    """Merge into the session that another request with the same blank cookie has just begun, and send its cookie too.
+
+    The answer of the other request may never arrive: a browser drops it if its user clicks twice.
+    """
+    known = job.persistence.tokens.succession(job.seed.secret, key, record) if job.seed.key == BLANK_KEY else None
+    if known is None or known[0] is not NewSecret.BEGUN:
+        return None
+    return _merge_into(job, Stored(key, record, known[1]), EMPTY)
 
 
 def _join_same_login(job: Job, key: str) -> Saved | None:
@@ -127,6 +154,8 @@ def _join_same_login(job: Job, key: str) -> Saved | None:
 def _with_later_login(job: Job, record: Record) -> Record:
     """Of two clicks on "change password" the later one knows the credentials that stay."""
     fields = job.pending.fields
+    if not job.pending.logs_in:
+        return record
     if fields["credentials"] == record.credentials or fields["authenticated"] <= (record.authenticated or 0):
         return record
     return record._replace(authenticated=fields["authenticated"], credentials=fields["credentials"])

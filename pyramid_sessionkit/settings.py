@@ -441,6 +441,18 @@ def _group(declared: Field[Any]) -> type:
     return factory
 
 
+_REPLACED_BY = {
+    PREFIX + "generate_id": f"{PREFIX}key_prefix for what keys begin with; the rest of an ID is made here",
+    PREFIX + "genid": f"{PREFIX}key_prefix for what keys begin with; the rest of an ID is made here",
+    PREFIX + "max_age": f"{PREFIX}persistent = true, and {PREFIX}lifetime for how long",
+    PREFIX + "cookie_max_age": f"{PREFIX}persistent = true, and {PREFIX}lifetime for how long",
+    PREFIX + "cookie_expires": f"{PREFIX}persistent = true, and {PREFIX}lifetime for how long",
+}
+"""Names that people try, and what to use instead."""
+
+
 def _suggestion(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    if name in _REPLACED_BY:
+        return f"; use {_REPLACED_BY[name]}"
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

@@ -48,6 +48,7 @@ KEEP, SEND, BLANK, DELETE = Cookie
 class NewSecret(Enum):
     """Why a session gets a new secret. The value is part of what that secret is derived from."""
 
+    BEGUN = "begin"
     REGENERATED = "regenerate"
     LOGIN = "login"
     LOGIN_AGAIN = "login again"
@@ -127,7 +128,7 @@ class Ending(NamedTuple):
 class Pending:
     """What a request wants of its session and has not saved yet. A save replaces it as a whole."""
 
-    __slots__ = ("applied", "endings", "fields", "limits", "new_secret", "renew", "touched")
+    __slots__ = ("applied", "attempt", "endings", "fields", "limits", "new_secret", "renew", "touched")
 
     def __init__(self, endings: tuple[Ending, ...] = (), renew: bool = False) -> None:
         self.endings = endings
@@ -141,10 +142,13 @@ class Pending:
         """``timeout``, ``lifetime`` and ``persistent`` as ``set_expiry`` set them."""
         self.applied: tuple[Applied, ...] = ()
         self.new_secret: NewSecret | None = None
+        self.attempt: tuple[str, str] | None = None
+        """The secret and the salt of a new session that a store may have stored, though it did not say so."""
 
     def copy(self) -> Pending:
         copied = Pending(self.endings, self.renew)
         copied.touched, copied.applied, copied.new_secret = self.touched, self.applied, self.new_secret
+        copied.attempt = self.attempt
         copied.fields, copied.limits = dict(self.fields), dict(self.limits)
         return copied
 

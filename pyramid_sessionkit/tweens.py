@@ -129,7 +129,7 @@ def _joined_tween(handler: Handler, saver: Saver, joined_mode: JoinedMode) -> Ha
             _mark_rendered(request, response)
             _save_in_transaction(request, response, transaction, saver)
         except BaseException:
-            transaction.abort()
+            transaction.count_as_aborted()
             raise
         return response
 
@@ -141,7 +141,7 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
     if work is None:
         return
     if transaction.will_abort(response):
-        transaction.abort()
+        transaction.count_as_aborted()
         return
     if work.settled:
         return

@@ -14,7 +14,7 @@ from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionNot
 from pyramid_sessionkit.graft import graft
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.merge import Applied
-from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
+from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
 from pyramid_sessionkit.saving import Job, Saved
 from pyramid_sessionkit.serializer import Contents, check, dumps
@@ -60,6 +60,9 @@ class Carrier(Protocol):
 
     def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
         """Remember what was saved, for another attempt at the same request."""
+
+    def forget(self) -> None:
+        """What was saved was rolled back."""
 
 
 class Snapshot(NamedTuple):
@@ -293,7 +296,7 @@ class UnitOfWork:
     def invalidate(self, reason: str) -> None:
         """End the session, and any other that a cookie of this browser opens."""
         wished = {ending.key: ending for ending in self.open().endings}
-        for ending in endings.of_other_cookies(self._carrier.presented()[:TRIED_COOKIES], self.seed, reason):
+        for ending in endings.of_other_cookies(self._carrier.presented(), self.seed, reason):
             wished.setdefault(ending.key, ending)
         own = self._own_ending(reason)
         if own is not None:
@@ -358,11 +361,13 @@ class UnitOfWork:
             for ending in (self._pending.endings if self._pending is not None else ())
             if ending.key not in [one.key for one in mine]
         )
+        opened = self.persistence.find(mine, True) if with_secret else self._carrier.find(self.persistence, True)
+        if known is not None and opened.found is REPLACED:
+            raise SessionGone(f"Session {known.key[:8]} got a new secret from another request")
         cookie, closed = self.cookie, self.phase is CLOSED
         if cookie is DELETE and self._pending is not None and self._pending.endings:
             cookie = KEEP
         self._reset()
-        opened = self.persistence.find(mine, True) if with_secret else self._carrier.find(self.persistence, True)
         self._take(opened)
         self.cookie = cookie
         if closed:
@@ -462,6 +467,7 @@ class UnitOfWork:
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
         self._reset()
+        self._carrier.forget()
         if self.cookie is not BLANK or self._cookie_forgets:
             self.cookie, self.seed = KEEP, None
 
@@ -527,7 +533,7 @@ class UnitOfWork:
                 self.phase, self.cookie = GONE, KEEP
                 raise
         elif isinstance(wanted, Refused):
-            raise replaced(wanted)
+            raise session_replaced_error(wanted)
         self._pending = None
 
     def _saved(self, wanted: Create | Update) -> Saved:
@@ -567,7 +573,7 @@ class UnitOfWork:
             self.persistence.limit_sessions(record.userid)
 
 
-def replaced(refused: Refused) -> SessionReplaced:
+def session_replaced_error(refused: Refused) -> SessionReplaced:
     what = "could not be ended" if refused.ending else "was not changed"
     return SessionReplaced(
         f"The session {what}: its cookie opens nothing any more, since another request has just replaced its ID, or "

@@ -91,6 +91,9 @@ class SentCookies:
     def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
         pass
 
+    def forget(self) -> None:
+        pass
+
     def prefix(self) -> str:
         return ""
 

@@ -383,7 +383,9 @@ class TestEndings:
         assert list(spy.store.sessions_of("ada")) == []
         assert other.get("/flash").text == "['Goodbye']"
 
-    def test_a_blank_cookie_ends_no_session_that_it_met(self, make_app: Make, spy: SpyStore) -> None:
+    def test_a_dead_cookie_ends_no_session_that_it_met(
+        self, make_app: Make, spy: SpyStore, clock: Callable[[float], None]
+    ) -> None:
         def view(request: Request) -> Response:
             request.session[request.params["name"]] = 1
             if "end" in request.params:
@@ -391,14 +393,16 @@ class TestEndings:
                 request.session.invalidate()
             return Response()
 
-        app = make_app({"/": view, "/form": lambda request: Response(request.session.get_csrf_token())})
-        app.get("/form")
+        app = make_app({"/": view})
+        clock(0)
+        app.post("/?name=old")
+        clock(13 * 3600)
         other = TestApp(app.app)
         other.set_cookie("session", app.cookies["session"])
         app.post("/?name=mine")
         other.post("/?name=theirs&end=1")
-        ((_, record),) = spy.store.live_sessions()
-        assert record.data == b'{"mine":1,"theirs":1}'
+        contents = [record.data for _, record in spy.store.live_sessions()]
+        assert contents == [b'{"mine":1,"theirs":1}']
 
 
 class TestLimits:

@@ -16,7 +16,6 @@ from webtest import TestApp
 from pyramid_sessionkit import StoreUnavailable, user_sessions
 from pyramid_sessionkit.stores.memory import MemoryStore
 from tests.conftest import SpyStore
-from tests.races.site import Site
 from tests.races.test_id_changes import Race
 from tests.servers.proxy import Proxy
 from tests.stores.conftest import memcached as memcached
@@ -173,15 +172,6 @@ def test_limits_set_before_a_login_hold_for_it(make_app: Make, spy: SpyStore, fi
     assert record.timeout == 60
 
 
-def test_a_login_as_another_that_fails_keeps_the_session(make_app: Make, spy: SpyStore) -> None:
-    app = make_app({"/login": login, "/who": who})
-    app.get("/login")
-    spy.failing["create"] = StoreUnavailable("down")
-    app.post("/login?userid=bob", status=503)
-    spy.failing.clear()
-    assert app.get("/who").text.startswith("ada")
-
-
 def test_requests_leave_no_cycles(make_app: Make, spy: SpyStore) -> None:
     def logout(request: Request) -> Response:
         forget(request)
@@ -288,12 +278,3 @@ def test_a_login_after_an_ending_beside_another_login(method: str) -> None:
     for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), (method, "login:bob")):
         told = [answer.body["userid"] for _, answer in browser.answers[1:] if answer.status == 200]
         assert site.whose(browser.cookie) == told[-1], order
-
-
-def test_set_expiry_beside_a_login_does_not_undo_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def remind(self: Site, request: Request, _: str) -> None:
-        request.session.set_expiry(persistent=True)
-
-    monkeypatch.setattr(Site, "_persist", remind, raising=False)
-    for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), ("persist",)):
-        assert site.whose(browser.cookie) == "ada", order
