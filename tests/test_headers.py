@@ -6,7 +6,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from pyramid_sessionkit import headers as headers_module
-from pyramid_sessionkit.carriers import CookieCarrier, Cookies
+from pyramid_sessionkit.carriers import CookieCarrier, CookieOptions
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.persistence import Persistence
@@ -26,7 +26,7 @@ class Site:
         self.signer = CookieSigner(self.settings.cookie.name, self.settings.secret)
         self.headers = SessionHeaders(self.settings, self.signer, overrides)
         self.persistence = Persistence(MemoryStore(), self.settings)
-        self.cookies = Cookies(self.signer, self.persistence.events)
+        self.cookies = CookieOptions(self.signer, self.persistence.events)
 
     def session(self, request=None):
         return Session(self.persistence, CookieCarrier(self.cookies, request or Request.blank("/")))

@@ -15,6 +15,7 @@ from webtest import TestApp
 
 from pyramid_sessionkit import StoreUnavailable, user_sessions
 from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.unit_of_work import UnitOfWork
 from tests.conftest import SpyStore
 from tests.races.test_id_changes import Race
 from tests.servers.proxy import Proxy
@@ -185,15 +186,17 @@ def test_requests_leave_no_cycles(make_app: Make, spy: SpyStore) -> None:
         request.session["b"] = 1
         return Response()
 
-    app = make_app({"/login": login, "/logout": logout, "/who": who, "/write": write})
-    from pyramid_sessionkit.unit_of_work import UnitOfWork
+    def works() -> set[int]:
+        return {id(one) for one in gc.get_objects() if isinstance(one, UnitOfWork)}
 
+    app = make_app({"/login": login, "/logout": logout, "/who": who, "/write": write})
     for path in ("/login", "/who", "/write", "/login", "/login?userid=bob", "/logout"):
         gc.collect()
+        before = works()
         gc.disable()
         try:
             app.get(path)
-            left = [o for o in gc.get_objects() if isinstance(o, UnitOfWork)]
+            left = works() - before
         finally:
             gc.enable()
         assert not left, path
