@@ -6,6 +6,7 @@ the server frees its environ, after the last byte of the response.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -40,7 +41,7 @@ class Watched:
 
 
 def watch(environ: dict[str, Any], work: UnitOfWork) -> None:
-    """Compare once more when the server frees the environ, if a list or dict is in the view's hands."""
-    handed_out = work.handed_out()
-    if handed_out is not None:
-        environ[WATCHED] = Watched(*handed_out)
+    """Look again when the server lets go of the environ. For work whose contents were handed out."""
+    key = "" if work.stored is None else work.stored.key
+    with contextlib.suppress(SessionNotSerializable):
+        environ[WATCHED] = Watched(key, work.read(), dumps(work.read()))

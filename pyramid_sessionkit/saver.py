@@ -105,7 +105,7 @@ class Saver:
             response.headerlist = instead.headerlist
             response.app_iter = instead.app_iter
         self._headers.add(request, response, work)
-        if work.mutable:
+        if work.mutable and work.contents is not None:
             watch(request.environ, work)
 
     def own_response(self, request: Any, response: Any, work: UnitOfWork | None) -> Any:

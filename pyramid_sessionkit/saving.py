@@ -15,7 +15,17 @@ from pyramid_sessionkit.merge import merge
 from pyramid_sessionkit.persistence import REPLACED_SECONDS, Persistence, is_recent
 from pyramid_sessionkit.plan import EMPTY, Create, Update, merged_record, new_record, next_record
 from pyramid_sessionkit.serializer import Contents, encode, loads
-from pyramid_sessionkit.state import BLANK_KEY, NewSecret, Pending, Presented, Stored
+from pyramid_sessionkit.state import (
+    BLANK_KEY,
+    REPLACED,
+    STALE,
+    Found,
+    NewSecret,
+    Pending,
+    Phase,
+    Presented,
+    Stored,
+)
 from pyramid_sessionkit.tokens import new_salt, new_secret, verifier_of
 
 STALE_SECONDS = 60
@@ -56,6 +66,17 @@ class Saved(NamedTuple):
 
 class _SecretReplaced(Exception):
     """The session has another secret than this request knows."""
+
+
+def carry_out(job: Job, wanted: Create | Update, found: Found | None, phase: Phase) -> Saved:
+    """Store what is planned, as far as what was found, and what became of it since, allow."""
+    logs_in, stored = job.pending.logs_in, job.stored
+    if isinstance(wanted, Create):
+        return begin_another(job) if found is REPLACED else create(job, wanted)
+    assert stored is not None
+    if phase is not STALE:
+        return update(job, wanted, stored.record.data)
+    return begin_another(job) if logs_in else merge_stale(job, stored.key, stored.record.data)
 
 
 # New sessions.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pyramid_sessionkit import endings, saving
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
-from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionNotSerializable, SessionReplaced
+from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionReplaced
 from pyramid_sessionkit.graft import graft
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.merge import Applied
@@ -499,15 +499,6 @@ class UnitOfWork:
         """From now on a change raises :exc:`SessionClosed`."""
         self.phase = CLOSED
 
-    def handed_out(self) -> tuple[str, Contents, bytes] | None:
-        """The key, the contents and those as bytes, where a list or dict of them is in the view's hands."""
-        if not self.mutable or self.contents is None:
-            return None
-        try:
-            return "" if self.stored is None else self.stored.key, self.contents, dumps(self.contents)
-        except SessionNotSerializable:
-            return None
-
     # Saving.
 
     def _encoded(self) -> bytes:
@@ -527,25 +518,16 @@ class UnitOfWork:
 
     def _carry_out(self, wanted: Plan) -> None:
         if isinstance(wanted, (Update, Create)):
+            pending, seed = self._pending or Pending(), self._a_seed()
+            job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
             try:
-                self._keep(self._saved(wanted))
+                self._keep(saving.carry_out(job, wanted, self.found, self.phase))
             except SessionGone:
                 self.phase, self.cookie = GONE, KEEP
                 raise
         elif isinstance(wanted, Refused):
             raise session_replaced_error(wanted)
         self._pending = None
-
-    def _saved(self, wanted: Create | Update) -> Saved:
-        pending = self._pending or Pending()
-        seed, data = self._a_seed(), wanted.record.data
-        job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, data, self.at)
-        if isinstance(wanted, Create):
-            return saving.begin_another(job) if self.found is REPLACED else saving.create(job, wanted)
-        assert self.stored is not None
-        if self.phase is not STALE:
-            return saving.update(job, wanted, self.stored.record.data)
-        return saving.begin_another(job) if pending.logs_in else saving.merge_stale(job, self.stored.key, self._start)
 
     def _keep(self, saved: Saved) -> None:
         """Go on from what is stored now."""
