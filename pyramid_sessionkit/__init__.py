@@ -37,7 +37,15 @@ from pyramid_sessionkit.exceptions import (
 )
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
-from pyramid_sessionkit.interfaces import IJoinable, IListable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.interfaces import (
+    IContentsUpdate,
+    IJoinable,
+    IListable,
+    IPurgeable,
+    ISessionStore,
+    IUserIndex,
+    Record,
+)
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.login import add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
@@ -53,6 +61,7 @@ from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions
 __all__ = [
     "BasicAuthSource",
     "BearerTokenSource",
+    "IContentsUpdate",
     "IJoinable",
     "IListable",
     "IPurgeable",

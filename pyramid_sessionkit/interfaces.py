@@ -80,11 +80,10 @@ def unreadable(version: Any = None) -> Record:
 
 def is_sound(record: Record) -> bool:
     """Whether all fields but the version have the types they should have: a stored record may have been damaged."""
-    return (
-        tuple(map(type, record[:_VERSION])) in _SOUND
-        and record.verifier.isascii()
-        and (record.credentials is None or record.credentials.isascii())
-        and (record.authenticated or 0) < _END_OF_TIME
+    if tuple(map(type, record[:_VERSION])) not in _SOUND or not record.verifier.isascii():
+        return False
+    return record.authenticated is None or (
+        record.authenticated < _END_OF_TIME and (record.credentials is None or record.credentials.isascii())
     )
 
 
@@ -132,6 +131,13 @@ class ISessionStore(Interface):
 
     def delete(key: str, record: Record | None = None) -> bool:
         """Remove the record; with ``record`` only if that version is still stored. False if nothing was removed."""
+
+
+class IContentsUpdate(Interface):
+    """A store that saves work where it knows that nothing but the contents changed, as in nearly all requests."""
+
+    def update_contents(key: str, record: Record) -> Record | None:
+        """As ``update``, where only ``data`` and ``renewed`` differ from the stored version."""
 
 
 class IUserIndex(Interface):

@@ -43,6 +43,7 @@ class Persistence:
         self.events = events or Events()
         self.tokens = tokens or Tokens(settings.secret)
         self._defer = defer or _now
+        self._has_contents_update = hasattr(store, "update_contents")
 
     def tell(self, event: SessionEvent) -> None:
         """Publish an event, once what it reports is certain."""
@@ -117,6 +118,13 @@ class Persistence:
             return None
 
     # Storing.
+
+    def update_contents(self, key: str, record: Record) -> Record | None:
+        """Update a session of which nothing but the contents and the renewal changed."""
+        store = self.store
+        update = store.update_contents if self._has_contents_update else store.update
+        updated: Record | None = update(key, record)
+        return updated
 
     def replace(self, key: str, record: Record, build: Callable[[Record], Record], tried: bool = False) -> Record:
         """Store what ``build`` makes of the stored record; again with what is stored then if another request was first.

@@ -189,8 +189,8 @@ def update(job: Job, plan: Update, start: bytes) -> Saved:
     """Replace the stored session, and merge if another request was first. ``start``: its contents when loaded."""
     stored, logs_in = job.stored, job.pending.logs_in
     assert stored is not None
-    simple = plan.new_secret is None and not logs_in
-    if simple and (saved := job.persistence.store.update(stored.key, plan.record)) is not None:
+    simple = plan.new_secret is None and not (job.pending.fields or job.pending.limits)
+    if simple and (saved := job.persistence.update_contents(stored.key, plan.record)) is not None:
         # What nearly every request comes to.
         return Saved(Stored(stored.key, saved, stored.secret), resend=plan.resend)
     try:

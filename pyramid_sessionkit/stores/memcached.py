@@ -117,21 +117,22 @@ class MemcachedStore:
 
 def pack(record: Record) -> bytes:
     """A record as bytes: a line of JSON with its fields, then its contents."""
-    data, *fields, version = record
-    return orjson.dumps((version.word, *fields)) + b"\n" + data
+    return orjson.dumps((record.version.word, *record[1:-1])) + b"\n" + record.data
 
 
 def unpack(value: bytes, token: bytes | None) -> Record:
     """The record in the bytes of :func:`pack`, with :class:`Version`, whatever the bytes are."""
     head, _, data = value.partition(b"\n")
     try:
-        word, *fields = orjson.loads(head)
-        record = Record._make((data, *fields, Version(word, token)))
-    except (ValueError, TypeError):
+        fields = orjson.loads(head)
+        version = Version(fields[0], token)
+        fields[0] = data
+        record = Record._make((*fields, version))
+    except (ValueError, TypeError, LookupError):
         return _unreadable(token)
-    if not is_sound(record) or type(word) not in (str, int):
+    if type(version.word) not in (str, int) or not is_sound(record):
         return _unreadable(token)
-    record.version.expires = record.expires
+    version.expires = record.expires
     return record
 
 

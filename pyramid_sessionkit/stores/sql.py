@@ -18,6 +18,7 @@ from zope.interface import implementer
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import (
     GRACE,
+    IContentsUpdate,
     IJoinable,
     IListable,
     IPurgeable,
@@ -37,6 +38,7 @@ from pyramid_sessionkit.stores.sql_engine import (
 from pyramid_sessionkit.stores.sql_joined import JoinedSQLStore
 from pyramid_sessionkit.stores.sql_table import (
     SessionStatements,
+    contents_values,
     first_version,
     keyed_records,
     row_record,
@@ -74,7 +76,7 @@ def from_settings(settings: Settings) -> SQLStore:
     return store
 
 
-@implementer(ISessionStore, IUserIndex, IListable, IPurgeable, IJoinable)
+@implementer(ISessionStore, IContentsUpdate, IUserIndex, IListable, IPurgeable, IJoinable)
 class SQLStore:
     """Sessions in the table ``table`` of the database that ``engine`` reaches.
 
@@ -118,6 +120,13 @@ class SQLStore:
             return None
         values = {**row_values(stored), "key": key, "current": record.version, "before": _grace()}
         return stored if self._update.run(values, again=False) else None
+
+    def update_contents(self, key: str, record: Record) -> Record | None:
+        stored = updated(record)
+        if stored is None:
+            return None
+        values = {**contents_values(stored), "key": key, "current": record.version, "before": _grace()}
+        return stored if self._update_contents.run(values, again=False) else None
 
     def delete(self, key: str, record: Record | None = None) -> bool:
         if record is None:
@@ -235,6 +244,7 @@ class SQLStore:
         self._load = self._statement(sql.load)
         self._create = self._statement(sql.create)
         self._update = self._statement(sql.update)
+        self._update_contents = self._statement(sql.update_contents)
         self._delete = self._statement(sql.delete)
         self._delete_version = self._statement(sql.delete_version)
         self._sessions_of = self._statement(sql.sessions_of)

@@ -226,7 +226,7 @@ class Statement:
         connection = connections.take()
         started = monotonic()
         try:
-            cursor = connection.cursor()
+            cursor = connection.dbapi_connection.cursor()
             try:
                 cursor.execute(self._sql, parameters)
                 return result(cursor)

@@ -45,6 +45,10 @@ _EXACT = literal_column("0e0", BigInteger)
 """Added to a sum, it cannot overflow: one damaged time must not break the list of all."""
 
 
+CONTENTS = ("data", "renewed", "expires", "version")
+"""The columns that change with the contents."""
+
+
 def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
     """The table of the sessions, in the ``MetaData`` of an application so that Alembic sees it.
 
@@ -111,6 +115,8 @@ class SessionStatements:
         unless_taken = postgresql.insert(table).values(values).on_conflict_do_nothing()
         self.create_unless_taken = unless_taken.returning(c.session_key)
         self.update = update(table).values(changed).where(is_version & _alive(c, before))
+        contents = {name: changed[name] for name in CONTENTS}
+        self.update_contents = update(table).values(contents).where(is_version & _alive(c, before))
         self.delete = delete(table).where(is_key)
         self.delete_version = delete(table).where(is_version)
 
@@ -170,6 +176,11 @@ def row_values(record: Record) -> dict[str, Any]:
     values = record._asdict()
     values["expires"] = _rounded(record)
     return values
+
+
+def contents_values(record: Record) -> dict[str, Any]:
+    """The columns that change with the contents."""
+    return {"data": record.data, "renewed": record.renewed, "expires": _rounded(record), "version": record.version}
 
 
 def first_version() -> int:

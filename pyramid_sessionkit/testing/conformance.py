@@ -29,6 +29,7 @@ from pyramid_sessionkit.exceptions import SessionGone, StoreUnavailable
 from pyramid_sessionkit.interfaces import (
     GRACE,
     UNREADABLE,
+    IContentsUpdate,
     IListable,
     IPurgeable,
     ISessionStore,
@@ -97,7 +98,7 @@ class StoreConformance:
 
     def test_it_is_a_store(self, store: Any) -> None:
         assert verifyObject(ISessionStore, store)
-        for optional in (IUserIndex, IListable, IPurgeable):
+        for optional in (IContentsUpdate, IUserIndex, IListable, IPurgeable):
             if optional.providedBy(store):
                 assert verifyObject(optional, store)
 
@@ -155,6 +156,19 @@ class StoreConformance:
         assert [store.load(other) for other in others] == [None, None]
         if IListable.providedBy(store):
             assert [list(store.find_keys(key[:length], 2)) for length in range(23)] == [[key]] * 23
+
+    def test_an_update_of_the_contents_is_an_update(self, store: Any) -> None:
+        if not IContentsUpdate.providedBy(store):
+            pytest.skip("this store has no IContentsUpdate")
+        first = store.create(KEY, make_record(userid="ada", authenticated=5))
+        after = first.renewed_with(b'{"a":2}', first.renewed + 1)
+        second = store.update_contents(KEY, after)
+        assert unversioned(second) == unversioned(after)
+        assert store.load(KEY) == second
+        assert store.update_contents(KEY, after) is None
+        assert store.delete(KEY)
+        assert store.update_contents(KEY, second) is None
+        assert store.load(KEY) is None
 
     def test_create_does_not_overwrite(self, store: Any) -> None:
         store.create(KEY, make_record(b'{"a":1}'))

@@ -16,7 +16,7 @@ from pyramid_sessionkit import IListable, SessionEvent, user_sessions
 from pyramid_sessionkit.csrf_tokens import is_token_of
 from tests.conftest import SECRET
 
-GATED = ("load", "create", "update", "delete", "sessions_of")
+GATED = ("load", "create", "update", "update_contents", "delete", "sessions_of")
 
 
 class GatedStore:
