@@ -14,7 +14,7 @@ from tests.races.schedule import Choices, Step, orders, run_in_order
 from tests.races.site import Browser, Site, key_of
 
 MOST = {"memory": int(os.environ.get("SESSIONKIT_ORDERS", "260")), "others": 20}
-"""How many orders of each race are run. ``make fuzz`` runs all that there are, in memory."""
+"""How many orders of each race are run, by chance where there are more. ``make fuzz`` runs up to 5,000, in memory."""
 
 pytestmark = pytest.mark.exhaustive
 
