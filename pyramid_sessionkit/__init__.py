@@ -129,7 +129,7 @@ def includeme(config: Configurator) -> None:
 
     config.registry[SAVER] = saver
     config.registry[JOINED_MODE] = joined_mode
-    config.set_session_factory(SessionFactory(persistence, signer, saver.finish, key_prefix, persistence_of))
+    config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
     add_tweens(config)
     add_csrf_policy(config, settings.login_route)
     add_gates(config, settings.login_route)

@@ -12,45 +12,40 @@ from zope.interface import implementer
 from pyramid_sessionkit.carriers import CookieCarrier, CookieOptions
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.saver import FINISHED, FINISHER
+from pyramid_sessionkit.saver import FINISHED
 from pyramid_sessionkit.session import Session
 
 log = logging.getLogger("pyramid_sessionkit")
-
-Callback = Callable[[Any, Any], None]
 
 
 @implementer(ISessionFactory)
 class SessionFactory:
     """Makes the session of a request. Nothing is read yet, neither the cookie nor the store.
 
-    ``on_response`` is the response callback that sends the cookie; ``persistence_of(request)`` gives a request a
-    persistence of its own.
+    ``finish_later(request)`` registers the response callback that sends the cookie; ``persistence_of(request)`` gives a
+    request a persistence of its own.
     """
 
     def __init__(
         self,
         persistence: Persistence,
         signer: CookieSigner,
-        on_response: Callback,
+        finish_later: Callable[[Any], None],
         key_prefix: Callable[[Any], str] | None = None,
         persistence_of: Callable[[Any], Persistence] | None = None,
     ) -> None:
         self.persistence = persistence
         self._persistence_of = persistence_of
         self._cookies = CookieOptions(signer, persistence.events, key_prefix)
-        self._on_response = on_response
+        self._finish_later = finish_later
         self._one_process = getattr(persistence.store, "process_local", False)
 
     def __call__(self, request: Any) -> Session:
         if self._one_process and request.environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
-        attributes = request.__dict__
-        if FINISHER not in attributes:
-            attributes[FINISHER] = True
-            request.add_response_callback(self._on_response)
+        self._finish_later(request)
         persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
-        return Session(persistence, CookieCarrier(self._cookies, request), FINISHED in attributes)
+        return Session(persistence, CookieCarrier(self._cookies, request), FINISHED in request.__dict__)
 
     def has_cookie(self, request: Any) -> bool:
         """Whether a cookie of our name came with the request, ours or not."""

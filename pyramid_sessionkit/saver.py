@@ -71,7 +71,7 @@ class Saver:
         return status < 500 or self._settings.save_on_error
 
     def finish_later(self, request: Any) -> None:
-        """Register the response callback, unless the session's factory did."""
+        """Register the response callback once: both the session's factory and the outer tween ask for it."""
         if FINISHER not in request.__dict__:
             request.__dict__[FINISHER] = True
             request.add_response_callback(self.finish)

@@ -115,18 +115,19 @@ class SQLStore:
         return created
 
     def update(self, key: str, record: Record) -> Record | None:
-        stored = updated(record)
-        if stored is None:
-            return None
-        values = {**row_values(stored), "key": key, "current": record.version, "before": _grace()}
-        return stored if self._update.run(values, again=False) else None
+        return self._updated(self._update, row_values, key, record)
 
     def update_contents(self, key: str, record: Record) -> Record | None:
+        return self._updated(self._update_contents, contents_values, key, record)
+
+    def _updated(
+        self, statement: Statement, values_of: Callable[[Record], dict[str, Any]], key: str, record: Record
+    ) -> Record | None:
         stored = updated(record)
         if stored is None:
             return None
-        values = {**contents_values(stored), "key": key, "current": record.version, "before": _grace()}
-        return stored if self._update_contents.run(values, again=False) else None
+        values = {**values_of(stored), "key": key, "current": record.version, "before": _grace()}
+        return stored if statement.run(values, again=False) else None
 
     def delete(self, key: str, record: Record | None = None) -> bool:
         if record is None:
