@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import UnmappedColumnError
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.guards import Guard, guard_of, is_owner
 from pyramid_sessionkit.owned.models import MISSING, Ownership, ownership_of
-from pyramid_sessionkit.owned.userids import Owner
+from pyramid_sessionkit.owned.userids import OwnerId
 from pyramid_sessionkit.owned.writing import Write
 
 
@@ -69,7 +69,7 @@ def _ownership(mapper: Mapper[Any]) -> Ownership:
 
 
 def _check_stored(
-    guard: Guard, ownership: Ownership, owner: Owner, connection: Connection, target: Any, verb: str
+    guard: Guard, ownership: Ownership, owner: OwnerId, connection: Connection, target: Any, verb: str
 ) -> None:
     """Refuse to touch an object whose row in the database is not this user's."""
     state = inspect(target)
@@ -140,7 +140,7 @@ def verify(guard: Guard, write: Write, context: Any, connection: Connection) -> 
 
 
 def _is_stored(
-    write: Write, ownership: Ownership, owner: Owner, values: tuple[Any, ...], connection: Connection
+    write: Write, ownership: Ownership, owner: OwnerId, values: tuple[Any, ...], connection: Connection
 ) -> bool:
     if not write.of_model:
         return False

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.models import Ownership
-from pyramid_sessionkit.owned.userids import Owner
+from pyramid_sessionkit.owned.userids import OwnerId
 
 INFO = "pyramid_sessionkit.guard"
 """Where the ``info`` of a session holds its :class:`Guard`."""
@@ -47,7 +47,7 @@ class Guard:
     def is_asking(self) -> bool:
         return self._asking
 
-    def owner(self, ownership: Ownership) -> Owner:
+    def owner(self, ownership: Ownership) -> OwnerId:
         """The value of the owner's column in the user's rows; raises :class:`NotLoggedIn` if nobody is logged in."""
         return ownership.owner(self.userid())
 
@@ -80,7 +80,7 @@ def plain(dbsession: Any) -> Session:
     return session
 
 
-def is_owner(value: Any, owner: Owner) -> bool:
+def is_owner(value: Any, owner: OwnerId) -> bool:
     """Whether a value given to the owner's column is the user's id; where that is a number, text of it counts too."""
     if isinstance(owner, int) and isinstance(value, str):
         return value == str(owner)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, Table
 from sqlalchemy.orm import Mapper
 
-from pyramid_sessionkit.owned.userids import Owner, to_owner
+from pyramid_sessionkit.owned.userids import OwnerId, to_owner_id
 
 INFO = "pyramid_sessionkit.ownership"
 """Where the ``info`` of a table holds its :class:`Ownership`."""
@@ -39,9 +39,9 @@ class Ownership:
         """For messages: ``Message.user_id``."""
         return f"{self.mapper.class_.__name__}.{self.key}"
 
-    def owner(self, userid: str | None) -> Owner:
+    def owner(self, userid: str | None) -> OwnerId:
         """The value that ``column`` has in this user's rows."""
-        return to_owner(userid, self.column)
+        return to_owner_id(userid, self.column)
 
     def is_column(self, other: Any) -> bool:
         # The annotated columns that the ORM makes have the hash of the column that they stand for.
@@ -54,7 +54,7 @@ class Ownership:
 _numbers = count(1)
 
 
-def _criterion_maker(key: str) -> Callable[[Owner], Any]:
+def _criterion_maker(key: str) -> Callable[[OwnerId], Any]:
     """Makes what ``with_loader_criteria`` takes: for a userid, a function from a class or an alias to its criterion.
 
     It has to be a lambda, since SQLAlchemy does not adapt an expression to an alias that is joined with an ON clause.
@@ -64,7 +64,7 @@ def _criterion_maker(key: str) -> Callable[[Owner], Any]:
     if not key.isidentifier() or iskeyword(key):
         raise TypeError(f"@owned_by({key!r}): the name is no identifier, which it has to be")
     variable = f"owner_{next(_numbers)}"
-    maker: Callable[[Owner], Any] = eval(f"lambda {variable}: lambda cls: cls.{key} == {variable}")  # noqa: S307
+    maker: Callable[[OwnerId], Any] = eval(f"lambda {variable}: lambda cls: cls.{key} == {variable}")  # noqa: S307
     return maker
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType
 
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 
-Owner = int | str | UUID
+OwnerId = int | str | UUID
 
 
 def _to_int(userid: str) -> int:
@@ -28,7 +28,7 @@ def _to_uuid(userid: str) -> UUID:
     return value
 
 
-CONVERTERS: dict[type, Callable[[str], Owner]] = {int: _to_int, str: str, UUID: _to_uuid}
+CONVERTERS: dict[type, Callable[[str], OwnerId]] = {int: _to_int, str: str, UUID: _to_uuid}
 
 
 def check_type(column: Column[Any]) -> None:
@@ -37,7 +37,7 @@ def check_type(column: Column[Any]) -> None:
         _python_type(column)
 
 
-def to_owner(userid: str | None, column: Column[Any]) -> Owner:
+def to_owner_id(userid: str | None, column: Column[Any]) -> OwnerId:
     """The value of ``column`` in the rows of this user.
 
     Raises :class:`NotLoggedIn` for None, and :class:`NotOwned` for a userid that no such column can hold.
