@@ -2,13 +2,16 @@
 
 try:
     import sqlalchemy  # noqa: F401
+    import sqlglot  # noqa: F401
 except ImportError as error:
-    raise ImportError('pyramid_sessionkit.owned needs SQLAlchemy: pip install "pyramid_sessionkit[sql]"') from error
+    raise ImportError(
+        f'pyramid_sessionkit.owned needs {error.name}: pip install "pyramid_sessionkit[owned]"', name=error.name
+    ) from error
 
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
-from pyramid_sessionkit.owned.declaring import owned_by
-from pyramid_sessionkit.owned.guarding import guard
-from pyramid_sessionkit.owned.lifting import unowned
+from pyramid_sessionkit.owned.declaration import owned_by
+from pyramid_sessionkit.owned.guard import guard
 from pyramid_sessionkit.owned.statements import owned
+from pyramid_sessionkit.owned.unowned import unowned
 
 __all__ = ["NotLoggedIn", "NotOwned", "guard", "owned", "owned_by", "unowned"]

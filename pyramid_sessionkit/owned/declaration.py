@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from keyword import iskeyword
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Column, MetaData, Table, event, inspect
@@ -103,6 +104,9 @@ class OwnedTables:
         """In the order in which the tables were declared, parents first."""
         return [each for each in self if each.table.metadata is metadata]
 
+    def metadatas(self) -> set[MetaData]:
+        return {each.table.metadata for each in self}
+
     def ownerships(self, registry: Any) -> list[Ownership]:
         """Those of the classes that are mapped with a registry."""
         return [each.ownership for each in self if each.parent is None and each.ownership.mapper.registry is registry]
@@ -150,6 +154,8 @@ def _ownership(mapper: Mapper[Any], attribute: str) -> Ownership:
     if not isinstance(table, Table) or not isinstance(column, Column):
         columns = ", ".join(key for key, each in mapper.columns.items() if isinstance(each, Column))
         raise TypeError(f"@owned_by({attribute!r}): {name} has no such column; it has {columns}")
+    if not attribute.isidentifier() or iskeyword(attribute):
+        raise TypeError(f"@owned_by({attribute!r}): the name is no identifier, which it has to be")
     check_type(column)
     subclasses = list(mapper.self_and_descendants)[1:]
     if subclasses:

@@ -1,152 +1,98 @@
-"""What a flush of a guarded session may write: rows of the logged-in user."""
+"""What a flush of a guarded session writes: its statements name a row by its primary key alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Table, event, inspect, select
-from sqlalchemy.orm import Mapper, object_session
-from sqlalchemy.orm.exc import UnmappedColumnError
+from sqlalchemy import Connection, Delete, Update, and_, exists, func, not_, select
 
 from pyramid_sessionkit.exceptions import NotOwned
-from pyramid_sessionkit.owned.guards import Guard, guard_of, is_owner
-from pyramid_sessionkit.owned.models import MISSING, Ownership, ownership_of
+from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
+from pyramid_sessionkit.owned.guards import Guard
+from pyramid_sessionkit.owned.judge import Given
+from pyramid_sessionkit.owned.parameter import owner_parameter
 from pyramid_sessionkit.owned.userids import OwnerId
-from pyramid_sessionkit.owned.writing import Write
+
+COMPLETED = "pyramid_sessionkit_completed"
+"""The execution option of a statement that was completed here: its table, its WHERE before, and the owner's id."""
 
 
-def listen(mapper: Mapper[Any]) -> None:
-    """Check the objects of a class right before their SQL, when relationships have set their foreign keys."""
-    event.listen(mapper, "before_insert", _before_insert, propagate=True)
-    event.listen(mapper, "before_update", _before_update, propagate=True)
-    event.listen(mapper, "before_delete", _before_delete, propagate=True)
+def complete(statement: Any, guard: Guard) -> Any:
+    """Let an UPDATE or DELETE of a flush reach the row only if it is the user's."""
+    owned = OWNED.of_table(statement.table)
+    if owned is None or not _is_by_primary_key(statement):
+        return statement
+    owner = owned.ownership.owner_id(guard.userid())
+    done = statement.where(_is_owners(owned, owner))
+    return done.execution_options(**{COMPLETED: (owned, statement.whereclause, owner)})
 
 
-def _before_insert(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
-    guard = _guard(target)
-    if guard is None:
-        return
-    ownership = _ownership(mapper)
-    owner = guard.owner(ownership)
-    if not is_owner(inspect(target).dict.get(ownership.key), owner):
-        raise _refusal("add", target, f"set {ownership.name} to the id of the logged-in user")
-
-
-def _before_update(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
-    guard = _guard(target)
-    session = object_session(target)
-    if guard is None or session is None or not session.is_modified(target, include_collections=False):
-        return
-    ownership = _ownership(mapper)
-    owner = guard.owner(ownership)
-    _check_stored(guard, ownership, owner, connection, target, "change")
-    history = inspect(target).attrs[ownership.key].history
-    if (history.deleted and not history.added) or not all(is_owner(value, owner) for value in history.added):
-        raise _refusal("give away", target, f"{ownership.name} must stay what it is")
-    _approve(guard, mapper, target)
-
-
-def _before_delete(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
-    guard = _guard(target)
-    if guard is None:
-        return
-    ownership = _ownership(mapper)
-    _check_stored(guard, ownership, guard.owner(ownership), connection, target, "delete")
-    _approve(guard, mapper, target)
-
-
-def _guard(target: Any) -> Guard | None:
-    session = object_session(target)
-    guard = None if session is None else guard_of(session)
-    return None if guard is None or guard.lifted else guard
-
-
-def _ownership(mapper: Mapper[Any]) -> Ownership:
-    ownership = ownership_of(mapper)
-    assert ownership is not None
-    return ownership
-
-
-def _check_stored(
-    guard: Guard, ownership: Ownership, owner: OwnerId, connection: Connection, target: Any, verb: str
-) -> None:
-    """Refuse to touch an object whose row in the database is not this user's."""
-    state = inspect(target)
-    history = state.attrs[ownership.key].history
-    known = (*history.deleted, *history.unchanged)
-    if guard.trusts(state) and known:
-        stored = known[0]
-    else:
-        stored = stored_owner(connection, ownership, dict(zip(state.mapper.primary_key, state.identity, strict=True)))
-    if not is_owner(stored, owner):
-        raise _refusal(verb, target, "it is not a row of the logged-in user; load it with owned()")
-
-
-def stored_owner(connection: Connection, ownership: Ownership, identity: dict[Any, Any]) -> Any:
-    """Who owns a row according to the database; None if there is no such row."""
-    keys = list(ownership.table.primary_key)
-    if not keys or any(column not in identity for column in keys):
-        return None
-    return connection.scalar(select(ownership.column).where(*(column == identity[column] for column in keys)))
-
-
-def _approve(guard: Guard, mapper: Mapper[Any], target: Any) -> None:
-    state = inspect(target)
-    identity = {
-        mapper.get_property_by_column(column).key: value
-        for column, value in zip(mapper.primary_key, state.identity, strict=True)
-    }
-    for table in mapper.tables:
-        if isinstance(table, Table):
-            guard.approved.add((table.key, *_key_of(table, mapper, state, identity)))
-
-
-def _key_of(table: Table, mapper: Mapper[Any], state: Any, identity: dict[str, Any]) -> Iterator[Any]:
-    """The primary key of an object's row in one of the tables of its class, as it is before the flush."""
-    for column in table.primary_key:
-        try:
-            name = mapper.get_property_by_column(column).key
-        except UnmappedColumnError:
-            yield MISSING
-            continue
-        if name in identity:
-            yield identity[name]
-        else:
-            history = state.attrs[name].load_history()
-            yield next(iter((*history.deleted, *history.unchanged)), MISSING)
-
-
-def verify(guard: Guard, write: Write, context: Any, connection: Connection) -> str | None:
-    """Why a statement of the unit of work must not be executed, or None.
-
-    The objects of a flush were checked before. This sees also what is written without them: post_update, and bulk
-    operations that an event starts.
-    """
-    ownership = write.ownership
-    assert ownership is not None
-    owner, rows, key = guard.owner(ownership), context.compiled_parameters, ownership.column.key
-    if write.of_model and (write.sets_owner or not all(is_owner(row.get(key, owner), owner) for row in rows)):
-        return "it sets the owner to something else"
-    if write.verb == "INSERT":
-        return None if not write.of_model or all(key in row for row in rows) else "it sets no owner"
-    for row in rows:
-        values = tuple(row.get(name, MISSING) for name in write.keys)
-        if (write.table_key, *values) not in guard.approved and not _is_stored(
-            write, ownership, owner, values, connection
-        ):
-            return "its row is not the logged-in user's"
-    return None
-
-
-def _is_stored(
-    write: Write, ownership: Ownership, owner: OwnerId, values: tuple[Any, ...], connection: Connection
-) -> bool:
-    if not write.of_model:
+def _is_by_primary_key(statement: Update | Delete) -> bool:
+    """As the statements of a flush are; another one, of a listener, is judged as it is."""
+    where = statement.whereclause
+    if where is None:
         return False
-    identity = dict(zip(ownership.table.primary_key, values, strict=True))
-    return is_owner(stored_owner(connection, ownership, identity), owner)
+    conditions = list(getattr(where, "clauses", ())) or [where]
+    compared = {getattr(getattr(each, "left", None), "name", None) for each in conditions}
+    return all(column.name in compared for column in statement.table.primary_key)
 
 
-def _refusal(verb: str, target: Any, cure: str) -> NotOwned:
-    return NotOwned(f"This flush would {verb} a {type(target).__name__} that is not the logged-in user's: {cure}")
+def _is_owners(owned: OwnedTable, owner: OwnerId) -> Any:
+    conditions, current = [], owned
+    while current.parent is not None:
+        conditions += [own == theirs for own, theirs in current.link]
+        current = current.parent
+    conditions.append(current.ownership.column == owner_parameter(current.ownership, owner))
+    return and_(*conditions) if current is owned else exists().where(*conditions).correlate(owned.table)
+
+
+def check_count(connection: Connection, cursor: Any, context: Any) -> None:
+    """Refuse a flush of which a statement found a row of somebody else.
+
+    A row that is gone, or has another version, is left to SQLAlchemy, which has an error for it.
+    """
+    owned, where, owner = context.execution_options[COMPLETED]
+    rows = context.compiled_parameters
+    if cursor.rowcount == len(rows):
+        return
+    others = select(func.count()).select_from(owned.table).where(where, not_(_is_owners(owned, owner)))
+    if any(connection.scalar(others, row) for row in rows):
+        verb = "delete" if context.isdelete else "change"
+        raise refusal(verb, owned, "it is not a row of the logged-in user; load it with owned()")
+
+
+def check_given(connection: Connection, given: Given, rows: list[Any], userid: str | None, is_insert: bool) -> None:
+    """Compare what the objects of a flush say of their owners with the user who is logged in."""
+    owned, values = given.owned, [row.get(given.name) for row in rows]
+    ownership = owned.ownership
+    owner = ownership.owner_id(userid)
+    if owned.parent is not None:
+        fine = is_insert and _are_parents(connection, owned, given.column, values, owner)
+    else:
+        fine = all(is_owner(value, owner) for value in values)
+    if not fine and is_insert:
+        raise refusal("add", owned, f"set {ownership.name} to the id of the logged-in user")
+    if not fine:
+        raise refusal("give away", owned, f"{ownership.name} must stay what it is")
+
+
+def _are_parents(connection: Connection, owned: OwnedTable, column: str, values: list[Any], owner: OwnerId) -> bool:
+    """Whether the rows of the parent's table, which a flush has written before, are the user's."""
+    assert owned.parent is not None
+    theirs = next(theirs for own, theirs in owned.link if own.name.lower() == column)
+    found = select(func.count()).select_from(owned.parent.table).where(_is_owners(owned.parent, owner))
+    return all(
+        connection.scalar(found.where(theirs.in_(some))) == len(some)
+        for some in ([*{*values[start : start + 500]}] for start in range(0, len(values), 500))
+    )
+
+
+def is_owner(value: Any, owner: OwnerId) -> bool:
+    """Whether a value given to the owner's column is the user's id; where that is a number, text of it counts too."""
+    if isinstance(owner, int) and isinstance(value, str):
+        return value == str(owner)
+    return isinstance(value, type(owner)) and not isinstance(value, bool) and value == owner
+
+
+def refusal(verb: str, owned: OwnedTable, cure: str) -> NotOwned:
+    return NotOwned(f"This flush would {verb} a {owned.class_name} that is not the logged-in user's: {cure}")

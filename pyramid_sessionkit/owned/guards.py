@@ -1,87 +1,145 @@
-"""The guard of one session: for whom it stands, and what it knows of the flush that is going on."""
+"""Which sessions and connections are guarded, and for whom."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, ref
 
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, scoped_session
 
 from pyramid_sessionkit.exceptions import NotOwned
-from pyramid_sessionkit.owned.models import Ownership
-from pyramid_sessionkit.owned.userids import OwnerId
 
 INFO = "pyramid_sessionkit.guard"
 """Where the ``info`` of a session holds its :class:`Guard`."""
 
 
 class Guard:
-    """``lifted`` counts the blocks of ``unowned`` that the session is in."""
+    """For whom one session or connection is guarded.
 
-    __slots__ = ("_asking", "approved", "flushing", "lifted", "request", "untrusted")
+    It does not keep the request alive, which holds the session: that would be a cycle of references.
+    """
 
-    def __init__(self, request: Any, untrusted: WeakSet[Any] | None = None) -> None:
-        self.request = request
-        self.lifted = 0
-        self.flushing = False
-        self.approved: set[tuple[Any, ...]] = set()
-        """The primary keys of rows that this flush may change: a table, and the values."""
-        self.untrusted = untrusted
-        """The states of objects that were not loaded from the database; None until there is one."""
+    __slots__ = ("_asking", "_request", "flushing", "lifted_in", "owner")
+
+    def __init__(self, request: ref[Any], owner: Session | Connection) -> None:
+        self._request = request
+        self.owner = ref(owner)
+        """What is guarded."""
         self._asking = False
+        self.flushing = False
+        self.lifted_in: tuple[Any, ...] = ()
+        """The frames of the functions that are in a block of ``unowned``."""
 
     def userid(self) -> str | None:
         """Who is logged in now. The identity function may read through the session that asks."""
+        request = self._request()
+        if request is None:
+            raise NotOwned("The request that this session was guarded for is gone, so nobody is logged in who could write")
         if self._asking:
             raise NotOwned(
                 "The function that finds out who is logged in writes to owned rows itself; let it do so in unowned()"
             )
         self._asking = True
         try:
-            found: str | None = self.request.authenticated_userid
+            found: str | None = request.authenticated_userid
             return found
         finally:
             self._asking = False
 
     @property
+    def is_gone(self) -> bool:
+        return self._request() is None
+
+    @property
     def is_asking(self) -> bool:
         return self._asking
 
-    def owner(self, ownership: Ownership) -> OwnerId:
-        """The value of the owner's column in the user's rows; raises :class:`NotLoggedIn` if nobody is logged in."""
-        return ownership.owner(self.userid())
+    def is_lifted(self) -> bool:
+        """Whether a function that is in a block of ``unowned`` is running, or has called what is running.
 
-    def distrust(self, state: Any) -> None:
-        if self.untrusted is None:
-            self.untrusted = WeakSet()
-        self.untrusted.add(state)
+        A generator that was suspended inside such a block is not.
+        """
+        if not self.lifted_in:
+            return False
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            if frame in self.lifted_in:
+                return True
+            frame = frame.f_back
+        return False
 
-    def trusts(self, state: Any) -> bool:
-        return self.untrusted is None or state not in self.untrusted
-
-    def begin_flush(self) -> None:
-        self.flushing = True
-        self.approved.clear()
-
-    def end_flush(self) -> None:
-        self.flushing = False
+    def for_session(self, session: Session) -> Guard:
+        return Guard(self._request, session)
 
 
 def guard_of(session: Session) -> Guard | None:
     found: Guard | None = session.info.get(INFO)
+    if found is not None and found.owner() is not session:  # of a sessionmaker
+        found = session.info[INFO] = found.for_session(session)
     return found
 
 
-def plain(dbsession: Any) -> Session:
-    """The session behind a ``scoped_session``, or itself."""
-    session = dbsession() if isinstance(dbsession, scoped_session) else dbsession
-    if not isinstance(session, Session):
-        raise TypeError(f"This needs a Session of SQLAlchemy, not a {type(dbsession).__name__}")
-    return session
+_of_connections: WeakKeyDictionary[Connection, Guard] = WeakKeyDictionary()
+
+_sessions: WeakKeyDictionary[Connection, tuple[ref[Session], ...]] = WeakKeyDictionary()
+"""Which sessions use a connection: one, but for sessions that were bound to a connection."""
 
 
-def is_owner(value: Any, owner: OwnerId) -> bool:
-    """Whether a value given to the owner's column is the user's id; where that is a number, text of it counts too."""
-    if isinstance(owner, int) and isinstance(value, str):
-        return value == str(owner)
-    return isinstance(value, type(owner)) and not isinstance(value, bool) and value == owner
+def guard_connection(connection: Connection, request: Any) -> None:
+    _of_connections[connection] = Guard(ref(request), connection)
+
+
+def connection_guard(connection: Connection) -> Guard | None:
+    return _of_connections.get(connection)
+
+
+def guard_session(session: Session, request: Any) -> None:
+    session.info[INFO] = Guard(ref(request), session)
+
+
+@event.listens_for(Session, "after_begin")
+def _after_begin(session: Session, transaction: Any, connection: Connection) -> None:
+    users = _sessions.get(connection, ())
+    if not any(user() is session for user in users):
+        _sessions[connection] = (*(user for user in users if user() is not None), ref(session))
+
+
+def guards_of(connection: Connection) -> Iterator[Guard]:
+    """Those that are in force for a statement that a connection is about to execute."""
+    found = _of_connections.get(connection)
+    if found is not None:
+        yield found
+    for user in _sessions.get(connection, ()):
+        session = user()
+        guard = None if session is None else guard_of(session)
+        if guard is not None and session is not None and session.in_transaction():
+            yield guard
+
+
+class GuardedFactory:
+    """Makes the sessions of a ``scoped_session``, so that one that is made after ``remove()`` is guarded too."""
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+        self._request: ContextVar[ref[Any] | None] = ContextVar("request", default=None)
+
+    def __call__(self, **named: Any) -> Session:
+        session: Session = self._make(**named)
+        request = self._request.get()
+        if request is not None:
+            session.info[INFO] = Guard(request, session)
+        return session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make, name)
+
+    @staticmethod
+    def guard(scoped: scoped_session[Any], request: Any) -> None:
+        factory: Any = scoped.session_factory
+        if not isinstance(factory, GuardedFactory):
+            factory = scoped.session_factory = scoped.registry.createfunc = GuardedFactory(factory)  # type: ignore[assignment]
+        factory._request.set(ref(request))

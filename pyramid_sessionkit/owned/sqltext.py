@@ -1,42 +1,162 @@
-"""SQL that came as text: whether it seems to write to an owned table."""
+"""SQL as text, made into a tree by sqlglot."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from logging import ERROR, getLogger
+from secrets import token_hex
+from typing import Any, NamedTuple
 
-VERBS = "insert|update|delete|merge|replace|truncate|copy|drop|alter"
-_QUOTES = r"\"'`\[\]"
-_writing = re.compile(
-    # A name in quotes or after a point is a column's, and what has a parenthesis behind it a function's: replace(a, b).
-    rf"(?<![\w.{_QUOTES}])(?P<verb>{VERBS})(?![\w{_QUOTES}]|\s*\()",
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType
+
+from pyramid_sessionkit.exceptions import NotOwned
+
+# What it does not understand it logs as a warning. Here it is refused, which says it better.
+getLogger("sqlglot").setLevel(ERROR)
+
+DIALECTS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgres",
+    "cockroachdb": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "oracle": "oracle",
+    "mssql": "tsql",
+}
+"""SQLAlchemy's names, and sqlglot's."""
+
+MARKER = f"b{token_hex(4)}_"
+"""What the names of parameters begin with in the text that is parsed. No text of an application has it."""
+
+
+class Text(NamedTuple):
+    """SQL in which each parameter is ``:<MARKER><number>``, and what SQLAlchemy calls them."""
+
+    sql: str
+    names: tuple[str, ...]
+    dialect: str
+
+
+_select = re.compile(r"\s*select\b", re.IGNORECASE)
+_may_write = re.compile(
+    r"\b(insert|update|delete|merge|replace|truncate|into|call|do|exec|execute|copy|load|drop|alter|create|rename|with"
+    r"|set|grant|lock)\b|/\*M?!|;|sessionkit\.",
     re.IGNORECASE,
 )
-_harmless = re.compile(
-    r"\bfor\s+(no\s+key\s+)?update\b|\bon\s+(delete|update)\b|\bdo\s+update\b|\bon\s+duplicate\s+key\s+update\b",
+_harmless_command = re.compile(
+    r"\s*((savepoint|release savepoint|rollback to savepoint)\s+[\w\"`]+|show\s+[\w.]+|(un)?listen\s+\w+"
+    r"|notify\s+\w+(\s*,\s*'[^'\\]*')?)\s*",
     re.IGNORECASE,
 )
-_reading = re.compile(r"\b(select|from|join|table|using)\b", re.IGNORECASE)
 
 
-def writes_in(text: str) -> int:
-    """How many words in it may begin a statement that changes data."""
-    return len(_writing.findall(_harmless.sub(" ", text)))
+def only_reads(sql: str) -> bool:
+    """Whether it is seen without parsing that a statement writes no rows.
+
+    Each statement that writes has one of these words in it, which cannot be spelled in another way. So reading works
+    also where sqlglot does not know the syntax.
+    """
+    if _select.match(sql) is not None:
+        return _may_write.search(sql) is None
+    return _harmless_command.fullmatch(sql) is not None
 
 
-def reads_in(text: str) -> bool:
-    """Whether it has a word that comes before the name of a table to read."""
-    return _reading.search(text) is not None
+_late = re.compile(r"__\[POSTCOMPILE_(\S+?)(~~.+?~~)?\]")
+_schema = re.compile(r"__\[SCHEMA_([^\]]+)\]\.?")
+_percent = re.compile(r"%(?:\((?P<name>[^)]*)\))?(?P<kind>[s%])")
+_written = {"qmark": "?", "format": "%s", "pyformat": "%({})s", "named": ":{}"}
+"""How a parameter is written in each ``paramstyle``."""
 
 
-def table_named_in(text: str, names: frozenset[str]) -> str | None:
-    """The first of these tables whose name is in it as a word."""
-    if not names:
-        return None
-    found = _any_of(names).search(text)
-    return None if found is None else found[0].lower()
+def text_of(context: Any) -> Text:
+    """The statement that is about to be executed.
+
+    A compiled one is taken as it was before lists were expanded and schemas translated, so that it is one text for all
+    lengths of a list.
+    """
+    style, dialect = context.dialect.paramstyle, DIALECTS.get(context.dialect.name, "")
+    if style not in _written:
+        raise NotOwned(f"The guard does not know the paramstyle {style!r}; use a driver with one of {list(_written)}")
+    compiled = context.compiled
+    if not isinstance(compiled, SQLCompiler):
+        return _marked(context.statement or str(compiled), style, dialect)
+    sql = _late.sub(lambda found: _written[style].format(found[1]), compiled.string)
+    text = _marked(_schema.sub(_schema_name, sql), style, dialect)
+    order = compiled.positiontup
+    if order is None:
+        escaped = {written: name for name, written in compiled.escaped_bind_names.items()}
+        return text._replace(names=tuple(escaped.get(name, name) for name in text.names))
+    if len(order) != len(text.names):
+        raise NotOwned("This statement has a parameter in its text that SQLAlchemy does not know of")
+    return text._replace(names=tuple(order))
 
 
-@lru_cache(8)
-def _any_of(names: frozenset[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)", re.IGNORECASE)
+def _schema_name(found: re.Match[str]) -> str:
+    return "" if found[1] == "_none" else f"{found[1]}."
+
+
+def _marked(sql: str, style: str, dialect: str) -> Text:
+    names: list[str] = []
+
+    def mark(name: str) -> str:
+        names.append(name)
+        return f":{MARKER}{len(names) - 1} "
+
+    if style in ("format", "pyformat"):
+        # The drivers replace these without a look at quotes and comments.
+        marked = _percent.sub(lambda found: "%" if found["kind"] == "%" else mark(found["name"] or ""), sql)
+    else:
+        marked = _mark_tokens(sql, dialect, mark)
+    return Text(marked, tuple(names), dialect)
+
+
+def _mark_tokens(sql: str, dialect: str, mark: Callable[[str], str]) -> str:
+    parts: list[str] = []
+    end = 0
+    tokens = _tokens(sql, dialect)
+    for number, token in enumerate(tokens):
+        last = token
+        if token.token_type is TokenType.COLON and number + 1 < len(tokens):
+            last = tokens[number + 1]
+        elif token.token_type is not TokenType.PLACEHOLDER:
+            continue
+        if last.start <= token.end + 1:
+            parts += [sql[end : token.start], mark(last.text)]
+            end = last.end + 1
+    return "".join((*parts, sql[end:]))
+
+
+def tree_of(text: Text) -> exp.Expr:
+    """The one statement in it; :class:`NotOwned` if there is not exactly one that can be understood."""
+    tokens = _tokens(text.sql, text.dialect)
+    if text.dialect == "mysql" and any(
+        comment.startswith(("!", "M!")) for token in tokens for comment in token.comments
+    ):
+        raise unreadable(text, "it has a comment that the server executes")
+    try:
+        trees = Dialect.get_or_raise(text.dialect).parser().parse(tokens, text.sql)
+    except (SqlglotError, RecursionError):
+        raise unreadable(text, "it cannot be parsed") from None
+    if len(trees) != 1 or trees[0] is None:
+        raise unreadable(text, "it is not one statement")
+    return trees[0]
+
+
+def _tokens(sql: str, dialect: str) -> list[Any]:
+    try:
+        return Dialect.get_or_raise(dialect).tokenize(sql)
+    except SqlglotError:
+        raise unreadable(Text(sql, (), dialect), "it cannot be parsed") from None
+
+
+def unreadable(text: Text, why: str) -> NotOwned:
+    start = " ".join(re.sub(f":{MARKER}[0-9]+ ", "?", text.sql).split())[:60]
+    return NotOwned(
+        f"SQL that begins with {start!r} was refused: {why}, so nobody can say whose rows it writes. Write it in another "
+        "way; for what is not on behalf of the logged-in user, use unowned(dbsession, reason=...)"
+    )

@@ -2,125 +2,200 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from copy import copy
 from functools import lru_cache
+from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Insert, Select, Update, bindparam, false
+from sqlalchemy import Delete, Insert, Select, TextClause, Update, and_, inspect
 from sqlalchemy.orm import Mapper, with_loader_criteria
+from sqlalchemy.sql.elements import ColumnClause, Grouping
+from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
 from pyramid_sessionkit.exceptions import NotOwned
-from pyramid_sessionkit.owned.models import OWNERSHIPS, Ownership, ownership_of
-from pyramid_sessionkit.owned.reaching import NOTHING, Reach, Scope
+from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
+from pyramid_sessionkit.owned.parameter import owner_parameter
 
 Statement = TypeVar("Statement")
 
 MARK = "pyramid_sessionkit_owned"
-"""The execution option of statements made here, for the guard, which checks that they are what they were made."""
+"""The execution option of statements made here, so that they are judged whether there is a guard or not."""
 
 
 def owned(request: Any, statement: Statement) -> Statement:
-    """The same statement, limited to rows of the user who is logged in.
+    """Limit a statement to the rows of the user who is logged in to ``request``.
 
-    It takes ``select()``, ``update()`` and ``delete()`` of classes that have an owner, and ``insert()`` of one, whose
-    owner it sets. A SELECT shows no rows of others of any owned class that it reads, nor do the relationships of what
-    it returns. Raises :class:`NotLoggedIn` if nobody is logged in, :class:`NotOwned` if the statement cannot be limited
-    so, and :exc:`TypeError` if it is not one of these.
+    Takes ``select()``, ``update()``, ``delete()`` or ``insert()`` of classes with :func:`owned_by`, and returns the same
+    with a condition for each owned class that it reads or writes; an ``insert()`` sets the owner. Objects that a
+    ``select()`` returns are loaded again if they were loaded before, and so are limited what their relationships load.
+
+    Raises :exc:`NotLoggedIn` if nobody is logged in, and :exc:`TypeError` for what is no such statement. Where a
+    condition does not reach everything, the statement raises :exc:`NotOwned` when it is executed.
     """
-    limited: Statement = _maker(statement)(request, statement)
-    return limited
-
-
-def _maker(statement: Any) -> Any:
-    for kinds, maker in (((Select,), _select), ((Update, Delete), _change), ((Insert,), _insert)):
+    for kinds, limit in _LIMITS:
         if isinstance(statement, kinds):
-            return maker
+            limited: Statement = limit(request.authenticated_userid, statement)
+            return limited
     raise TypeError(
         "owned() takes select(), update(), delete() or insert() of a class with @owned_by, and no "
         f"{type(statement).__name__}"
     )
 
 
-def _select(request: Any, statement: Any) -> Any:
-    reach = Reach()
-    reach.select(statement)
-    if not reach.found:
+def _select(userid: str | None, statement: Any) -> Any:
+    found = {each.ownership for each in _tables_in(statement)}
+    if not found:
         raise TypeError("owned(): this SELECT reads no class with @owned_by; execute it as it is")
-    if statement._propagate_attrs.get("compile_state_plugin") != "orm":
-        raise NotOwned("owned(): select a class or a column of one first, or add .select_from() with a class")
-    return statement.options(*_criteria(request, reach))
+    for ownership in found:
+        ownership.owner_id(userid)
+    for entity in {description["entity"] for description in statement.column_descriptions} - {None}:
+        _check_relationships(inspect(entity).mapper)
+    # Objects that were loaded before may hold what is not the user's.
+    return _limited(statement, userid, found).execution_options(populate_existing=True)
 
 
-def _change(request: Any, statement: Any) -> Any:
+def _tables_in(statement: Any) -> Iterator[OwnedTable]:
+    for element in iterate(statement):
+        for table in (element, getattr(element, "table", None)):
+            owned = None if table is None else OWNED.of_table(table)
+            if owned is not None:
+                yield owned
+
+
+def _limited(statement: Any, userid: str | None, found: set[Ownership]) -> Any:
+    registries = {ownership.mapper.registry for ownership in found}
+    options = [_criterion(each, userid) for registry in registries for each in OWNED.ownerships(registry)]
+    return _grouped(statement).options(*options).execution_options(**{MARK: True})
+
+
+@lru_cache(512)
+def _criterion(ownership: Ownership, userid: str) -> Any:
+    try:
+        owner = ownership.owner_id(userid)
+    except NotOwned:
+        owner = None  # of another kind of users: none of those rows belong to this one
+    criterion = _criterion_of(ownership)(owner_parameter(ownership, owner))
+    return with_loader_criteria(ownership.mapper, criterion, include_aliases=True)
+
+
+_numbers = count(1)
+
+
+@lru_cache(None)
+def _criterion_of(ownership: Ownership) -> Callable[[Any], Any]:
+    """Makes what ``with_loader_criteria`` takes: for a parameter, a function from a class or an alias to its criterion.
+
+    It has to be a lambda, since SQLAlchemy does not adapt an expression to an alias that is joined with an ON clause.
+    And it has to be of code that no other class has, since SQLAlchemy recognizes a lambda by its code, and takes the
+    parameter from another class's criterion where the code is the same.
+    """
+    variable = f"owner_{next(_numbers)}"
+    maker: Callable[[Any], Any] = eval(f"lambda {variable}: lambda cls: cls.{ownership.key} == {variable}")  # noqa: S307
+    return maker
+
+
+def _grouped(statement: Any) -> Any:
+    """Put text that is a condition into parentheses, so that an OR in it does not reach what is added."""
+    if not any(isinstance(each, TextClause) or getattr(each, "is_literal", False) for each in iterate(statement)):
+        return statement
+    return cloned_traverse(statement, {}, dict.fromkeys(("select", "update", "delete"), _group))
+
+
+def _group(element: Any) -> None:
+    element._where_criteria = tuple(map(Grouping, element._where_criteria))
+    if isinstance(element, Select):
+        element._setup_joins = tuple(
+            (target, on if on is None or not _is_text(on) else Grouping(on), *rest) for target, on, *rest in element._setup_joins
+        )
+
+
+def _change(userid: str | None, statement: Any) -> Any:
     ownership = _ownership(statement)
-    reach = Reach()
-    reach.found[ownership] = None
-    mapper = statement.table._annotations["parententity"]
-    mappers = frozenset((mapper,))
-    reach.elements(
-        (child for child in statement.get_children() if child is not statement.table), Scope(mappers, all=mappers)
-    )
-    criteria = _criteria(request, reach, loads=bool(statement._returning))
-    return _mark(statement, request).where(ownership.attribute == _bind(request, ownership)).options(*criteria)
+    parameter = owner_parameter(ownership, ownership.owner_id(userid))
+    return _limited(statement, userid, {ownership}).where(ownership.attribute == parameter)
 
 
-def _insert(request: Any, statement: Any) -> Any:
+def _insert(userid: str | None, statement: Any) -> Any:
     ownership = _ownership(statement)
-    for attribute, cure in (
-        ("_select_names", "insert().from_select() is not one of them: select the rows and add objects"),
-        ("_post_values_clause", "ON CONFLICT and ON DUPLICATE KEY may change rows of others: use update()"),
-        ("_multi_values", "give the rows to session.execute() instead of values()"),
-    ):
-        value = getattr(statement, attribute)
-        if value is not None and value != ():
-            raise NotOwned(f"owned() takes plain insert() statements; {cure}")
-    given = getattr(statement, "_values", None) or {}
-    if any(key == ownership.column.key or ownership.is_column(key) for key in given):
+    parameter = owner_parameter(ownership, ownership.owner_id(userid))
+    if statement._select_names:
+        raise NotOwned(
+            "owned() takes insert() of values; insert().from_select() is not one of them: select the rows and add objects"
+        )
+    if statement._multi_values:
+        raise NotOwned("owned() takes insert() of one row; give the rows to session.execute() instead of values()")
+    if _names_owner(statement, ownership):
         raise NotOwned(f"owned() sets {ownership.name} itself: leave it out of values()")
-    reach = Reach()
-    reach.elements((value for value in given.values() if hasattr(value, "get_children")), NOTHING)
-    if reach.found:
-        raise NotOwned("owned(): the values of this INSERT are read from rows with owners; read them first")
-    return _mark(statement, request).values({ownership.attribute: _bind(request, ownership)})
+    done = statement.values({ownership.attribute: parameter}).execution_options(**{MARK: True})
+    return _limit_conflict(done, ownership.column == parameter)
+
+
+def _names_owner(statement: Any, ownership: Ownership) -> bool:
+    given = getattr(statement, "_values", None) or {}
+    return any(key == ownership.column.key or hash(key) == hash(ownership.column) for key in given)
+
+
+def _limit_conflict(statement: Any, is_owners: Any) -> Any:
+    """Where there is such a row already, DO UPDATE changes it only if it is the user's."""
+    clause = statement._post_values_clause
+    if clause is None or not hasattr(clause, "update_whereclause"):
+        return statement
+    limited = copy(clause)
+    before = clause.update_whereclause
+    limited.update_whereclause = is_owners if before is None else and_(Grouping(before), is_owners)
+    done = copy(statement)
+    done._post_values_clause = limited
+    return done
 
 
 def _ownership(statement: Any) -> Ownership:
     """Of the class whose rows an INSERT, UPDATE or DELETE writes."""
-    mapper = statement.table._annotations.get("parententity")
-    name = type(statement).__name__.lower()
-    ownership = ownership_of(mapper) if isinstance(mapper, Mapper) else None
-    if ownership is None:
+    entity, name = statement.entity_description.get("entity"), type(statement).__name__.lower()
+    mapper = inspect(entity, raiseerr=False)
+    owned = OWNED.of_mapper(mapper) if isinstance(mapper, Mapper) else None
+    if owned is None:
         raise TypeError(f"owned() takes {name}() of a class with @owned_by, and of no table, alias or other class")
-    if not ownership.is_table(mapper.local_table):
+    if mapper.local_table is not owned.table:
         raise TypeError(
-            f"owned(): {name}() of {mapper.class_.__name__} writes to {mapper.local_table.name!r}, but the owner is in "
-            f"{ownership.column}; change its objects instead"
+            f"owned(): {name}() of {entity.__name__} writes to {mapper.local_table.name!r}, but the owner is in "
+            f"{owned.ownership.column}; change its objects instead"
         )
-    return ownership
+    return owned.ownership
 
 
-def _criteria(request: Any, reach: Reach, loads: bool = True) -> list[Any]:
-    """Those of the classes that are read, and if it loads objects, of all that may be loaded along with them."""
-    userid = request.authenticated_userid
-    for ownership in reach.found:
-        ownership.owner(userid)
-    if not loads:
-        return [_option(ownership, userid) for ownership in reach.found]
-    registries = {ownership.mapper.registry for ownership in reach.found}
-    return [_option(each, userid) for registry in registries for each in OWNERSHIPS.of_registry(registry)]
+def _is_text(element: Any) -> bool:
+    return isinstance(element, TextClause) or (isinstance(element, ColumnClause) and element.is_literal)
 
 
-@lru_cache(512)
-def _option(ownership: Ownership, userid: str) -> Any:
-    try:
-        criterion: Any = ownership.criterion(ownership.owner(userid))
-    except NotOwned:
-        criterion = false()  # of another kind of users: none of those rows belong to this one
-    return with_loader_criteria(ownership.mapper, criterion, include_aliases=True)
+@lru_cache(1024)
+def _check_relationships(mapper: Mapper[Any]) -> None:
+    """Refuse classes whose relationships make SELECTs of their own, which nothing limits."""
+    seen, todo = {mapper}, [mapper]
+    while todo:
+        for relationship in todo.pop().relationships:
+            target = OWNED.of_mapper(relationship.mapper)
+            if target is None:
+                continue
+            if relationship.lazy in ("dynamic", "write_only") and not _is_of_same_owner(relationship, target.ownership):
+                raise NotOwned(
+                    f"owned() cannot limit {relationship}, which is lazy={relationship.lazy!r}: select columns instead "
+                    "of objects, or let it load as a list"
+                )
+            if relationship.mapper not in seen:
+                seen.add(relationship.mapper)
+                todo.append(relationship.mapper)
 
 
-def _bind(request: Any, ownership: Ownership) -> Any:
-    return bindparam(ownership.bind, ownership.owner(request.authenticated_userid), ownership.column.type)
+def _is_of_same_owner(relationship: Any, target: Ownership) -> bool:
+    """Whether what a relationship leads to belongs to whom the object belongs to."""
+    parent = OWNED.of_mapper(relationship.parent)
+    pairs = [(hash(own), hash(theirs)) for own, theirs in relationship.local_remote_pairs]
+    return parent is not None and (hash(parent.ownership.column), hash(target.column)) in pairs
 
 
-def _mark(statement: Any, request: Any) -> Any:
-    return statement.execution_options(**{MARK: True})
+_LIMITS: tuple[tuple[Any, Callable[[str | None, Any], Any]], ...] = (
+    (Select, _select),
+    ((Update, Delete), _change),
+    (Insert, _insert),
+)

@@ -1,0 +1,164 @@
+"""``guard``: a session that writes no owned rows but those of the logged-in user."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Delete, Engine, Update, event
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from pyramid_sessionkit.exceptions import NotOwned
+from pyramid_sessionkit.owned import flushing
+from pyramid_sessionkit.owned.guards import (
+    INFO,
+    Guard,
+    GuardedFactory,
+    guard_connection,
+    guard_of,
+    guard_session,
+    guards_of,
+)
+from pyramid_sessionkit.owned.judge import NOT_LIMITED, Refused, Verdict
+from pyramid_sessionkit.owned.parameter import OwnerValue
+from pyramid_sessionkit.owned.statements import MARK
+from pyramid_sessionkit.owned.verdicts import Owners, case_of
+
+Guarded = TypeVar("Guarded")
+
+
+def guard(dbsession: Guarded, request: Any) -> Guarded:
+    """Let a session write no rows with an owner but those of the user who is logged in to ``request``.
+
+    Takes a :class:`~sqlalchemy.orm.Session`, a ``scoped_session`` or a :class:`~sqlalchemy.Connection`, and returns it,
+    for ``return guard(get_tm_session(...), request)``; for a ``sessionmaker`` it returns another one, whose sessions are
+    guarded. Who is logged in is asked when something is written. What is refused raises :class:`NotOwned`, or
+    :class:`NotLoggedIn` if it would be fine for somebody who is logged in. Called again for a session, it guards it for
+    the other request. The request is not kept alive: once it is gone, no row with an owner is written.
+    """
+    if isinstance(dbsession, sessionmaker):
+        return _guarded_maker(dbsession, request)  # type: ignore[return-value]
+    if isinstance(dbsession, Connection):
+        guard_connection(dbsession, request)
+        return dbsession
+    if isinstance(dbsession, scoped_session):
+        GuardedFactory.guard(dbsession, request)
+    session = dbsession() if isinstance(dbsession, scoped_session) else dbsession
+    if not isinstance(session, Session):
+        raise TypeError(f"guard() needs a Session or a Connection of SQLAlchemy, not a {type(session).__name__}")
+    guard_session(session, request)
+    return dbsession  # type: ignore[return-value]
+
+
+def _guarded_maker(maker: sessionmaker[Any], request: Any) -> sessionmaker[Any]:
+    holder = Session()
+    guard_session(holder, request)
+    info = {**(maker.kw.get("info") or {}), INFO: holder.info[INFO]}
+    return sessionmaker(class_=maker.class_, **{**maker.kw, "info": info})
+
+
+@event.listens_for(Session, "before_flush")
+def _before_flush(session: Session, flush_context: Any, instances: Any) -> None:
+    guard = guard_of(session)
+    if guard is not None:
+        guard.flushing = True
+
+
+@event.listens_for(Session, "after_flush")
+@event.listens_for(Session, "after_soft_rollback")
+def _after_flush(session: Session, *rest: Any) -> None:
+    guard = guard_of(session)
+    if guard is not None:
+        guard.flushing = False
+
+
+@event.listens_for(Engine, "before_execute", retval=True)
+def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
+    """A flush names a row by its primary key alone: let it reach the user's rows only."""
+    if isinstance(statement, (Update, Delete)):
+        for guard in guards_of(connection):
+            if guard.flushing and not guard.is_lifted():
+                statement = flushing.complete(statement, guard)
+    return statement, multi, params
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _before_cursor_execute(
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    """All SQL comes by here: of objects, statements and text, of a session or its connection."""
+    try:
+        _check(connection, context)
+    except BaseException:
+        with suppress(Exception):
+            cursor.close()
+        raise
+
+
+@event.listens_for(Engine, "after_cursor_execute")
+def _after_cursor_execute(
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    if flushing.COMPLETED in context.execution_options:
+        flushing.check_count(connection, cursor, context)
+
+
+def _check(connection: Connection, context: Any) -> None:
+    guards = [guard for guard in guards_of(connection) if not guard.is_lifted()]
+    case = case_of(context)
+    reads = bool(case.owners) or MARK in context.execution_options
+    if not guards and not reads:
+        return
+    try:
+        verdict = case.verdict(context, reads)
+        for guard in guards:
+            _compare(guard, connection, context, case.owners, verdict)
+        if verdict.given and not guards:
+            raise Refused(_verb(context), verdict.given[0].owned, OWN)
+    except Refused as refused:
+        flushes = any(guard.flushing for guard in guards)
+        raise _refusal(refused, reads, flushes) from None
+
+
+OWN = "it sets the owner to something else"
+
+
+def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners, verdict: Verdict) -> None:
+    if not owners and not verdict.given:
+        return
+    rows, userid = context.compiled_parameters, guard.userid()
+    for name, ownership in owners:
+        for value in {row.get(name) for row in rows}:
+            if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):
+                why = "it was made for another user than the one who is logged in now, or its parameter was replaced"
+                raise Refused(_verb(context), ownership.table.name, why)
+    for given in verdict.given:
+        if not guard.flushing:
+            raise Refused(_verb(context), given.owned, OWN)
+        flushing.check_given(connection, given, rows, userid, context.isinsert)
+
+
+def _verb(context: Any) -> str:
+    return "INSERT" if context.isinsert else "DELETE" if context.isdelete else "UPDATE"
+
+
+def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
+    owned, why = refused.owned, refused.why
+    if isinstance(owned, str):
+        return NotOwned(f"{refused.verb} of {owned!r} was refused: {why}. For what is not on behalf of the logged-in user, "
+            "use unowned(dbsession, reason=...)")
+    if refused.verb == "SELECT":
+        return NotOwned(
+            f"owned() cannot limit this SELECT: {why} where it reads {owned.table.name!r}. Write it with the class, in "
+            "select_from() or join()"
+        )
+    if flushes and refused.verb == "INSERT":
+        return flushing.refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
+    if flushes and refused.why != NOT_LIMITED:
+        return flushing.refusal("give away", owned, f"{owned.ownership.name} must stay what it is")
+    if not reads:
+        why = "it was not made with owned()"
+    return NotOwned(
+        f"{refused.verb} of {owned.table.name!r}, whose rows have owners, was refused: {why}. Use owned(request, "
+        "statement) or objects of the logged-in user; for what is not on their behalf, unowned(dbsession, reason=...)"
+    )

@@ -1,0 +1,64 @@
+"""The parameter that ``owned`` adds to a statement, which the judge knows by its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Dialect, bindparam
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
+
+from pyramid_sessionkit.exceptions import NotOwned
+from pyramid_sessionkit.owned.declaration import Ownership
+from pyramid_sessionkit.owned.userids import OwnerId
+
+
+class OwnerValue:
+    """A userid that ``owned`` wrote. No parameter of an application can be one: not what came as JSON, for instance.
+
+    Without an id it is NULL, which equals nothing: the rows of a class whose ids this kind of user cannot have.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: OwnerId | None) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        # SQLAlchemy compares it with the attributes of objects, to find those that an UPDATE has changed.
+        return self.value is not None and self.value == (other.value if isinstance(other, OwnerValue) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __repr__(self) -> str:
+        return "OwnerValue(...)"
+
+
+class OwnerType(TypeDecorator[Any]):
+    """The type of the owner's column, which takes no value but one that ``owned`` wrote."""
+
+    impl = NullType
+    cache_ok = True
+
+    def __init__(self, ownership: Ownership) -> None:
+        super().__init__()
+        self.ownership = ownership
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(self.ownership.column.type)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return self
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if not isinstance(value, OwnerValue):
+            raise NotOwned(f"The parameters of this statement replace the owner that owned() gave to {_name(self)}")
+        return value.value
+
+
+def _name(owner_type: OwnerType) -> str:
+    return owner_type.ownership.name
+
+
+def owner_parameter(ownership: Ownership, value: OwnerId | None) -> BindParameter[Any]:
+    return bindparam("sessionkit_owner", OwnerValue(value), OwnerType(ownership), unique=True)

@@ -1,0 +1,91 @@
+"""What was judged before: a verdict is kept for each compiled statement, and for the text of the last thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Table
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import iterate
+
+from pyramid_sessionkit.owned.declaration import OWNED, Ownership
+from pyramid_sessionkit.owned.judge import Verdict, judge
+from pyramid_sessionkit.owned.parameter import OwnerType
+from pyramid_sessionkit.owned.sqltext import Text, only_reads, text_of
+
+Owners = tuple[tuple[str, Ownership], ...]
+
+NOTHING = Verdict()
+
+
+class Case:
+    """A statement as SQLAlchemy compiled it, or text. ``owners`` are the parameters in it that ``owned`` added."""
+
+    __slots__ = ("_verdict", "_version", "owners")
+
+    def __init__(self, compiled: Any) -> None:
+        binds = compiled.bind_names.items() if isinstance(compiled, SQLCompiler) else ()
+        self.owners: Owners = tuple((name, bind.type.ownership) for bind, name in binds if _is_owners(bind))
+        self._verdict: Verdict | None = None
+        self._version = OWNED.version
+
+    def verdict(self, context: Any, reads: bool) -> Verdict:
+        """Raises :class:`~pyramid_sessionkit.owned.judge.Refused`, and NotOwned for what cannot be understood."""
+        if self._verdict is None or self._version != OWNED.version or (reads and not self.owners):
+            self._verdict, self._version = self._judge(context, reads), OWNED.version
+        return self._verdict
+
+    def _judge(self, context: Any, reads: bool) -> Verdict:
+        text = text_of(context)
+        if not reads and only_reads(text.sql):
+            return NOTHING
+        return _judged(text, self.owners, tuple(_tables(context.compiled)), reads, OWNED.version)
+
+
+_cases: WeakKeyDictionary[Any, Case] = WeakKeyDictionary()
+
+
+def case_of(context: Any) -> Case:
+    compiled = context.compiled
+    if compiled is None:
+        return _TEXT
+    case = _cases.get(compiled)
+    if case is None:
+        case = _cases[compiled] = Case(compiled)
+    return case
+
+
+class _TextCase(Case):
+    """Text that the driver gets as it is: nothing of it is kept by object."""
+
+    __slots__ = ()
+
+    def verdict(self, context: Any, reads: bool) -> Verdict:
+        return self._judge(context, reads)
+
+
+_TEXT = _TextCase(None)
+
+
+@lru_cache(1024)
+def _judged(text: Text, owners: Owners, tables: tuple[Table, ...], reads: bool, version: int) -> Verdict:
+    return judge(text, dict(owners), tables, reads)
+
+
+def _is_owners(bind: Any) -> bool:
+    return isinstance(bind.type, OwnerType)
+
+
+def _tables(compiled: Any) -> Iterator[Table]:
+    """The tables, of which there is a model or another declaration, that a statement was made from."""
+    if isinstance(compiled, SQLCompiler):
+        found = {id(table): table for table in map(_table, iterate(compiled.statement)) if table is not None}
+        yield from found.values()
+
+
+def _table(element: Any) -> Table | None:
+    table = getattr(element, "table", element)
+    return table if isinstance(table, Table) else None
