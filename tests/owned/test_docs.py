@@ -20,16 +20,22 @@ NAMES = ("models", "views", "guard", "objects", "unowned")
 PATHS = {"messages": "/messages", "message": "/messages/{id}", "rename": "/rename/{id}", "forgetful": "/forgetful"}
 
 
-def get_tm_session(factory: Any, manager: Any) -> Session:
-    session: Session = factory()
-    zope.sqlalchemy.register(session, transaction_manager=manager)
+def get_tm_session(session_factory: Any, transaction_manager: Any, request: Any = None) -> Session:
+    """As the cookiecutter has it."""
+    session: Session = session_factory(info={"request": request})
+    zope.sqlalchemy.register(session, transaction_manager=transaction_manager)
     return session
 
 
 @pytest.fixture
 def browser(make_app: Any, tmp_path: Path) -> Iterator[Any]:
-    module = module_of("howto/owned.rst", *(f"owned-{name}" for name in NAMES), get_tm_session=get_tm_session)
     engine = create_engine(f"sqlite:///{tmp_path}/docs.sqlite")
+    module = module_of(
+        "howto/owned.rst",
+        *(f"owned-{name}" for name in NAMES),
+        get_tm_session=get_tm_session,
+        session_factory=sessionmaker(engine),
+    )
     module.Base.metadata.create_all(engine)
 
     def log_in(request: Any) -> Any:
@@ -37,7 +43,6 @@ def browser(make_app: Any, tmp_path: Path) -> Iterator[Any]:
         return request.response
 
     def configure(config: Any) -> None:
-        config.registry["dbsession_factory"] = sessionmaker(engine)
         config.add_request_method(module.dbsession, reify=True)
         for name, path in {**PATHS, "sign_up": "/sign_up"}.items():
             config.add_route(name, path)
