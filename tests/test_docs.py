@@ -104,6 +104,40 @@ def test_settings_in_samples_are_taken(page: Path, monkeypatch: pytest.MonkeyPat
             parse_settings({PREFIX + "secret": SECRET, **{name: value for name, _, value in lines}})
 
 
+def shown_functions(name: str) -> dict[str, str]:
+    """What a function does wherever the docs or the example show it, without types, docstring and guard."""
+    sources = {
+        f"{page.name}:{block.line}": block.text
+        for page in PAGES
+        for block in blocks_of(page)
+        if block.language == "python"
+    }
+    sources["example_app"] = (ROOT / "example_app" / "models" / "__init__.py").read_text(encoding="utf-8")
+    return {
+        place: re.sub(r"guard\((\w+), request(, policies=True)?\)", r"\1", ast.unparse(without_docstring(node)))
+        for place, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    }
+
+
+def without_docstring(function: ast.FunctionDef) -> Any:
+    return function.body[1:] if ast.get_docstring(function) else function.body
+
+
+@pytest.mark.parametrize(
+    ("function", "places"),
+    [
+        ("dbsession", {"README.rst", "tutorial.rst", "owned.rst", "joined.rst", "example_app"}),
+        ("get_tm_session", {"tutorial.rst", "joined.rst", "example_app"}),
+    ],
+)
+def test_the_database_session_is_the_same_everywhere(function: str, places: set[str]) -> None:
+    found = shown_functions(function)
+    assert places <= {place.partition(":")[0] for place in found}
+    assert len(set(found.values())) == 1, found
+
+
 class Tutorial:
     """The file that readers of the tutorial have at its end, or after one of its steps."""
 

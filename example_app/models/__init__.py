@@ -30,10 +30,12 @@ def get_session_factory(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine)
 
 
-def get_tm_session(session_factory: sessionmaker[Session], tm: TransactionManager) -> Session:
-    """A session that commits or rolls back with the transaction of ``tm``, never by itself."""
-    dbsession = session_factory()
-    zope.sqlalchemy.register(dbsession, transaction_manager=tm)
+def get_tm_session(
+    session_factory: sessionmaker[Session], transaction_manager: TransactionManager, request: Request | None = None
+) -> Session:
+    """A session that commits or rolls back with the transaction of the manager, never by itself."""
+    dbsession = session_factory(info={"request": request})
+    zope.sqlalchemy.register(dbsession, transaction_manager=transaction_manager)
     return dbsession
 
 
@@ -51,7 +53,10 @@ def includeme(config: Configurator) -> None:
 
     def dbsession(request: Request) -> Session:
         # Tests may bring a session of their own.
-        given = request.environ.get("app.dbsession")
-        return guard(given or get_tm_session(session_factory, request.tm), request)
+        dbsession = request.environ.get("app.dbsession")
+        if dbsession is None:
+            # request.tm is the transaction manager of pyramid_tm.
+            dbsession = get_tm_session(session_factory, request.tm, request=request)
+        return guard(dbsession, request)
 
     config.add_request_method(dbsession, reify=True)

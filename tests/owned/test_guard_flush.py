@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, func, literal, select, text, update
 from sqlalchemy.orm import Session, make_transient, make_transient_to_detached, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned, unowned
 from tests.owned.conftest import DATABASES, Visitor, texts
@@ -628,6 +629,28 @@ def test_versions(session: Session, refused: Refused) -> None:
     session.commit()
     session.get_one(Draft, 11).text = "x"
     refused(session.flush)
+
+
+def hide_the_owner(session: Session) -> Note:
+    note = session.get_one(Note, 11)
+    set_committed_value(note, "person_id", ADA)
+    return note
+
+
+def load_a_lie(session: Session) -> Note:
+    lie = text("SELECT id, text, stars, 7 AS person_id, folder_id FROM notes WHERE id = 12")
+    return session.scalars(select(Note).from_statement(lie)).one()
+
+
+@pytest.mark.parametrize("lie", [hide_the_owner, load_a_lie])
+class TestObjectsThatLieAboutTheirOwner:
+    def test_are_not_changed(self, session: Session, refused: Refused, lie: Callable[[Session], Note]) -> None:
+        lie(session).text = "x"
+        refused(session.flush)
+
+    def test_are_not_deleted(self, session: Session, refused: Refused, lie: Callable[[Session], Note]) -> None:
+        session.delete(lie(session))
+        refused(session.flush)
 
 
 def test_the_message_tells_what_to_do(session: Session) -> None:

@@ -1,0 +1,132 @@
+"""Alembic, run as a project runs it, finds nothing in an owned class that it cannot write down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from tests.owned.conftest import DATABASES
+from tests.servers.postgresql import PostgreSQL
+
+# The declaration that the package exports: this line names its module.
+OWNED_BY = "from pyramid_sessionkit.owned.declaration import owned_by"
+
+MODELS = f"""\
+{OWNED_BY}
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+@owned_by("id")
+class User(Base):
+    __tablename__ = "users"
+    __table_args__ = {{"info": {{"of the application": 1}}}}
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+@owned_by("user_id")
+class Document(Base):
+    __tablename__ = "documents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    __mapper_args__ = {{"polymorphic_on": "kind", "polymorphic_identity": "document"}}
+
+
+class Letter(Document):
+    __mapper_args__ = {{"polymorphic_identity": "letter"}}
+
+
+class Book(Document):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(ForeignKey("documents.id"), primary_key=True)
+    pages: Mapped[int]
+    __mapper_args__ = {{"polymorphic_identity": "book"}}
+"""
+INI = """\
+[alembic]
+script_location = %(here)s/migrations
+path_separator = os
+"""
+ENV = """\
+from os import environ
+
+from alembic import context
+from sqlalchemy import create_engine
+
+from models import Base
+
+engine = create_engine(environ["URL"])
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+Alembic = Callable[..., str]
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/project.sqlite"
+    server: PostgreSQL = request.getfixturevalue("server")
+    # Of its own, since Alembic would drop the tables that other tests have made.
+    name = f"project_{uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}")
+    return server.url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def alembic(url: str, tmp_path: Path) -> Alembic:
+    """Runs a command of Alembic in a project, and returns what it has printed."""
+    root = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "URL": url, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+
+    def alembic(*arguments: str) -> str:
+        command = [sys.executable, "-m", "alembic", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    alembic("init", "migrations")
+    for name, text in {"models.py": MODELS, "alembic.ini": INI, "migrations/env.py": ENV}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return alembic
+
+
+def columns(url: str) -> dict[str, list[str]]:
+    engine = create_engine(url)
+    found: Any = inspect(engine)
+    names = {table: [column["name"] for column in found.get_columns(table)] for table in found.get_table_names()}
+    engine.dispose()
+    return names
+
+
+def revision(tmp_path: Path, message: str) -> str:
+    (path,) = (tmp_path / "migrations" / "versions").glob(f"*_{message}.py")
+    return path.read_text(encoding="utf-8")
+
+
+def test_alembic_makes_the_tables_of_owned_classes(alembic: Alembic, url: str, tmp_path: Path) -> None:
+    alembic("revision", "--autogenerate", "-m", "first")
+    written = revision(tmp_path, "first")
+    assert "info={'of the application': 1}" in written
+    assert "pyramid_sessionkit" not in written
+    alembic("upgrade", "head")
+    made = columns(url)
+    assert made.pop("alembic_version") == ["version_num"]
+    assert made == {"users": ["id"], "documents": ["id", "kind", "user_id"], "books": ["id", "pages"]}
+    alembic("revision", "--autogenerate", "-m", "second")
+    assert "op." not in revision(tmp_path, "second").partition("def upgrade")[2]
