@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Update, and_, exists, func, not_, select
+from sqlalchemy import Column, Connection, Delete, Update, and_, exists, func, not_, or_, select
+
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
 from pyramid_sessionkit.owned.guards import Guard
 from pyramid_sessionkit.owned.judge import Given
-from pyramid_sessionkit.owned.parameter import owner_parameter
+from pyramid_sessionkit.owned.parameter import OwnerValue, owner_parameter
 from pyramid_sessionkit.owned.userids import OwnerId
 
-COMPLETED = "pyramid_sessionkit_completed"
-"""The execution option of a statement that was completed here: its table, its WHERE before, and the owner's id."""
+
+class Completed(OwnerValue):
+    """The owner in a statement that was completed here. It knows the WHERE that was there before."""
+
+    __slots__ = ("owned", "where")
+
+    def __init__(self, value: OwnerId, owned: OwnedTable, where: Any) -> None:
+        super().__init__(value)
+        self.owned = owned
+        self.where = where
 
 
 def complete(statement: Any, guard: Guard) -> Any:
@@ -23,42 +34,49 @@ def complete(statement: Any, guard: Guard) -> Any:
     if owned is None or not _is_by_primary_key(statement):
         return statement
     owner = owned.ownership.owner_id(guard.userid())
-    done = statement.where(_is_owners(owned, owner))
-    return done.execution_options(**{COMPLETED: (owned, statement.whereclause, owner)})
+    completed = Completed(owner, owned, statement.whereclause)
+    return statement.where(_is_owners(owned, owner_parameter(owned.ownership, completed)))
 
 
 def _is_by_primary_key(statement: Update | Delete) -> bool:
     """As the statements of a flush are; another one, of a listener, is judged as it is."""
     where = statement.whereclause
-    if where is None:
+    conditions = list(where.clauses) if isinstance(where, BooleanClauseList) else [where]
+    if isinstance(where, BooleanClauseList) and where.operator is not operators.and_:
         return False
-    conditions = list(getattr(where, "clauses", ())) or [where]
-    compared = {getattr(getattr(each, "left", None), "name", None) for each in conditions}
+    equal = [each for each in conditions if isinstance(each, BinaryExpression) and each.operator is operators.eq]
+    compared = {each.left.name for each in equal if isinstance(each.left, Column)}
     return all(column.name in compared for column in statement.table.primary_key)
 
 
-def _is_owners(owned: OwnedTable, owner: OwnerId) -> Any:
+def _is_owners(owned: OwnedTable, owner: Any) -> Any:
     conditions, current = [], owned
     while current.parent is not None:
         conditions += [own == theirs for own, theirs in current.link]
         current = current.parent
-    conditions.append(current.ownership.column == owner_parameter(current.ownership, owner))
+    conditions.append(current.ownership.column == owner)
     return and_(*conditions) if current is owned else exists().where(*conditions).correlate(owned.table)
 
 
-def check_count(connection: Connection, cursor: Any, context: Any) -> None:
+def check_count(connection: Connection, cursor: Any, context: Any, done: Completed) -> None:
     """Refuse a flush of which a statement found a row of somebody else.
 
     A row that is gone, or has another version, is left to SQLAlchemy, which has an error for it.
     """
-    owned, where, owner = context.execution_options[COMPLETED]
     rows = context.compiled_parameters
     if cursor.rowcount == len(rows):
         return
-    others = select(func.count()).select_from(owned.table).where(where, not_(_is_owners(owned, owner)))
+    owned = done.owned
+    others = select(func.count()).select_from(owned.table).where(done.where, _is_not_owners(owned, done.value))
     if any(connection.scalar(others, row) for row in rows):
         verb = "delete" if context.isdelete else "change"
         raise refusal(verb, owned, "it is not a row of the logged-in user; load it with owned()")
+
+
+def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
+    """A row without an owner is not theirs either."""
+    found = _is_owners(owned, owner)
+    return not_(found) if owned.parent is not None else or_(owned.ownership.column.is_(None), not_(found))
 
 
 def check_given(connection: Connection, given: Given, rows: list[Any], userid: str | None, is_insert: bool) -> None:

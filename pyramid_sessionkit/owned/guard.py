@@ -99,8 +99,11 @@ def _before_cursor_execute(
 def _after_cursor_execute(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if flushing.COMPLETED in context.execution_options:
-        flushing.check_count(connection, cursor, context)
+    if context.isupdate or context.isdelete:
+        for name, _ in case_of(context).owners:
+            value = context.compiled_parameters[0].get(name)
+            if isinstance(value, flushing.Completed):
+                flushing.check_count(connection, cursor, context, value)
 
 
 def _check(connection: Connection, context: Any) -> None:
@@ -145,8 +148,10 @@ def _verb(context: Any) -> str:
 def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
     owned, why = refused.owned, refused.why
     if isinstance(owned, str):
-        return NotOwned(f"{refused.verb} of {owned!r} was refused: {why}. For what is not on behalf of the logged-in user, "
-            "use unowned(dbsession, reason=...)")
+        return NotOwned(
+            f"{refused.verb} of {owned!r} was refused: {why}. For what is not on behalf of the logged-in user, "
+            "use unowned(dbsession, reason=...)"
+        )
     if refused.verb == "SELECT":
         return NotOwned(
             f"owned() cannot limit this SELECT: {why} where it reads {owned.table.name!r}. Write it with the class, in "

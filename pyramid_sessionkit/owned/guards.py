@@ -38,7 +38,9 @@ class Guard:
         """Who is logged in now. The identity function may read through the session that asks."""
         request = self._request()
         if request is None:
-            raise NotOwned("The request that this session was guarded for is gone, so nobody is logged in who could write")
+            raise NotOwned(
+                "The request that this session was guarded for is gone, so nobody is logged in who could write"
+            )
         if self._asking:
             raise NotOwned(
                 "The function that finds out who is logged in writes to owned rows itself; let it do so in unowned()"

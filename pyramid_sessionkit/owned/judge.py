@@ -111,7 +111,7 @@ class _Judge:
             if isinstance(select, exp.Values):
                 yield from (each.expressions for each in select.expressions)
             else:
-                yield [each.unalias() for each in select.expressions]
+                yield from _rows_of(select)
 
     def _new_row(self, target: Relation, columns: list[str], row: list[Any]) -> None:
         owned = self._which(target)
@@ -128,7 +128,11 @@ class _Judge:
         if conflict is None or action == "DO NOTHING":
             return
         limits = Limits((target.where(conjuncts(conflict.args.get("where"))),), self._owner)
-        if action != "DO UPDATE" or conflict.args.get("duplicate") or not _qualified(conflict.args.get("where"), limits):
+        if (
+            action != "DO UPDATE"
+            or conflict.args.get("duplicate")
+            or not _qualified(conflict.args.get("where"), limits)
+        ):
             raise Refused("INSERT", self._which(target), "where there is such a row already, it may be somebody else's")
         self._assignments(conflict.expressions, (target,), "INSERT")
 
@@ -234,7 +238,9 @@ class _Judge:
             tables = list(node.find_all(exp.Table))
             for table in tables:
                 for owned in OWNED.of_name(table.name, table.db):
-                    raise Refused(type(node).__name__.upper().removesuffix("TABLE"), owned, "it reaches everybody's rows")
+                    raise Refused(
+                        type(node).__name__.upper().removesuffix("TABLE"), owned, "it reaches everybody's rows"
+                    )
             if not node.args.get("cascade") and (not isinstance(node, exp.Drop) or node.kind in ("TABLE", "INDEX")):
                 return
         raise unreadable(self._text, "it is not a statement that the guard knows")
@@ -292,6 +298,31 @@ def _selects(query: Any) -> Iterator[Any]:
         yield from _selects(query.right)
     elif isinstance(query, (exp.Select, exp.Values)):
         yield query
+
+
+def _rows_of(select: exp.Select) -> Iterator[list[Any]]:
+    """What a SELECT gives to an INSERT: its columns, or the parameters that they are in a VALUES from which it reads.
+
+    SQLAlchemy inserts many rows into PostgreSQL as ``SELECT p0::INTEGER, p1 FROM (VALUES (?, ?)) AS data (p0, p1)``.
+    """
+    row = [each.unalias() for each in select.expressions]
+    source = select.args.get("from_")
+    values = None if source is None else source.this
+    if (
+        not isinstance(values, exp.Values)
+        or select.args.get("joins")
+        or not isinstance(values.args.get("alias"), exp.TableAlias)
+    ):
+        yield row
+        return
+    names = [column.name for column in values.args["alias"].columns]
+    for tuple_ in values.expressions:
+        given = dict(zip(names, tuple_.expressions, strict=False))
+        yield [given.get(value.name, value) if isinstance(value, exp.Column) else value for value in map(_uncast, row)]
+
+
+def _uncast(node: Any) -> Any:
+    return node.this if isinstance(node, exp.Cast) else node
 
 
 def _qualified(where: Any, limits: Limits) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, bindparam
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from pyramid_sessionkit.exceptions import NotOwned
@@ -52,13 +53,16 @@ class OwnerType(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if not isinstance(value, OwnerValue):
-            raise NotOwned(f"The parameters of this statement replace the owner that owned() gave to {_name(self)}")
+            raise _Replaced(
+                f"A parameter of this statement replaces {self.ownership.name}, which owned() has set: leave it out"
+            )
         return value.value
 
 
-def _name(owner_type: OwnerType) -> str:
-    return owner_type.ownership.name
+class _Replaced(NotOwned, DontWrapMixin):
+    """SQLAlchemy would show all parameters in an error of its own."""
 
 
-def owner_parameter(ownership: Ownership, value: OwnerId | None) -> BindParameter[Any]:
-    return bindparam("sessionkit_owner", OwnerValue(value), OwnerType(ownership), unique=True)
+def owner_parameter(ownership: Ownership, value: OwnerId | OwnerValue | None) -> BindParameter[Any]:
+    written = value if isinstance(value, OwnerValue) else OwnerValue(value)
+    return bindparam("sessionkit_owner", written, OwnerType(ownership), unique=True)

@@ -23,6 +23,8 @@ class Relation(NamedTuple):
     """What the name may mean; more than one only if models of this process share a name."""
     conditions: Conditions = ()
     """What is true of each of its rows that the statement reaches."""
+    subquery: Any = None
+    """The subquery in FROM that it is, where it has no ``table``."""
 
     def where(self, conditions: Conditions) -> Relation:
         return self._replace(conditions=self.conditions + conditions)
@@ -52,7 +54,7 @@ def _relation(node: Any) -> Relations:
     if isinstance(node, exp.Subquery) and isinstance(inner, exp.Table):
         # An alias for several tables hides their names; what is in them is not limited by any condition.
         return _nameless(relations_of(inner)) + relations_of(*joins)
-    return _then((Relation(node.alias.lower(), None, ()),), joins)
+    return _then((Relation(node.alias.lower(), None, (), (), node),), joins)
 
 
 def relations_of_table(node: exp.Table, joins: Iterable[Any] = ()) -> Relations:
@@ -116,7 +118,7 @@ class Limits:
 
     def _is_owners(self, condition: Any, relation: Relation, ownership: Ownership) -> bool:
         return any(
-            self._owner(value) is ownership and self._is_column(column, relation, ownership.column.name)
+            self._owner(value) is ownership and self.is_column(column, relation, ownership.column.name)
             for column, value in _equals(condition)
         )
 
@@ -128,7 +130,9 @@ class Limits:
             and parent is not relation
             and among._is_limited(parent, owned.parent)
             and all(
-                self._is_linked(parent.conditions if conditions is None else conditions, relation, parent, among, *names)
+                self._is_linked(
+                    parent.conditions if conditions is None else conditions, relation, parent, among, *names
+                )
                 for names in ((own.name, theirs.name) for own, theirs in owned.link)
             )
             for parent in among.relations
@@ -138,13 +142,13 @@ class Limits:
         self, conditions: Conditions, relation: Relation, parent: Relation, among: Limits, own: str, theirs: str
     ) -> bool:
         return any(
-            self._is_column(left, relation, own) and among._is_column(right, parent, theirs)
+            self.is_column(left, relation, own) and among.is_column(right, parent, theirs)
             for condition in conditions
             for left, right in _equals(condition)
             if among is self or getattr(left, "table", "")  # what has no table's name there is of the inner tables
         )
 
-    def _is_column(self, node: Any, relation: Relation, name: str) -> bool:
+    def is_column(self, node: Any, relation: Relation, name: str) -> bool:
         """Whether it is this column of this relation, and of no other that has the same name here."""
         if not isinstance(node, exp.Column) or not _is_named(node.this, name):
             return False
@@ -183,8 +187,35 @@ def _is_plain(expression: Any) -> bool:
 def relations_of_select(select: exp.Select) -> Relations:
     source = select.args.get("from_")
     found = relations_of(None if source is None else source.this, *(select.args.get("joins") or ()))
-    where = conjuncts(select.args.get("where"))
+    where = conjuncts(select.args.get("where")) + tuple(_from_outside(select))
     return tuple(relation.where(where) for relation in found)
+
+
+_PLAIN = {"expressions", "from_", "joins", "where"}
+
+
+def _from_outside(select: exp.Select) -> Iterator[Any]:
+    """What the statement around a plain subquery in FROM requires of its columns, as the subquery would write it."""
+    around = select.parent
+    outer = None if not isinstance(around, exp.Subquery) else around.find_ancestor(exp.Select)
+    if outer is None or not all(name in _PLAIN for name, value in select.args.items() if value):
+        return
+    columns = {each.alias_or_name.lower(): each.unalias() for each in select.expressions}
+    if not all(isinstance(each, exp.Column) for each in columns.values()):
+        return
+    relations = relations_of_select(outer)
+    limits = Limits(relations, lambda node: None)
+    for relation in relations:
+        if relation.subquery is around:
+            for condition in relation.conditions:
+                for column, value in _equals(condition):
+                    inner = columns.get(column.name.lower()) if isinstance(column, exp.Column) else None
+                    if (
+                        inner is not None
+                        and limits.is_column(column, relation, column.name)
+                        and marker(value) is not None
+                    ):
+                        yield exp.EQ(this=inner.copy(), expression=value.copy())
 
 
 def marker(node: Any) -> int | None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Insert, Select, TextClause, Update, and_, inspect
+from sqlalchemy import Delete, Insert, Select, TableClause, TextClause, Update, and_, inspect
 from sqlalchemy.orm import Mapper, with_loader_criteria
 from sqlalchemy.sql.elements import ColumnClause, Grouping
 from sqlalchemy.sql.visitors import cloned_traverse, iterate
@@ -49,7 +49,7 @@ def _select(userid: str | None, statement: Any) -> Any:
         raise TypeError("owned(): this SELECT reads no class with @owned_by; execute it as it is")
     for ownership in found:
         ownership.owner_id(userid)
-    for entity in {description["entity"] for description in statement.column_descriptions} - {None}:
+    for entity in {each["entity"] for each in statement.column_descriptions if each.get("entity") is not None}:
         _check_relationships(inspect(entity).mapper)
     # Objects that were loaded before may hold what is not the user's.
     return _limited(statement, userid, found).execution_options(populate_existing=True)
@@ -58,9 +58,8 @@ def _select(userid: str | None, statement: Any) -> Any:
 def _tables_in(statement: Any) -> Iterator[OwnedTable]:
     for element in iterate(statement):
         for table in (element, getattr(element, "table", None)):
-            owned = None if table is None else OWNED.of_table(table)
-            if owned is not None:
-                yield owned
+            if isinstance(table, TableClause):
+                yield from OWNED.of_name(table.name, getattr(table, "schema", None))
 
 
 def _limited(statement: Any, userid: str | None, found: set[Ownership]) -> Any:
@@ -106,14 +105,15 @@ def _group(element: Any) -> None:
     element._where_criteria = tuple(map(Grouping, element._where_criteria))
     if isinstance(element, Select):
         element._setup_joins = tuple(
-            (target, on if on is None or not _is_text(on) else Grouping(on), *rest) for target, on, *rest in element._setup_joins
+            (target, on if on is None or not _is_text(on) else Grouping(on), *rest)
+            for target, on, *rest in element._setup_joins
         )
 
 
 def _change(userid: str | None, statement: Any) -> Any:
     ownership = _ownership(statement)
-    parameter = owner_parameter(ownership, ownership.owner_id(userid))
-    return _limited(statement, userid, {ownership}).where(ownership.attribute == parameter)
+    ownership.owner_id(userid)
+    return _limited(statement, userid, {ownership})
 
 
 def _insert(userid: str | None, statement: Any) -> Any:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, func, select, text
@@ -17,9 +17,17 @@ from tests.servers.postgresql import PostgreSQL
 class Visitor:
     """A request, as far as the guard looks at it; ``asked`` counts how often."""
 
+    _kept: ClassVar[list[Any]] = []
+
     def __init__(self, userid: int | str | None) -> None:
+        self.keep(self)
         self.userid = None if userid is None else str(userid)
         self.asked = 0
+
+    @classmethod
+    def keep(cls, visitor: Any) -> None:
+        """A guard keeps no request alive, as it is during a request."""
+        cls._kept.append(visitor)
 
     @property
     def authenticated_userid(self) -> str | None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_colu
 import pyramid_sessionkit
 from pyramid_sessionkit import owned as package
 from pyramid_sessionkit.owned import NotOwned, owned, owned_by
-from pyramid_sessionkit.owned.models import ownership_of_table
+from pyramid_sessionkit.owned.declaration import OWNED
 from tests.owned.conftest import Visitor
 
 
@@ -195,12 +195,12 @@ def test_classes_with_the_same_name_of_the_attribute() -> None:
     for userid in ("7", "8"):
         for statement in (select(First).join(Second, First.id == Second.id), select(Second, First).join(First, true())):
             parameters = owned(Visitor(userid), statement).compile().params
-            assert sorted(map(repr, parameters.values())) == [f"'{userid}'", userid]
+            assert sorted(repr(each.value) for each in parameters.values()) == [f"'{userid}'", userid]
 
 
 def test_the_info_of_the_table() -> None:
-    assert ownership_of_table(Declared.__table__) is None
-    assert ownership_of_table(Table("declared", MetaData())) is None
+    assert OWNED.of_table(Declared.__table__) is None
+    assert OWNED.of_table(Table("declared", MetaData())) is None
 
 
 def test_names() -> None:
@@ -222,5 +222,5 @@ def test_without_sqlalchemy(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(pyramid_sessionkit, "owned", package)
     monkeypatch.setattr(builtins, "__import__", fail)
-    with pytest.raises(ImportError, match=r'pip install "pyramid_sessionkit\[sql\]"'):
+    with pytest.raises(ImportError, match=r'pip install "pyramid_sessionkit\[owned\]"'):
         importlib.import_module("pyramid_sessionkit.owned")

@@ -31,17 +31,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import CompileError, InvalidRequestError
+from sqlalchemy.exc import CompileError, IntegrityError, InvalidRequestError
 from sqlalchemy.orm import Session, aliased, registry, scoped_session, sessionmaker
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import DropTable
 
 from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned, owned_by
-from pyramid_sessionkit.owned.guarding import _connections
-from pyramid_sessionkit.owned.guards import is_owner
-from pyramid_sessionkit.owned.sqltext import table_named_in, writes_in
+from pyramid_sessionkit.owned.flushing import is_owner
 from pyramid_sessionkit.owned.statements import MARK
-from pyramid_sessionkit.owned.writing import _analyse
 from tests.owned.conftest import DATABASES, Visitor, texts
 from tests.owned.models import ADA, BOB, Base, Book, Draft, Folder, Line, Note, Person, Product, Tag, Thing, Token
 
@@ -123,7 +120,7 @@ UNMARKED: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", UNMARKED)
 def test_what_was_not_made_by_owned_is_refused(session: Session, refused: Refused, name: str) -> None:
-    refused(lambda: session.execute(UNMARKED[name]), match="of 'notes'|'books'|'lines'|'folders'|'people'|'NOTES'")
+    refused(lambda: session.execute(UNMARKED[name]), match="was refused: it ")
 
 
 @pytest.mark.parametrize("name", ["update", "delete", "core insert", "text", "in WITH of an update of nobody's"])
@@ -201,9 +198,6 @@ CHANGED: dict[str, Callable[[Visitor], Any]] = {
     ),
     "inside another": lambda ada: select(owned(ada, delete(Note).returning(Note.id)).cte().c.id),
     "with another inside": lambda ada: owned(ada, delete(Note)).add_cte(delete(bare).returning(bare.c.id).cte()),
-    "with another inside for himself": lambda ada: owned(ada, delete(Note)).add_cte(
-        owned(ada, delete(Token).returning(Token.id)).cte()
-    ),
     "for another": lambda ada: owned(Visitor(BOB), delete(Note)),
     "for another and for them": lambda ada: owned(Visitor(BOB), owned(ada, delete(Note))),
     "insert for another user": lambda ada: owned(Visitor(BOB), insert(Note).values(text="new")),
@@ -216,33 +210,43 @@ def test_what_was_made_by_owned_and_changed_then_is_refused(
 ) -> None:
     if name == "upsert" and database != "sqlite":
         pytest.skip("the other test")
-    if name in ("inside another", "with another inside", "with another inside for himself") and database == "sqlite":
+    if name in ("inside another", "with another inside") and database == "sqlite":
         pytest.skip("SQLite has no DELETE in WITH")
     refused(lambda: session.execute(CHANGED[name](ada)))
 
 
+def test_two_statements_of_their_own_in_one(session: Session, ada: Visitor, database: str, engine: Engine) -> None:
+    if database == "sqlite":
+        pytest.skip("SQLite has no DELETE in WITH")
+    session.execute(owned(ada, delete(Note)).add_cte(owned(ada, delete(Token).returning(Token.id)).cte()))
+    session.commit()
+    assert (texts(engine), texts(engine, Token)) == (["one of 8", "two of 8"], ["token of 8"])
+
+
 PARAMETERS: dict[str, tuple[Callable[[Visitor], Any], Any]] = {
-    "parameter replaced": (lambda ada: owned(ada, delete(Note)), {"owner_notes_person_id": BOB}),
+    "parameter replaced": (lambda ada: owned(ada, delete(Note)), {"sessionkit_owner_1": BOB}),
     "parameter replaced in an update": (
         lambda ada: owned(ada, update(Note).values(text="x")),
-        {"owner_notes_person_id": BOB},
+        {"sessionkit_owner_1": BOB},
     ),
     "owner given": (lambda ada: owned(ada, update(Note)), {"text": "x", "person_id": BOB}),
     "own owner given": (lambda ada: owned(ada, update(Note)), {"text": "x", "person_id": ADA}),
     "many updates": (lambda ada: owned(ada, update(Note)), [{"id": 1, "text": "x"}, {"id": 11, "text": "x"}]),
+    "key of JSON in an insert": (lambda ada: owned(ada, insert(Note)), {"text": "x", "person_id": BOB}),
+    "keys of JSON in inserts": (lambda ada: owned(ada, insert(Note)), [{"text": "x", "person_id": BOB}] * 2),
     "updates by key": (lambda ada: update(Note), [{"id": 11, "text": "x"}]),
     "updates of their own by key": (lambda ada: update(Note), [{"id": 1, "text": "x"}]),
     "many deletes": (
         lambda ada: owned(ada, delete(Note).where(Note.id == bindparam("i"))),
-        [{"i": 1}, {"i": 11, "owner_notes_person_id": BOB}],
+        [{"i": 1}, {"i": 11, "sessionkit_owner_1": BOB}],
     ),
     "insert parameter replaced": (
         lambda ada: owned(ada, insert(Note).values(text="x")),
-        {"owner_notes_person_id": BOB},
+        {"sessionkit_owner_1": BOB},
     ),
     "one of many inserts": (
         lambda ada: owned(ada, insert(Note)),
-        [{"text": "x"}, {"text": "y", "owner_notes_person_id": BOB}],
+        [{"text": "x"}, {"text": "y", "sessionkit_owner_1": BOB}],
     ),
     "unmarked inserts": (lambda ada: insert(Note), [{"text": "x", "person_id": BOB}]),
 }
@@ -259,11 +263,11 @@ def test_parameters_cannot_change_it(
     execute = session.connection().execute if on_connection else session.execute
     try:
         execute(make(ada), parameters)
-    except (NotOwned, InvalidRequestError, CompileError):
-        session.commit()
+    except (NotOwned, InvalidRequestError, CompileError, IntegrityError):
+        session.rollback()
         assert stored()["notes"] == before
     else:
-        assert name in ("insert parameter replaced", "one of many inserts")
+        assert name in ("insert parameter replaced", "one of many inserts")  # these parameters have no effect
         session.commit()
         assert [row for row in stored()["notes"] if row[3] == BOB] == [row for row in before if row[3] == BOB]
 
@@ -349,45 +353,10 @@ def test_a_class_that_is_declared_later(session: Session, engine: Engine, databa
     mapped.metadata.drop_all(engine)
     mapped.metadata.create_all(engine)
     session.execute(update(Late).values(id=5))
-    session.execute(text(f"DELETE FROM late_{database}"))
     owned_by("id")(Late)
     for statement in (update(Late).values(id=5), text(f"DELETE FROM late_{database}")):
         with pytest.raises(NotOwned):
             session.execute(statement)
-
-
-@pytest.mark.parametrize(
-    ("sql", "writes"),
-    [
-        ("SELECT * FROM notes FOR UPDATE", 0),
-        ("SELECT * FROM notes FOR NO KEY UPDATE", 0),
-        ("select * from notes for  update", 0),
-        ("CREATE TABLE a (b INTEGER REFERENCES notes ON DELETE CASCADE ON UPDATE CASCADE)", 0),
-        ("INSERT INTO notes VALUES (1) ON CONFLICT DO UPDATE SET a = 1", 1),
-        ("INSERT INTO notes VALUES (1) ON DUPLICATE KEY UPDATE a = 1", 1),
-        ('SELECT replace(a, b), truncate (c), notes.copy, "delete", `update`, updated FROM notes', 0),
-        ("WITH a AS (DELETE FROM notes) UPDATE b SET c = 1", 2),
-        ("delete\nfrom notes", 1),
-    ],
-)
-def test_words_in_text(sql: str, writes: int) -> None:
-    assert writes_in(sql) == writes
-
-
-@pytest.mark.parametrize(
-    ("sql", "table"),
-    [
-        ("DELETE FROM notes", "notes"),
-        ("DELETE FROM NOTES;", "notes"),
-        ('DELETE FROM main."notes"', "notes"),
-        ("DELETE FROM notes_archive", None),
-        ("DELETE FROM my_notes", None),
-        ("DELETE FROM notes2", None),
-    ],
-)
-def test_names_in_text(sql: str, table: str | None) -> None:
-    assert table_named_in(sql, frozenset(("notes", "x"))) == table
-    assert table_named_in(sql, frozenset()) is None
 
 
 def test_values_that_are_the_owner() -> None:
@@ -456,15 +425,6 @@ class TestSessions:
         session.begin_nested()
         guard(session, ada)
         refused(lambda: session.execute(delete(Note)), session=session)
-
-    def test_in_use_of_a_sqlalchemy_that_hides_its_connections(self, engine: Engine) -> None:
-        class Hiding(Session):
-            def get_transaction(self) -> Any:
-                return None
-
-        session = Hiding(engine)
-        assert _connections(session) == [session.connection()]
-        session.close()
 
     def test_in_use_with_no_connection_yet(self, engine: Engine, ada: Visitor, refused: Refused) -> None:
         session = Session(engine)
@@ -569,59 +529,6 @@ def test_threads(engine: Engine, database: str) -> None:
     assert texts(engine) == ["29 of 7"] * 2 + ["29 of 8"] * 2
 
 
-class TestOtherDatabases:
-    """What is refused there, seen in what SQLAlchemy compiles for them."""
-
-    def test_an_alias_and_a_hint(self, ada: Visitor) -> None:
-        of_alias = delete(Note).where(aliased(Note).person_id == named(), Note.id == 11)
-        hinted = owned(ada, update(Note).values(text="x")).with_hint("x", dialect_name="mssql")
-        for statement, refusal in ((of_alias, "nothing says"), (hinted, "a hint")):
-            write = _analyse(statement.compile(dialect=postgresql.dialect()))
-            assert write is not None
-            assert refusal in str(write.refusal)
-
-    def test_an_update_of_several_tables(self) -> None:
-        statement = update(Product).where(Product.id == Note.id).values({Product.name: "x", bare.c.text: "x"})
-        write = _analyse(statement.compile(dialect=mysql.dialect()))
-        assert write is not None
-        assert (write.table, write.refusal is None) == ("notes", False)
-        mine = update(Note).where(and_(Note.person_id == named(), Note.id == Product.id))
-        for values, refusal in (({Note.text: "x"}, None), ({Note.text: "x", Product.name: "x"}, "another table")):
-            write = _analyse(mine.values(values).compile(dialect=mysql.dialect()))
-            assert write is not None
-            assert write.refusal is None if refusal is None else refusal in str(write.refusal)
-
-    def test_an_owner_that_changes_with_every_update(self) -> None:
-        mapped = registry()
-
-        @owned_by("user_id")
-        @mapped.mapped
-        class Restless:
-            __table__ = Table(
-                "restless",
-                mapped.metadata,
-                Column("id", Integer, primary_key=True),
-                Column("user_id", Integer, onupdate=BOB),
-            )
-
-        statement: Any = update(Restless).where(Restless.__table__.c.id == 1).values(id=2)
-        write = _analyse(owned(Visitor(ADA), statement).compile(dialect=sqlite.dialect()))
-        assert write is not None
-        assert write.refusal == "it changes the owner"
-
-    @pytest.mark.parametrize(
-        ("statement", "dialect"),
-        [
-            (mysql.insert(Note).on_duplicate_key_update(text="x"), mysql.dialect()),
-            (postgresql.insert(Note).on_conflict_do_nothing(), postgresql.dialect()),
-        ],
-    )
-    def test_an_upsert(self, statement: Any, dialect: Any) -> None:
-        write = _analyse(statement.values(text="x", person_id=named()).compile(dialect=dialect))
-        assert write is not None
-        assert write.refusal == "it is more than a plain INSERT"
-
-
 def test_the_cursor_is_closed(session: Session) -> None:
     closed = []
 
@@ -629,12 +536,13 @@ def test_the_cursor_is_closed(session: Session) -> None:
         def close(self) -> None:
             closed.append(True)
 
-    from pyramid_sessionkit.owned.guarding import _before_cursor_execute
+    from pyramid_sessionkit.owned.guard import _before_cursor_execute
 
     class Context:
         compiled = None
         statement = "DELETE FROM notes"
         execution_options: dict[str, Any] = {}
+        dialect = session.connection().dialect
 
     connection: Connection = session.connection()
     with pytest.raises(NotOwned):
