@@ -137,7 +137,7 @@ def _mapper(cls: type) -> Mapper[Any]:
     mapper: Any = inspect(cls, raiseerr=False)
     if not isinstance(mapper, Mapper):
         raise TypeError(
-            f"{cls.__name__} is not a mapped class: put @owned_by on each class that has a table, above other decorators"
+            f"{cls.__name__} is no mapped class: put @owned_by on each class that has a table, above other decorators"
         )
     if mapper.inherits is not None:
         raise TypeError(

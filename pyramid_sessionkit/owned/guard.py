@@ -18,10 +18,12 @@ from pyramid_sessionkit.owned.guards import (
     guard_of,
     guard_session,
     guards_of,
+    sessions_of,
 )
 from pyramid_sessionkit.owned.judge import NOT_LIMITED, Refused, Verdict
+from pyramid_sessionkit.owned.loading import check_flushed
 from pyramid_sessionkit.owned.parameter import OwnerValue
-from pyramid_sessionkit.owned.statements import MARK
+from pyramid_sessionkit.owned.statements import MARK, OBJECTS
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
 
 Guarded = TypeVar("Guarded")
@@ -31,8 +33,8 @@ def guard(dbsession: Guarded, request: Any) -> Guarded:
     """Let a session write no rows with an owner but those of the user who is logged in to ``request``.
 
     Takes a :class:`~sqlalchemy.orm.Session`, a ``scoped_session`` or a :class:`~sqlalchemy.Connection`, and returns it,
-    for ``return guard(get_tm_session(...), request)``; for a ``sessionmaker`` it returns another one, whose sessions are
-    guarded. Who is logged in is asked when something is written. What is refused raises :class:`NotOwned`, or
+    for ``return guard(get_tm_session(...), request)``; for a ``sessionmaker`` it returns another one, whose sessions
+    are guarded. Who is logged in is asked when something is written. What is refused raises :class:`NotOwned`, or
     :class:`NotLoggedIn` if it would be fine for somebody who is logged in. Called again for a session, it guards it for
     the other request. The request is not kept alive: once it is gone, no row with an owner is written.
     """
@@ -47,7 +49,7 @@ def guard(dbsession: Guarded, request: Any) -> Guarded:
     if not isinstance(session, Session):
         raise TypeError(f"guard() needs a Session or a Connection of SQLAlchemy, not a {type(session).__name__}")
     guard_session(session, request)
-    return dbsession  # type: ignore[return-value]
+    return dbsession
 
 
 def _guarded_maker(maker: sessionmaker[Any], request: Any) -> sessionmaker[Any]:
@@ -112,6 +114,9 @@ def _check(connection: Connection, context: Any) -> None:
     reads = bool(case.owners) or MARK in context.execution_options
     if not guards and not reads:
         return
+    if context.execution_options.get(MARK) == OBJECTS:
+        for session in sessions_of(connection):
+            check_flushed(session)
     try:
         verdict = case.verdict(context, reads)
         for guard in guards:

@@ -115,11 +115,17 @@ def guards_of(connection: Connection) -> Iterator[Guard]:
     found = _of_connections.get(connection)
     if found is not None:
         yield found
+    for session in sessions_of(connection):
+        guard = guard_of(session)
+        if guard is not None:
+            yield guard
+
+
+def sessions_of(connection: Connection) -> Iterator[Session]:
     for user in _sessions.get(connection, ()):
         session = user()
-        guard = None if session is None else guard_of(session)
-        if guard is not None and session is not None and session.in_transaction():
-            yield guard
+        if session is not None and session.in_transaction():
+            yield session
 
 
 class GuardedFactory:

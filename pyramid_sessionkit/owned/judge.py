@@ -78,7 +78,8 @@ class _Judge:
             raise unreadable(self._text, "it names a setting of the guard")
         if not isinstance(self._tree, (exp.Query, exp.Values, *_WRITES)):
             self._other(self._tree)
-        for node in self._tree.find_all(*_WRITES):
+        nodes: Iterator[Any] = self._tree.find_all(*_WRITES)
+        for node in nodes:
             if not isinstance(node.parent, exp.When):  # a part of MERGE
                 _WRITES[type(node)](self, node)
         if reads:

@@ -142,10 +142,11 @@ class Limits:
         self, conditions: Conditions, relation: Relation, parent: Relation, among: Limits, own: str, theirs: str
     ) -> bool:
         return any(
-            self.is_column(left, relation, own) and among.is_column(right, parent, theirs)
+            self.is_column(left, relation, own)
+            and among.is_column(right, parent, theirs)
+            and (among is self or left.table)  # what has no table's name there is of the inner tables
             for condition in conditions
             for left, right in _equals(condition)
-            if among is self or getattr(left, "table", "")  # what has no table's name there is of the inner tables
         )
 
     def is_column(self, node: Any, relation: Relation, name: str) -> bool:

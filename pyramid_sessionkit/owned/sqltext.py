@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot import TokenType
 
 from pyramid_sessionkit.exceptions import NotOwned
 
@@ -157,6 +157,6 @@ def _tokens(sql: str, dialect: str) -> list[Any]:
 def unreadable(text: Text, why: str) -> NotOwned:
     start = " ".join(re.sub(f":{MARKER}[0-9]+ ", "?", text.sql).split())[:60]
     return NotOwned(
-        f"SQL that begins with {start!r} was refused: {why}, so nobody can say whose rows it writes. Write it in another "
-        "way; for what is not on behalf of the logged-in user, use unowned(dbsession, reason=...)"
+        f"SQL that begins with {start!r} was refused: {why}, so nobody can say whose rows it writes. Write it in "
+        "another way; for what is not on behalf of the logged-in user, use unowned(dbsession, reason=...)"
     )

@@ -15,6 +15,7 @@ from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
+from pyramid_sessionkit.owned.loading import LoadsOwned
 from pyramid_sessionkit.owned.parameter import owner_parameter
 
 Statement = TypeVar("Statement")
@@ -22,12 +23,15 @@ Statement = TypeVar("Statement")
 MARK = "pyramid_sessionkit_owned"
 """The execution option of statements made here, so that they are judged whether there is a guard or not."""
 
+OBJECTS = "objects"
+"""Its value where a SELECT returns objects."""
+
 
 def owned(request: Any, statement: Statement) -> Statement:
     """Limit a statement to the rows of the user who is logged in to ``request``.
 
-    Takes ``select()``, ``update()``, ``delete()`` or ``insert()`` of classes with :func:`owned_by`, and returns the same
-    with a condition for each owned class that it reads or writes; an ``insert()`` sets the owner. Objects that a
+    Takes ``select()``, ``update()``, ``delete()`` or ``insert()`` of classes with :func:`owned_by`, and returns the
+    same with a condition for each owned class that it reads or writes; an ``insert()`` sets the owner. Objects that a
     ``select()`` returns are loaded again if they were loaded before, and so are limited what their relationships load.
 
     Raises :exc:`NotLoggedIn` if nobody is logged in, and :exc:`TypeError` for what is no such statement. Where a
@@ -49,10 +53,14 @@ def _select(userid: str | None, statement: Any) -> Any:
         raise TypeError("owned(): this SELECT reads no class with @owned_by; execute it as it is")
     for ownership in found:
         ownership.owner_id(userid)
-    for entity in {each["entity"] for each in statement.column_descriptions if each.get("entity") is not None}:
+    limited = _limited(statement, userid, found)
+    entities = [each["entity"] for each in statement.column_descriptions if each.get("entity") is each["expr"]]
+    for entity in entities:
         _check_relationships(inspect(entity).mapper)
+    if not entities:
+        return limited
     # Objects that were loaded before may hold what is not the user's.
-    return _limited(statement, userid, found).execution_options(populate_existing=True)
+    return limited.options(LoadsOwned(userid)).execution_options(populate_existing=True, **{MARK: OBJECTS})
 
 
 def _tables_in(statement: Any) -> Iterator[OwnedTable]:
@@ -104,9 +112,9 @@ def _grouped(statement: Any) -> Any:
 def _group(element: Any) -> None:
     element._where_criteria = tuple(map(Grouping, element._where_criteria))
     if isinstance(element, Select):
+        joins: Any = element._setup_joins
         element._setup_joins = tuple(
-            (target, on if on is None or not _is_text(on) else Grouping(on), *rest)
-            for target, on, *rest in element._setup_joins
+            (target, Grouping(on) if _is_text(on) else on, *rest) for target, on, *rest in joins
         )
 
 
@@ -121,7 +129,7 @@ def _insert(userid: str | None, statement: Any) -> Any:
     parameter = owner_parameter(ownership, ownership.owner_id(userid))
     if statement._select_names:
         raise NotOwned(
-            "owned() takes insert() of values; insert().from_select() is not one of them: select the rows and add objects"
+            "owned() takes insert() of values, which insert().from_select() is not: select the rows and add objects"
         )
     if statement._multi_values:
         raise NotOwned("owned() takes insert() of one row; give the rows to session.execute() instead of values()")

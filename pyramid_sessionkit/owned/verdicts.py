@@ -27,7 +27,7 @@ class Case:
     __slots__ = ("_verdict", "_version", "owners")
 
     def __init__(self, compiled: Any) -> None:
-        binds = compiled.bind_names.items() if isinstance(compiled, SQLCompiler) else ()
+        binds: Any = compiled.bind_names.items() if isinstance(compiled, SQLCompiler) else ()
         self.owners: Owners = tuple((name, bind.type.ownership) for bind, name in binds if _is_owners(bind))
         self._verdict: Verdict | None = None
         self._version = OWNED.version

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, delete, event, func, literal, not_, or_, select, text, true, update
 from sqlalchemy.orm import Session, make_transient, make_transient_to_detached, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
-
 from sqlalchemy.orm.exc import StaleDataError
 
 from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned, unowned

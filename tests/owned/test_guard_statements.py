@@ -14,7 +14,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    and_,
     bindparam,
     column,
     create_engine,
@@ -30,7 +29,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import CompileError, IntegrityError, InvalidRequestError
 from sqlalchemy.orm import Session, aliased, registry, scoped_session, sessionmaker
 from sqlalchemy.pool import StaticPool
