@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, and_, exists, false, func, literal_column, not_, or_, select, text, true, tuple_
 
-from tests.owned.family.shapes import BOB
+from tests.owned.family.shapes import BOB, Topic
 from tests.owned.family.targets import Target
 
 Criterion = Callable[[Target], Any]
@@ -39,8 +39,9 @@ ORDINARY: dict[str, Criterion | None] = {
     "function": lambda t: func.length(t.text) > 3,
     "text": lambda t: text(f"{t.name}.{t.shape.number} > 0"),
     "text with a bind": lambda t: text(f"{t.name}.{t.shape.key} = :fam_a").bindparams(fam_a=t.shape.mine),
-    "IN subquery": lambda t: t.key.in_(select(t.shape.table.c[t.shape.key])),
-    "EXISTS": lambda t: exists(select(1).where(t.key > 0)),
+    "IN subquery": lambda t: t.key.in_(select(getattr(t.shape.model, t.shape.key))),
+    "IN nobody's": lambda t: t.number.in_(select(Topic.id)),
+    "EXISTS": lambda t: exists(select(Topic.id).where(Topic.id == t.number)),
 }
 
 ODD: dict[str, Criterion] = {
@@ -48,7 +49,7 @@ ODD: dict[str, Criterion] = {
     "text OR of all": lambda t: text("1 = 1 OR 1 = 1"),
     "literal_column OR": lambda t: literal_column(_either_literally(t), Boolean),
     "literal_column OR of all": lambda t: literal_column("1 = 1 OR 1 = 1"),
-    "op OR": lambda t: (t.key == t.shape.mine).op("OR")(t.key == t.shape.theirs),
+    "op OR": lambda t: (t.key == t.shape.theirs).op("OR")(t.key == t.shape.mine),
     "op of low precedence": lambda t: t.key.op("> 0 OR 1 =")(1),
     "OR in NOT": lambda t: text(f"NOT {t.name}.{t.shape.key} = 0 OR 1 = 1"),
     "text with a comment": lambda t: text(f"{t.name}.{t.shape.key} = 1 -- mine\n OR 1 = 1"),
@@ -90,13 +91,14 @@ ONLY: dict[str, str] = {"comment with a hash": "mariadb", "XOR": "mariadb", "dol
 
 
 def _either(target: Target) -> str:
+    """That of others first: the AND that follows binds to the last."""
     column = f"{target.name}.{target.shape.key}"
-    return f"{column} = :fam_a OR {column} = :fam_b"
+    return f"{column} = :fam_b OR {column} = :fam_a"
 
 
 def _either_literally(target: Target) -> str:
     column = f"{target.name}.{target.shape.key}"
-    return f"{column} = {target.shape.mine} OR {column} = {target.shape.theirs}"
+    return f"{column} = {target.shape.theirs} OR {column} = {target.shape.mine}"
 
 
 def _owner(target: Target) -> Any:
@@ -118,10 +120,14 @@ def draw(random: Random, database: str, calm: bool) -> tuple[str, Criterion | No
 
 
 def _several(random: Random, database: str) -> tuple[str, Criterion | None]:
-    how = random.choice([and_, or_, and_, lambda *parts: not_(and_(*parts))])
+    joined = random.choice(["and_", "and_", "or_", "not_"])
     drawn = [draw(random, database, calm=random.random() < 0.5) for _ in range(random.choice([2, 2, 3]))]
     made = [(name, criterion) for name, criterion in drawn if criterion is not None]
     if not made:
         return "none", None
-    joined = getattr(how, "__name__", "not and_")
+    how = {"and_": and_, "or_": or_, "not_": _none_of}[joined]
     return f"{joined}({', '.join(name for name, _ in made)})", lambda t: how(*(part(t) for _, part in made))
+
+
+def _none_of(*parts: Any) -> Any:
+    return not_(and_(*parts))

@@ -24,6 +24,8 @@ FORMS: tuple[Form, ...] = (*writes.WRITES, *reads.READS, *flushes.FLUSHES, *text
 WAYS = ("session", "connection", "text", "driver")
 # Whether owned() made it: never, at last, and was altered afterwards, before, is given parameters that name the owner.
 LIMITS = ("none", "owned", "owned, then altered", "altered, then owned", "owned, with parameters", "owned, no guard")
+# Where nothing but owned() stands between a statement and the rows of others.
+UNGUARDED = ("owned, no guard",)
 READ_LIMITS = LIMITS[1:]
 
 
@@ -55,7 +57,7 @@ class Case:
 
     @property
     def guarded(self) -> bool:
-        return self.limit != "owned, no guard"
+        return self.limit not in UNGUARDED
 
     @property
     def commits(self) -> bool:
@@ -124,7 +126,9 @@ def _complete(case: Case, random: Random) -> None:
     case.criterion, criterion = criteria.draw(random, case.database, calm)
     case.dress = target.dress
     case.promised = form.promised and (form in flushes.FLUSHES or (calm and target.dress in PROMISED))
-    case.promised = case.promised and case.guarded
+    # The table of a child has no owner's column that a statement could have: objects are what is promised there.
+    of_a_child = case.shape.inherited and not form.reads and form not in flushes.FLUSHES
+    case.promised = case.promised and case.guarded and not of_a_child
     case.preloaded = form.reads and not calm and random.random() < 0.25
     if form is _FREE:
         case.promised = case.limit == "none" and case.way in ("session", "connection")
@@ -156,14 +160,14 @@ def _prepare(case: Case, pick: Callable[[], Pick]) -> None:
         if case.limit != "owned, with parameters":
             return rows
         drawn.random.seed(case.number)
-        named = alterations.of_parameters(drawn, _binds(statement))
+        named = alterations.of_parameters(drawn, binds(statement))
         case.notes.append(f"parameters {named}")
         return [row | named for row in rows] if rows else named
 
     case.build, case.unlimited, case.parameters = build, unlimited, parameters
 
 
-def _binds(statement: Any) -> list[str]:
+def binds(statement: Any) -> list[str]:
     """The names of the parameters that hold the user's id, as anybody can find them out."""
     found = statement.compile().params
     return [name for name, value in found.items() if str(value) == str(ADA)]
@@ -171,15 +175,27 @@ def _binds(statement: Any) -> list[str]:
 
 def _built(case: Case, pick: Pick, visitor: Any) -> Any:
     statement = case.form.build(pick)
-    if not case.limited or (callable(statement) and not hasattr(statement, "compile")):
+    if not case.limited:
         return statement
-    kinds = alterations.READS if case.form.reads else alterations.WRITES
-    alter = pick.choose(**kinds) if "altered" in case.limit else None
-    if case.limit == "altered, then owned" and alter is not None:
-        statement = alter(statement, pick)
+    if case.limit == "altered, then owned":
+        statement = _altered(case, pick, statement)
     statement = owned(visitor, statement)
-    if case.limit == "owned, then altered" and alter is not None:
-        statement = alter(statement, pick)
+    if case.limit == "owned, then altered":
+        statement = _altered(case, pick, statement)
+    return statement
+
+
+def _altered(case: Case, pick: Pick, statement: Any) -> Any:
+    """By the first alteration that such a statement can have."""
+    kinds = list((alterations.READS if case.form.reads else alterations.WRITES).items())
+    pick.random.shuffle(kinds)
+    for name, alter in kinds:
+        try:
+            altered = alter(statement, pick)
+        except (AttributeError, KeyError):
+            continue
+        pick.note(name)
+        return altered
     return statement
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -81,9 +82,9 @@ def run(case: Case, engine: Any, world: World) -> Ran:
 
 def _execute(case: Case, ran: Ran, session: Session, statement: Any) -> bool:
     parameters = case.parameters(statement)
-    returned = _fetched(lambda: forms.perform(case, session, statement, parameters))
+    returned = fetched(lambda: forms.perform(case, session, statement, parameters))
     if returned is not None and (case.form.reads or case.limited):
-        ran.shown = sorted(_dump(row, session, ran.leaked) for row in returned)
+        ran.shown = sorted(dump(row, session, ran.leaked) for row in returned)
     session.flush()
     return True
 
@@ -103,9 +104,14 @@ def _attempt(ran: Ran, act: Any) -> Any:
     except SQLAlchemyError as error:
         ran.error = type(getattr(error, "orig", None) or error).__name__
     except Exception as error:
-        module = type(error).__module__.partition(".")[0]
-        ran.error, ran.crashed = f"{type(error).__name__}: {error}", module not in ("psycopg", "pymysql", "sqlite3")
+        ran.error, ran.crashed = f"{type(error).__name__}: {error}", _is_of_the_library(error)
     return None
+
+
+def _is_of_the_library(error: Exception) -> bool:
+    """Whether it was raised by the library's code, or by its parser: not by SQLAlchemy, a driver or the generator."""
+    raised = traceback.extract_tb(error.__traceback__)[-1].filename
+    return "pyramid_sessionkit" in raised or "sqlglot" in raised
 
 
 def _is_lost(driver: Any) -> bool:
@@ -130,7 +136,7 @@ def _preload(session: Session) -> None:
     session.info["kept"] += [session.scalars(select(Writer)).all()]
 
 
-def _fetched(execute: Callable[[], Any]) -> list[Any] | None:
+def fetched(execute: Callable[[], Any]) -> list[Any] | None:
     """The rows, if there are any. What the ORM returns has rows always; only the result of a cursor can be without."""
     result = execute()
     if not isinstance(result, Result) or not getattr(result, "returns_rows", True):
@@ -143,10 +149,10 @@ def _fetched(execute: Callable[[], Any]) -> list[Any] | None:
         return list(execute().unique().all())
 
 
-def _dump(value: Any, session: Session, leaked: list[str], depth: int = 2) -> str:
+def dump(value: Any, session: Session, leaked: list[str], depth: int = 2) -> str:
     """All that one can see of it: the values, and those of the objects that it refers to."""
     if isinstance(value, tuple) or type(value).__name__ == "Row":
-        return f"({', '.join(_dump(each, session, leaked, depth) for each in value)})"
+        return f"({', '.join(dump(each, session, leaked, depth) for each in value)})"
     state = inspect(value, raiseerr=False)
     if state is not None and hasattr(state, "mapper"):
         return _dump_object(value, state.mapper, session, leaked, depth)
@@ -162,10 +168,10 @@ def _is_of_others(value: Any) -> bool:
 
 
 def _dump_object(value: Any, mapper: Any, session: Session, leaked: list[str], depth: int) -> str:
-    parts = [_dump(getattr(value, column.key), session, leaked) for column in mapper.column_attrs]
+    parts = [dump(getattr(value, column.key), session, leaked) for column in mapper.column_attrs]
     for relationship in mapper.relationships if depth else ():
         related = getattr(value, relationship.key)
-        parts.append(str(sorted(_dump(each, session, leaked, depth - 1) for each in _each(related, session))))
+        parts.append(str(sorted(dump(each, session, leaked, depth - 1) for each in _each(related, session))))
     return f"{type(value).__name__}({', '.join(parts)})"
 
 
@@ -181,13 +187,9 @@ def _written(case: Case, ran: Ran, world: World) -> Iterable[Violation]:
     if ran.after is None:
         return
     before, after = of_others_in(world.before), of_others_in(ran.after)
-    for table in before:
-        if before[table] != after[table]:
-            yield Violation(
-                "refused too late" if ran.refused else "written",
-                case,
-                f"{table} of others\n  before: {before[table]}\n  after:  {after[table]}",
-            )
+    if before != after:
+        kind = "refused too late" if ran.refused else "written"
+        yield Violation(kind, case, f"of others it is\n  {_differing(after, before)}")
 
 
 def _shown(case: Case, ran: Ran, world: World) -> Iterable[Violation]:
@@ -239,9 +241,9 @@ def _unlimited(case: Case, world: World) -> Ran:
 
         def act() -> bool:
             statement, rows = case.unlimited()
-            returned = _fetched(lambda: forms.perform(case, session, statement, rows))
+            returned = fetched(lambda: forms.perform(case, session, statement, rows))
             if returned is not None:
-                ran.shown = sorted(_dump(row, session, []) for row in returned)
+                ran.shown = sorted(dump(row, session, []) for row in returned)
             session.flush()
             return True
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.owned.family import forms, oracle
-from tests.owned.family.conftest import DATABASES
+from tests.owned.family.fixtures import DATABASES
 from tests.owned.family.oracle import Summary, Violation
 from tests.owned.family.worlds import World
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from tests.owned.family.shapes import ADA, Base, of_ada, of_nobody, of_others
 
@@ -66,8 +67,11 @@ class World:
                     connection.execute(text(f"SELECT setval('{table}_id_seq', 20000)"))
 
     def committed(self, engine: Engine | None = None) -> Rows:
-        with (engine or self.full).connect() as connection:
-            return self.rows(connection.connection.driver_connection)
+        try:
+            with (engine or self.full).connect() as connection:
+                return self.rows(connection.connection.driver_connection)
+        except OperationalError:  # there is no such database any more
+            return {}
 
     def rows(self, driver: Any) -> Rows:
         """Of all tables, by the cursor of the driver, past everything that could refuse it."""
@@ -89,13 +93,17 @@ class World:
     def _again(self, engine: Engine) -> None:
         assert self.name != "postgresql", "what is rolled back there is gone, DDL too"
         if self.name == "mariadb":
-            database = engine.url.database
-            with engine.connect() as connection:
-                for sql in (f"DROP DATABASE {database}", f"CREATE DATABASE {database}", f"USE {database}"):
-                    connection.exec_driver_sql(sql)
-        else:
-            engine.dispose()
+            self._start_again(engine)
+        engine.dispose()
         self._make(engine)
+
+    def _start_again(self, engine: Engine) -> None:
+        database = engine.url.database
+        # There may be no database to connect to any more.
+        server = create_engine(engine.url.set(database="test"), poolclass=NullPool)
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {database}")
+            connection.exec_driver_sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
     def close(self) -> None:
         self.full.dispose()

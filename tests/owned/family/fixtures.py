@@ -1,3 +1,5 @@
+"""A server and a world of each database. ``tests/owned/conftest.py`` has these fixtures for all tests of owned."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
