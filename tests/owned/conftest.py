@@ -10,6 +10,13 @@ from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.orm import Session, close_all_sessions
 
 from pyramid_sessionkit.owned import NotOwned, guard
+from tests.owned.family.fixtures import (  # noqa: F401
+    mariadb_server,
+    mariadb_world,
+    postgresql_world,
+    sqlite_world,
+    world,
+)
 from tests.owned.models import ADA, Base, Note, note_tags, rows
 from tests.servers.postgresql import PostgreSQL
 
