@@ -22,8 +22,7 @@ from pyramid_sessionkit.owned.guards import (
 )
 from pyramid_sessionkit.owned.judge import NOT_LIMITED, Refused, Verdict
 from pyramid_sessionkit.owned.loading import check_flushed
-from pyramid_sessionkit.owned.parameter import OwnerValue
-from pyramid_sessionkit.owned.statements import MARK, OBJECTS
+from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
 
 Guarded = TypeVar("Guarded")
@@ -111,21 +110,20 @@ def _after_cursor_execute(
 def _check(connection: Connection, context: Any) -> None:
     guards = [guard for guard in guards_of(connection) if not guard.is_lifted()]
     case = case_of(context)
-    reads = bool(case.owners) or MARK in context.execution_options
-    if not guards and not reads:
+    if not guards and not case.reads:
         return
     if context.execution_options.get(MARK) == OBJECTS:
         for session in sessions_of(connection):
             check_flushed(session)
     try:
-        verdict = case.verdict(context, reads)
+        verdict = case.verdict(context)
         for guard in guards:
             _compare(guard, connection, context, case.owners, verdict)
         if verdict.given and not guards:
             raise Refused(_verb(context), verdict.given[0].owned, OWN)
     except Refused as refused:
         flushes = any(guard.flushing for guard in guards)
-        raise _refusal(refused, reads, flushes) from None
+        raise _refusal(refused, case.reads, flushes) from None
 
 
 OWN = "it sets the owner to something else"

@@ -1,4 +1,4 @@
-"""The parameter that ``owned`` adds to a statement, which the judge knows by its type."""
+"""What ``owned`` adds to a statement: a mark, and the owner as a parameter, which the judge knows by its type."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import Ownership
 from pyramid_sessionkit.owned.userids import OwnerId
+
+MARK = "pyramid_sessionkit_owned"
+"""The execution option of statements made by ``owned``, so that they are judged whether there is a guard or not."""
+
+OBJECTS = "objects"
+"""Its value where a SELECT returns objects."""
 
 
 class OwnerValue:

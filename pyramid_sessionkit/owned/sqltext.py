@@ -9,10 +9,9 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
-from sqlglot import TokenType
 
 from pyramid_sessionkit.exceptions import NotOwned
 
@@ -74,19 +73,15 @@ _written = {"qmark": "?", "format": "%s", "pyformat": "%({})s", "named": ":{}"}
 
 
 def text_of(context: Any) -> Text:
-    """The statement that is about to be executed.
+    """The compiled statement that is about to be executed.
 
-    A compiled one is taken as it was before lists were expanded and schemas translated, so that it is one text for all
-    lengths of a list.
+    It is taken as it was before lists were expanded and schemas translated, so that it is one text for all lengths.
     """
-    style, dialect = context.dialect.paramstyle, DIALECTS.get(context.dialect.name, "")
-    if style not in _written:
-        raise NotOwned(f"The guard does not know the paramstyle {style!r}; use a driver with one of {list(_written)}")
-    compiled = context.compiled
-    if not isinstance(compiled, SQLCompiler):
-        return _marked(context.statement or str(compiled), style, dialect)
-    sql = _late.sub(lambda found: _written[style].format(found[1]), compiled.string)
-    text = _marked(_schema.sub(_schema_name, sql), style, dialect)
+    compiled, style = context.compiled, context.dialect.paramstyle
+    if not isinstance(compiled, SQLCompiler):  # it is DDL
+        return text_of_sql(str(compiled), style, context.dialect.name)
+    sql = _late.sub(lambda found: _written.get(style, "").format(found[1]), compiled.string)
+    text = text_of_sql(_schema.sub(_schema_name, sql), style, context.dialect.name)
     order = compiled.positiontup
     if order is None:
         escaped = {written: name for name, written in compiled.escaped_bind_names.items()}
@@ -100,7 +95,11 @@ def _schema_name(found: re.Match[str]) -> str:
     return "" if found[1] == "_none" else f"{found[1]}."
 
 
-def _marked(sql: str, style: str, dialect: str) -> Text:
+def text_of_sql(sql: str, style: str, dialect_name: str) -> Text:
+    """Text as it is, for a ``paramstyle`` and a dialect of SQLAlchemy."""
+    if style not in _written:
+        raise NotOwned(f"The guard does not know the paramstyle {style!r}; use a driver with one of {list(_written)}")
+    dialect = DIALECTS.get(dialect_name, "")
     names: list[str] = []
 
     def mark(name: str) -> str:

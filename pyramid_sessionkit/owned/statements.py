@@ -16,15 +16,9 @@ from sqlalchemy.sql.visitors import cloned_traverse, iterate
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
 from pyramid_sessionkit.owned.loading import LoadsOwned
-from pyramid_sessionkit.owned.parameter import owner_parameter
+from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, owner_parameter
 
 Statement = TypeVar("Statement")
-
-MARK = "pyramid_sessionkit_owned"
-"""The execution option of statements made here, so that they are judged whether there is a guard or not."""
-
-OBJECTS = "objects"
-"""Its value where a SELECT returns objects."""
 
 
 def owned(request: Any, statement: Statement) -> Statement:

@@ -37,7 +37,7 @@ from sqlalchemy.schema import DropTable
 
 from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned, owned_by
 from pyramid_sessionkit.owned.flushing import is_owner
-from pyramid_sessionkit.owned.statements import MARK
+from pyramid_sessionkit.owned.parameter import MARK
 from tests.owned.conftest import DATABASES, Visitor, texts
 from tests.owned.models import ADA, BOB, Base, Book, Draft, Folder, Line, Note, Person, Product, Tag, Thing, Token
 

@@ -27,13 +27,13 @@ class Base(DeclarativeBase):
 class Letter(Base):
     """Names its schema."""
 
-    __tablename__ = "letters"
+    __tablename__ = "epistles"
     __table_args__ = {"schema": "main"}
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[int]
 
 
-archived_letters = Table("letters", Base.metadata, Column("person_id", Integer), schema="archive")
+archived_letters = Table("epistles", Base.metadata, Column("person_id", Integer), schema="archive")
 note_texts = Table("note_texts", Base.metadata, Column("text", String))
 """A view of notes."""
 
@@ -144,7 +144,7 @@ def test_references_to_rows_of_others(session: Session) -> None:
 def test_another_schema(engine: Engine, ada: Visitor) -> None:
     event.listen(engine, "connect", lambda connection, _: connection.execute("ATTACH ':memory:' AS archive"))
     with guard(Session(engine), ada) as session:
-        driver_of(session).cursor().execute("CREATE TABLE archive.letters (person_id INTEGER)")
+        driver_of(session).cursor().execute("CREATE TABLE archive.epistles (person_id INTEGER)")
         session.execute(insert(archived_letters).values(person_id=BOB))
         session.execute(update(archived_letters).values(person_id=0))
         assert session.scalars(select(archived_letters)).all() == [0]
