@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -22,7 +22,7 @@ from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
 POLICY = "sessionkit_owner"
 
 SET_USER = "SELECT set_config('sessionkit.userid', %s, true), set_config('sessionkit.unowned', %s, true)"
-"""Both settings end with the transaction. The guard lets this statement pass."""
+"""Both settings end with the transaction, so that poolers may share connections. The guard lets this statement pass."""
 
 # A setting that was made for an earlier transaction of the connection is an empty text, and not NULL. Each is a
 # subquery, so that it is read once for a statement and not once for a row.
@@ -52,7 +52,7 @@ IF CAST(current_setting('server_version_num') AS int) >= 150000 THEN
 FOR each IN {OPEN_VIEWS}
 LOOP EXECUTE 'ALTER VIEW ' || each.view || ' SET (security_invoker = true)'; END LOOP; END IF; END $$"""
 
-# row_security_active() knows superusers, BYPASSRLS, and owners without FORCE.
+# row_security_active() is false for superusers, BYPASSRLS, and tables without policies in force.
 TABLES = f"""SELECT CAST(CAST(pg_class.oid AS regclass) AS text), row_security_active(pg_class.oid),
 relforcerowsecurity AND EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = pg_class.oid AND polname = '{POLICY}'),
 has_table_privilege(pg_class.oid, 'TRUNCATE'), (SELECT string_agg(quote_ident(polname), ', ') FROM pg_policy
@@ -92,8 +92,8 @@ def set_user(connection: Connection, userid: str | None, unowned: bool, statemen
     may_roll_back = "rollback" in statement.lower()
     if told == (userid, unowned) and not may_roll_back:
         return
-    # A transaction that has failed accepts nothing but the ROLLBACK, which reads no rows.
-    if not _JUST_ROLLBACK.fullmatch(statement):
+    # A transaction that has failed accepts only a ROLLBACK, and SET TRANSACTION is accepted only as the first.
+    if not _TOUCHES_NO_ROWS.fullmatch(statement):
         _tell(connection, userid, unowned)
     transaction = connection.get_transaction()
     if may_roll_back and transaction is not None:
@@ -101,11 +101,13 @@ def set_user(connection: Connection, userid: str | None, unowned: bool, statemen
 
 
 def check_role(connection: Connection, tables: Iterable[OwnedTable]) -> None:
-    """Raise :exc:`~pyramid.exceptions.ConfigurationError` if policies do not keep the connection's role from all that
-    is others' in these tables; the message says what to do. Tables that do not exist are passed over.
+    """Check that policies keep the rows of others from the role of a connection, in all of these tables that exist.
+
+    Raises :exc:`~pyramid.exceptions.ConfigurationError`, which says what to do, if the role is a superuser or has
+    BYPASSRLS, may TRUNCATE, if a table has no policy of ours, not by force, or has others that open it to the role, or
+    if a view of theirs is read as a superuser. On other databases than PostgreSQL it always does.
     """
-    if connection.dialect.name != "postgresql":
-        raise ConfigurationError(f"policies=True needs PostgreSQL, and this is {connection.dialect.name}: leave it out")
+    _require_postgresql(connection)
     tables = list(tables)
     # By a cursor of the driver, since the guard looks at what comes by the connection.
     with closing(connection.connection.cursor()) as cursor:
@@ -114,17 +116,15 @@ def check_role(connection: Connection, tables: Iterable[OwnedTable]) -> None:
         raise ConfigurationError("Row-level security would not keep the rows of others: " + "; ".join(faults))
 
 
-class _Told(NamedTuple):
-    userid: str | None
-    unowned: bool
+_TOLD: WeakKeyDictionary[Transaction, tuple[str | None, bool]] = WeakKeyDictionary()
+"""The userid, and whether the guard is lifted, as each transaction knows them."""
 
-
-_TOLD: WeakKeyDictionary[Transaction, _Told] = WeakKeyDictionary()
 _CHECKED: WeakSet[Engine] = WeakSet()
-_JUST_ROLLBACK = re.compile(r"\s*ROLLBACK\b[^;]*", re.IGNORECASE)
+_TOUCHES_NO_ROWS = re.compile(r"\s*(ROLLBACK|SET\s+TRANSACTION)\b[^;]*", re.IGNORECASE)
 
 
 def _tell(connection: Connection, userid: str | None, unowned: bool) -> None:
+    _require_postgresql(connection)
     if getattr(connection.connection.dbapi_connection, "autocommit", False):
         raise ConfigurationError(
             "A connection in autocommit has no transaction that could know its user: use another isolation level "
@@ -138,7 +138,12 @@ def _tell(connection: Connection, userid: str | None, unowned: bool) -> None:
         _CHECKED.add(connection.engine)
     transaction = connection.get_transaction()
     assert transaction is not None
-    _TOLD[transaction] = _Told(userid, unowned)
+    _TOLD[transaction] = (userid, unowned)
+
+
+def _require_postgresql(connection: Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        raise ConfigurationError(f"policies=True needs PostgreSQL, and this is {connection.dialect.name}: leave it out")
 
 
 def _policy(owned: OwnedTable) -> list[str]:

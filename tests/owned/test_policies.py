@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from pyramid_sessionkit.owned import policies
 from pyramid_sessionkit.owned.declaration import OWNED, owned_by
 from pyramid_sessionkit.owned.policies import SET_USER, check_role, owned_policies, set_user
 from tests.servers.postgresql import PostgreSQL
@@ -34,7 +35,7 @@ from tests.servers.postgresql import PostgreSQL
 pytestmark = pytest.mark.servers
 
 ADA, BOB = 7, 8
-UUIDS = {ADA: UUID("7" * 32), BOB: UUID("8" * 32)}
+UUIDS = {ADA: UUID("a" * 32), BOB: UUID("b" * 32)}
 
 
 class Base(DeclarativeBase):
@@ -163,6 +164,8 @@ BESIDES = """
 CREATE VIEW rls_view AS SELECT * FROM rls_letters;
 CREATE VIEW rls_view_of_view AS SELECT * FROM rls_view;
 CREATE VIEW rls_everyone WITH (security_invoker = false) AS SELECT count(*) AS number FROM rls_letters;
+CREATE COLLATION rls_any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+ALTER TABLE rls_keys ALTER login TYPE varchar(50) COLLATE rls_any_case;
 CREATE FUNCTION rls_rewrite() RETURNS void LANGUAGE sql AS $$ UPDATE rls_letters SET text = 'x' $$;
 """
 
@@ -356,6 +359,14 @@ def test_subclass_rows_follow_their_parents(session: Session) -> None:
     assert session.execute(text("DELETE FROM rls_comics")).rowcount == 1
 
 
+def test_subclass_needs_no_policy_of_its_parent(site: Site, engine: Engine) -> None:
+    site.run("ALTER TABLE rls_works DISABLE ROW LEVEL SECURITY")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(SET_USER, (str(ADA), ""))
+        assert list(connection.scalars(text("SELECT id FROM rls_volumes ORDER BY 1"))) == [2, 3]
+    site.protect()
+
+
 def test_flush_of_a_subclass_works(session: Session) -> None:
     session.add(Comic(id=50, comic_id=50, reader_id=ADA, pages=1, colours=1))
     session.flush()
@@ -428,6 +439,7 @@ def test_who_is_no_reader_sees_nothing(engine: Engine, userid: str | None) -> No
 
 
 def test_text_owners_differ_in_case(engine: Engine) -> None:
+    """Even where the collation of the column takes Ada for ada."""
     for userid, expected in (("ada", [98]), ("Ada", []), ("ada ", []), ("", []), (None, [])):
         with guarded(engine, Visitor(userid)) as session:
             assert visible(session, "rls_keys") == expected
@@ -508,6 +520,9 @@ def test_pooled_connection_carries_nothing(site: Site) -> None:
     for reader, expected in ((ADA, [1, 2]), (BOB, [11, 12]), (None, []), (ADA, [1, 2])):
         with guarded(engine, Visitor(reader)) as session:
             assert visible(session) == expected
+            with unowned(session):
+                assert len(visible(session)) == 5
+            session.commit()
         with engine.connect() as connection:
             assert connection.scalar(text("SELECT count(*) FROM rls_letters")) == 0
             settings = "SELECT current_setting('sessionkit.userid') || current_setting('sessionkit.unowned')"
@@ -582,6 +597,11 @@ def test_user_belongs_to_the_transaction(engine: Engine) -> None:
         for reader, expected in ((ADA, 1), (BOB, 11), (ADA, 1)):
             set_user(connection, str(reader), False)
             assert connection.scalar(text("SELECT min(id) FROM rls_letters")) == expected
+
+
+def test_transaction_may_set_its_isolation(session: Session) -> None:
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
+    assert visible(session) == [1, 2]
 
 
 def test_streamed_results_have_their_user(engine: Engine, ada: Visitor) -> None:
@@ -696,9 +716,31 @@ def test_what_opens_tables_is_named(site: Site, change: str, message: str) -> No
     assert faults(site.engine()) == ""
 
 
+@pytest.mark.parametrize("policy", ["AS RESTRICTIVE USING (true)", "TO rls_bypassing USING (true)"])
+def test_policies_that_open_nothing_may_be_added(site: Site, policy: str) -> None:
+    site.run(f"CREATE POLICY other ON rls_letters {policy}")
+    try:
+        assert faults(site.engine()) == ""
+    finally:
+        site.run("DROP POLICY other ON rls_letters")
+
+
+def test_role_is_checked_once_for_an_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Connection] = []
+    monkeypatch.setattr(policies, "check_role", lambda connection, _: checked.append(connection))
+    for reader in (ADA, BOB):
+        with guarded(engine, Visitor(reader)) as session:
+            visible(session)
+    assert len(checked) == 1
+
+
 def test_other_databases_are_refused(ada: Visitor) -> None:
-    with create_engine("sqlite://").connect() as connection, pytest.raises(ConfigurationError, match="PostgreSQL"):
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(ConfigurationError, match="PostgreSQL"):
         check_role(connection, OWNED)
+    with guarded(engine, ada) as session, pytest.raises(ConfigurationError, match="PostgreSQL"):
+        session.execute(text("SELECT 1"))
+    engine.dispose()
 
 
 def test_owner_of_the_tables_may_be_the_role(site: Site, ada: Visitor) -> None:
@@ -716,6 +758,11 @@ def test_owner_of_the_tables_may_be_the_role(site: Site, ada: Visitor) -> None:
         with guarded(engine, ada) as session:
             assert visible(session) == [1, 2]
             refused(session, "TRUNCATE rls_letters", "permission denied")
+        with engine.connect() as connection:
+            revision = text("UPDATE rls_letters SET text = 'x'")
+            assert connection.execute(revision).rowcount == 0
+            connection.execute(text("SELECT set_config('sessionkit.unowned', 'on', true)"))
+            assert connection.execute(revision).rowcount == 5
     finally:
         engine.dispose()
         for table in TABLES:
