@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from pyramid.authorization import ACLHelper, Authenticated, Everyone
 from pyramid.exceptions import ConfigurationError
@@ -63,6 +64,7 @@ class SessionSecurityPolicy:
         self.sources = (SessionSource(),) if sources is None else tuple(sources)
         self._credentials_hash = credentials_hash
         self._users: Any = RequestLocalCache(self._find_user)
+        self._claims: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
     def identity(self, request: Any) -> Any:
         """The application's object for the user, or None."""
@@ -106,6 +108,10 @@ class SessionSecurityPolicy:
         self._users.clear(request)
         return []
 
+    def unauthenticated_userid(self, request: Any) -> str | None:
+        """Whose identity is being found out right now: a source names them, and nobody knows yet if they exist."""
+        return self._claims.get(request)
+
     def user(self, request: Any) -> User:
         """Who sends this request, and which source named them."""
         user: User = self._users.get_or_create(request)
@@ -121,12 +127,19 @@ class SessionSecurityPolicy:
             if found is None:
                 continue
             userid = as_userid(found, f"{type(source).__name__} returned")
-            identity = self._load_identity(request, userid)
+            identity = self._identity_of(request, userid)
             ended = self._why_ended(request, source, identity)
             if ended is not None:
                 request.session.work.end_as_judged(ended)
             return NOBODY if identity is None or ended is not None else User(userid, identity, source)
         return NOBODY
+
+    def _identity_of(self, request: Any, userid: str) -> Any:
+        self._claims[request] = userid
+        try:
+            return self._load_identity(request, userid)
+        finally:
+            self._claims.pop(request, None)
 
     def _why_ended(self, request: Any, source: Source, identity: Any) -> str | None:
         """Why the session of this user has to end; None if it may go on, or another source named the user."""
@@ -144,7 +157,7 @@ class SessionSecurityPolicy:
     def _credentials_at_login(self, request: Any, userid: str) -> str | None:
         if self._credentials_hash is None:
             return None
-        identity = self._load_identity(request, userid)
+        identity = self._identity_of(request, userid)
         if identity is None:
             raise ValueError("remember(): the identity function knows no such user; flush a new one first")
         return _digest(self._credentials_hash(request, identity))

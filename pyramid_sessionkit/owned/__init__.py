@@ -11,7 +11,8 @@ except ImportError as error:
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 from pyramid_sessionkit.owned.declaration import owned_by
 from pyramid_sessionkit.owned.guard import guard
+from pyramid_sessionkit.owned.policies import owned_policies
 from pyramid_sessionkit.owned.statements import owned
 from pyramid_sessionkit.owned.unowned import unowned
 
-__all__ = ["NotLoggedIn", "NotOwned", "guard", "owned", "owned_by", "unowned"]
+__all__ = ["NotLoggedIn", "NotOwned", "guard", "owned", "owned_by", "owned_policies", "unowned"]

@@ -23,12 +23,13 @@ from pyramid_sessionkit.owned.guards import (
 from pyramid_sessionkit.owned.judge import NOT_LIMITED, Refused, Verdict
 from pyramid_sessionkit.owned.loading import check_flushed
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
+from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
 
 Guarded = TypeVar("Guarded")
 
 
-def guard(dbsession: Guarded, request: Any) -> Guarded:
+def guard(dbsession: Guarded, request: Any, policies: bool = False) -> Guarded:
     """Let a session write no rows with an owner but those of the user who is logged in to ``request``.
 
     Takes a :class:`~sqlalchemy.orm.Session`, a ``scoped_session`` or a :class:`~sqlalchemy.Connection`, and returns it,
@@ -36,24 +37,27 @@ def guard(dbsession: Guarded, request: Any) -> Guarded:
     are guarded. Who is logged in is asked when something is written. What is refused raises :class:`NotOwned`, or
     :class:`NotLoggedIn` if it would be fine for somebody who is logged in. Called again for a session, it guards it for
     the other request. The request is not kept alive: once it is gone, no row with an owner is written.
+
+    With ``policies`` it tells PostgreSQL who the user is, for the row-level security of :func:`owned_policies`. It
+    raises :exc:`~pyramid.exceptions.ConfigurationError` where that would keep nothing.
     """
     if isinstance(dbsession, sessionmaker):
-        return _guarded_maker(dbsession, request)  # type: ignore[return-value]
+        return _guarded_maker(dbsession, request, policies)  # type: ignore[return-value]
     if isinstance(dbsession, Connection):
-        guard_connection(dbsession, request)
+        guard_connection(dbsession, request, policies)
         return dbsession
-    if isinstance(dbsession, scoped_session):
-        GuardedFactory.guard(dbsession, request)
     session = dbsession() if isinstance(dbsession, scoped_session) else dbsession
     if not isinstance(session, Session):
         raise TypeError(f"guard() needs a Session or a Connection of SQLAlchemy, not a {type(session).__name__}")
-    guard_session(session, request)
+    guard_session(session, request, policies)
+    if isinstance(dbsession, scoped_session):
+        GuardedFactory.guard(dbsession)
     return dbsession
 
 
-def _guarded_maker(maker: sessionmaker[Any], request: Any) -> sessionmaker[Any]:
+def _guarded_maker(maker: sessionmaker[Any], request: Any, policies: bool) -> sessionmaker[Any]:
     holder = Session()
-    guard_session(holder, request)
+    guard_session(holder, request, policies)
     info = {**(maker.kw.get("info") or {}), INFO: holder.info[INFO]}
     return sessionmaker(class_=maker.class_, **{**maker.kw, "info": info})
 
@@ -88,7 +92,12 @@ def _before_cursor_execute(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
     """All SQL comes by here: of objects, statements and text, of a session or its connection."""
+    if statement == SET_USER:
+        return
     try:
+        for guard in guards_of(connection):
+            if guard.policies:
+                set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context)
     except BaseException:
         with suppress(Exception):

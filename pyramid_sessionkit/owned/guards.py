@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+from pyramid.interfaces import ISecurityPolicy
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, scoped_session
 
@@ -23,10 +24,12 @@ class Guard:
     It does not keep the request alive, which holds the session: that would be a cycle of references.
     """
 
-    __slots__ = ("_asking", "_request", "flushing", "lifted_in", "owner")
+    __slots__ = ("_asking", "_request", "flushing", "lifted_in", "owner", "policies")
 
-    def __init__(self, request: ref[Any], owner: Session | Connection) -> None:
+    def __init__(self, request: ref[Any], owner: Session | Connection, policies: bool = False) -> None:
         self._request = request
+        self.policies = policies
+        """Whether row-level security is on, which has to be told who the user is."""
         self.owner = ref(owner)
         """What is guarded."""
         self._asking = False
@@ -52,6 +55,15 @@ class Guard:
         finally:
             self._asking = False
 
+    def claimed_userid(self) -> str | None:
+        """For whom the database shows rows: who is logged in, or whose identity is being found out."""
+        request = self._request()
+        if request is None:
+            return None
+        policy = request.registry.queryUtility(ISecurityPolicy) if hasattr(request, "registry") else None
+        claimed: str | None = getattr(policy, "unauthenticated_userid", lambda request: None)(request)
+        return self.userid() if claimed is None and not self._asking else claimed
+
     @property
     def is_gone(self) -> bool:
         return self._request() is None
@@ -75,7 +87,7 @@ class Guard:
         return False
 
     def for_session(self, session: Session) -> Guard:
-        return Guard(self._request, session)
+        return Guard(self._request, session, self.policies)
 
 
 def guard_of(session: Session) -> Guard | None:
@@ -91,16 +103,16 @@ _sessions: WeakKeyDictionary[Connection, tuple[ref[Session], ...]] = WeakKeyDict
 """Which sessions use a connection: one, but for sessions that were bound to a connection."""
 
 
-def guard_connection(connection: Connection, request: Any) -> None:
-    _of_connections[connection] = Guard(ref(request), connection)
+def guard_connection(connection: Connection, request: Any, policies: bool) -> None:
+    _of_connections[connection] = Guard(ref(request), connection, policies)
 
 
 def connection_guard(connection: Connection) -> Guard | None:
     return _of_connections.get(connection)
 
 
-def guard_session(session: Session, request: Any) -> None:
-    session.info[INFO] = Guard(ref(request), session)
+def guard_session(session: Session, request: Any, policies: bool) -> None:
+    session.info[INFO] = Guard(ref(request), session, policies)
 
 
 @event.listens_for(Session, "after_begin")
@@ -133,21 +145,23 @@ class GuardedFactory:
 
     def __init__(self, make: Any) -> None:
         self._make = make
-        self._request: ContextVar[ref[Any] | None] = ContextVar("request", default=None)
+        self._guard: ContextVar[Guard | None] = ContextVar("guard", default=None)
 
     def __call__(self, **named: Any) -> Session:
         session: Session = self._make(**named)
-        request = self._request.get()
-        if request is not None:
-            session.info[INFO] = Guard(request, session)
+        guard = self._guard.get()
+        if guard is not None:
+            session.info[INFO] = guard.for_session(session)
         return session
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._make, name)
 
     @staticmethod
-    def guard(scoped: scoped_session[Any], request: Any) -> None:
+    def guard(scoped: scoped_session[Any]) -> None:
+        """Guard the sessions that are made from now on, in this thread or context, as the present one is."""
         factory: Any = scoped.session_factory
         if not isinstance(factory, GuardedFactory):
-            factory = scoped.session_factory = scoped.registry.createfunc = GuardedFactory(factory)  # type: ignore[assignment]
-        factory._request.set(ref(request))
+            factory = GuardedFactory(factory)
+            scoped.session_factory = scoped.registry.createfunc = factory
+        factory._guard.set(guard_of(scoped()))

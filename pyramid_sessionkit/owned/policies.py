@@ -1,7 +1,6 @@
 """Row-level security of PostgreSQL for what ``@owned_by`` declares: the database itself keeps others' rows.
 
-``owned_policies`` gives the DDL, ``set_user`` tells a transaction for whom it runs, and ``check_role`` refuses a role
-to which policies do not apply. How it works: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+``owned_policies`` gives the DDL, and ``check_role`` refuses a role to which policies do not apply. How it works: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
 """
 
 from __future__ import annotations
@@ -11,18 +10,13 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary, WeakSet
 
 from pyramid.exceptions import ConfigurationError
-from sqlalchemy import Column, Connection, Engine, MetaData, Table
-from sqlalchemy.engine import Transaction
+from sqlalchemy import Column, Connection, MetaData, Table
 
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
 
 POLICY = "sessionkit_owner"
-
-SET_USER = "SELECT set_config('sessionkit.userid', %s, true), set_config('sessionkit.unowned', %s, true)"
-"""Both settings end with the transaction, so that poolers may share connections. The guard lets this statement pass."""
 
 # A setting that was made for an earlier transaction of the connection is an empty text, and not NULL. Each is a
 # subquery, so that it is read once for a statement and not once for a row.
@@ -79,27 +73,6 @@ def owned_policies(metadata: MetaData) -> list[str]:
     return [*statements, _over(REVOKE_TRUNCATE, tables), _over(CLOSE_VIEWS, tables)]
 
 
-def set_user(connection: Connection, userid: str | None, unowned: bool, statement: str = "") -> None:
-    """Tell the transaction of a connection for whom ``statement`` is about to run; None is nobody.
-
-    Call it before every statement but ``SET_USER``. The database is asked only if the transaction is new, the user or
-    ``unowned`` has changed, or a savepoint may have been rolled back, which undoes settings. Raises
-    :exc:`~pyramid.exceptions.ConfigurationError` in autocommit, where a setting of the transaction has no effect, and,
-    once for each engine, as :func:`check_role`.
-    """
-    transaction = connection.get_transaction()
-    told = None if transaction is None else _TOLD.get(transaction)
-    may_roll_back = "rollback" in statement.lower()
-    if told == (userid, unowned) and not may_roll_back:
-        return
-    # A transaction that has failed accepts only a ROLLBACK, and SET TRANSACTION is accepted only as the first.
-    if not _TOUCHES_NO_ROWS.fullmatch(statement):
-        _tell(connection, userid, unowned)
-    transaction = connection.get_transaction()
-    if may_roll_back and transaction is not None:
-        _TOLD.pop(transaction, None)
-
-
 def check_role(connection: Connection, tables: Iterable[OwnedTable]) -> None:
     """Check that policies keep the rows of others from the role of a connection, in all of these tables that exist.
 
@@ -107,7 +80,7 @@ def check_role(connection: Connection, tables: Iterable[OwnedTable]) -> None:
     BYPASSRLS, may TRUNCATE, if a table has no policy of ours, not by force, or has others that open it to the role, or
     if a view of theirs is read as a superuser. On other databases than PostgreSQL it always does.
     """
-    _require_postgresql(connection)
+    require_postgresql(connection)
     tables = list(tables)
     # By a cursor of the driver, since the guard looks at what comes by the connection.
     with closing(connection.connection.cursor()) as cursor:
@@ -116,32 +89,7 @@ def check_role(connection: Connection, tables: Iterable[OwnedTable]) -> None:
         raise ConfigurationError("Row-level security would not keep the rows of others: " + "; ".join(faults))
 
 
-_TOLD: WeakKeyDictionary[Transaction, tuple[str | None, bool]] = WeakKeyDictionary()
-"""The userid, and whether the guard is lifted, as each transaction knows them."""
-
-_CHECKED: WeakSet[Engine] = WeakSet()
-_TOUCHES_NO_ROWS = re.compile(r"\s*(ROLLBACK|SET\s+TRANSACTION)\b[^;]*", re.IGNORECASE)
-
-
-def _tell(connection: Connection, userid: str | None, unowned: bool) -> None:
-    _require_postgresql(connection)
-    if getattr(connection.connection.dbapi_connection, "autocommit", False):
-        raise ConfigurationError(
-            "A connection in autocommit has no transaction that could know its user: use another isolation level "
-            "than AUTOCOMMIT for guarded sessions"
-        )
-    # Not by a cursor of the driver: SQLAlchemy finds out here that a pooled connection was lost. one() makes it run
-    # even if the connection streams its results.
-    connection.exec_driver_sql(SET_USER, (userid or "", "on" if unowned else "")).one()
-    if connection.engine not in _CHECKED:
-        check_role(connection, OWNED)
-        _CHECKED.add(connection.engine)
-    transaction = connection.get_transaction()
-    assert transaction is not None
-    _TOLD[transaction] = (userid, unowned)
-
-
-def _require_postgresql(connection: Connection) -> None:
+def require_postgresql(connection: Connection) -> None:
     if connection.dialect.name != "postgresql":
         raise ConfigurationError(f"policies=True needs PostgreSQL, and this is {connection.dialect.name}: leave it out")
 

@@ -204,7 +204,15 @@ def test_the_info_of_the_table() -> None:
 
 
 def test_names() -> None:
-    assert set(package.__all__) == {"NotLoggedIn", "NotOwned", "guard", "owned", "owned_by", "unowned"}
+    assert set(package.__all__) == {
+        "NotLoggedIn",
+        "NotOwned",
+        "guard",
+        "owned",
+        "owned_by",
+        "owned_policies",
+        "unowned",
+    }
     assert package.NotOwned is pyramid_sessionkit.NotOwned is NotOwned
     assert package.NotLoggedIn is pyramid_sessionkit.NotLoggedIn
 

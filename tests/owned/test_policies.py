@@ -27,9 +27,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from pyramid_sessionkit.owned import policies
+from pyramid_sessionkit.owned import transaction_user
 from pyramid_sessionkit.owned.declaration import OWNED, owned_by
-from pyramid_sessionkit.owned.policies import SET_USER, check_role, owned_policies, set_user
+from pyramid_sessionkit.owned.policies import check_role, owned_policies
+from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
 from tests.servers.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.servers
@@ -206,6 +207,16 @@ class Site:
         with self.admin.begin() as connection:
             for statement in owned_policies(Base.metadata):
                 connection.execute(text(statement))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """Of its own: each table with an owner must have a policy there."""
+    server = PostgreSQL(tmp_path_factory.mktemp("policies"))
+    server.initialise()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -727,7 +738,7 @@ def test_policies_that_open_nothing_may_be_added(site: Site, policy: str) -> Non
 
 def test_role_is_checked_once_for_an_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[Connection] = []
-    monkeypatch.setattr(policies, "check_role", lambda connection, _: checked.append(connection))
+    monkeypatch.setattr(transaction_user, "check_role", lambda connection, _: checked.append(connection))
     for reader in (ADA, BOB):
         with guarded(engine, Visitor(reader)) as session:
             visible(session)
