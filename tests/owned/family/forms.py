@@ -13,10 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pyramid_sessionkit.owned import owned
-from tests.owned.family import alterations, criteria, flushes, reads, texts, writes
+from tests.owned.family import alterations, criteria, flushes, pinned, reads, texts, writes
 from tests.owned.family.pick import ABSENT, Form, Pick
+from tests.owned.family.pinned import Pin
 from tests.owned.family.shapes import ADA, BOB, SHAPES, Shape
-from tests.owned.family.targets import PROMISED, draw, plain
+from tests.owned.family.shapes import BY_NAME as SHAPES_BY_NAME
+from tests.owned.family.targets import PROMISED, draw, dressed, plain
 
 FORMS: tuple[Form, ...] = (*writes.WRITES, *reads.READS, *flushes.FLUSHES, *texts.TEXTS)
 
@@ -25,7 +27,7 @@ WAYS = ("session", "connection", "text", "driver")
 # Whether owned() made it: never, at last, and was altered afterwards, before, is given parameters that name the owner.
 LIMITS = ("none", "owned", "owned, then altered", "altered, then owned", "owned, with parameters", "owned, no guard")
 # Where nothing but owned() stands between a statement and the rows of others.
-UNGUARDED = ("owned, no guard",)
+UNGUARDED = ("owned, no guard", "altered, then owned, no guard", "owned, with parameters, no guard")
 READ_LIMITS = LIMITS[1:]
 
 
@@ -46,6 +48,8 @@ class Case:
     # Objects of others were loaded by the session before.
     preloaded: bool = False
     notes: list[str] = field(default_factory=list)
+    # What somebody does to it, if it is not drawn.
+    alteration: str = ""
     sql: str = ""
     build: Callable[[Any], Any] = lambda visitor: None
     unlimited: Callable[[], Any] = lambda: None
@@ -62,7 +66,7 @@ class Case:
     @property
     def commits(self) -> bool:
         """Whether MariaDB may commit it by itself."""
-        return self.form in texts.TEXTS or self.form.name in ("drop", "create_all", "text inside")
+        return self.form.name.startswith("text ") or self.form.name in ("drop", "create_all")
 
     @property
     def recipe(self) -> str:
@@ -76,11 +80,22 @@ class Case:
         return f'SESSIONKIT_FAMILY_CASE="{self.database} {self.number}" pytest -s tests/owned/family -k one_case'
 
 
+BY_NAME = {form.name: form for form in FORMS}
+
+
 @lru_cache
 def _systematic(database: str) -> tuple[tuple[Form, ...], dict[str, list[tuple[Shape, str, str]]]]:
     """Each form, and all of its shapes, ways and limits in an order of chance."""
-    forms = tuple(form for form in FORMS if database in form.databases)
+    built = [form for form in (*writes.WRITES, *reads.READS) if database in form.databases]
+    others = [form for form in (*flushes.FLUSHES, *texts.TEXTS) if database in form.databases]
+    # Most of what text can be is refused alike; what SQLAlchemy builds is where a criterion can lose its meaning.
+    forms = (*built, *others, *built, *built)
     return forms, {form.name: _combinations(form) for form in forms}
+
+
+@lru_cache
+def _pins(database: str) -> list[Pin]:
+    return pinned.of(database)
 
 
 def _combinations(form: Form) -> list[tuple[Shape, str, str]]:
@@ -101,13 +116,35 @@ def _combinations(form: Form) -> list[tuple[Shape, str, str]]:
 
 
 def make(database: str, number: int) -> Case:
-    """In turn a statement of each form; what is not in the product is drawn."""
+    """In turn a statement of each form; what is not in the product is drawn. The first are pinned."""
+    pins = _pins(database)
+    if number < len(pins):
+        return _pinned(database, number, pins[number])
     forms, combinations = _systematic(database)
-    form = forms[number % len(forms)]
+    form = forms[(number - len(pins)) % len(forms)]
     every = combinations[form.name]
-    shape, way, limit = every[number // len(forms) % len(every)]
+    shape, way, limit = every[_turn(number - len(pins), forms) % len(every)]
     case = Case(database, number, form, shape, way, limit)
     _complete(case, Random(f"{database} {number}"))
+    return case
+
+
+def _turn(number: int, forms: tuple[Form, ...]) -> int:
+    """How often the form was there before."""
+    form, place = forms[number % len(forms)], number % len(forms)
+    return number // len(forms) * forms.count(form) + forms[:place].count(form)
+
+
+def _pinned(database: str, number: int, pin: Pin) -> Case:
+    shape = SHAPES_BY_NAME[pin.shape]
+    form = Form(f"text {pin.sql}", lambda _: pin.sql) if pin.sql else BY_NAME[pin.form]
+    case = Case(database, number, form, shape, pin.way, pin.limit)
+    case.dress, case.criterion = pin.dress, pin.criterion
+    case.alteration, case.preloaded = pin.alteration, pin.preloaded
+    target = dressed(pin.dress, shape, database)
+    criterion = {**criteria.ORDINARY, **criteria.ODD}[pin.criterion]
+    seed = Random(f"{database} {number}").random()
+    _prepare(case, lambda: Pick(Random(seed), database, target, criterion))
     return case
 
 
@@ -120,9 +157,8 @@ def _complete(case: Case, random: Random) -> None:
     # Those who flush load objects: theirs or the user's.
     if form in flushes.FLUSHES:
         gives = random.choice([ADA, ADA, BOB, None])
-    target = plain(case.shape) if calm else draw(random, case.shape, case.database, writes=not form.reads)
-    if form in flushes.FLUSHES:
-        target = plain(case.shape)
+    simple = calm or form in flushes.FLUSHES or (case.limited and random.random() < 0.4)
+    target = plain(case.shape) if simple else draw(random, case.shape, case.database, writes=not form.reads)
     case.criterion, criterion = criteria.draw(random, case.database, calm)
     case.dress = target.dress
     case.promised = form.promised and (form in flushes.FLUSHES or (calm and target.dress in PROMISED))
@@ -157,7 +193,7 @@ def _prepare(case: Case, pick: Callable[[], Pick]) -> None:
     def parameters(statement: Any) -> Any:
         drawn = pick()
         rows = [dict(row) for row in case.form.rows(drawn)] if case.form.rows else None
-        if case.limit != "owned, with parameters":
+        if "with parameters" not in case.limit:
             return rows
         drawn.random.seed(case.number)
         named = alterations.of_parameters(drawn, binds(statement))
@@ -177,7 +213,7 @@ def _built(case: Case, pick: Pick, visitor: Any) -> Any:
     statement = case.form.build(pick)
     if not case.limited:
         return statement
-    if case.limit == "altered, then owned":
+    if case.limit.startswith("altered, then owned"):
         statement = _altered(case, pick, statement)
     statement = owned(visitor, statement)
     if case.limit == "owned, then altered":
@@ -189,6 +225,7 @@ def _altered(case: Case, pick: Pick, statement: Any) -> Any:
     """By the first alteration that such a statement can have."""
     kinds = list((alterations.READS if case.form.reads else alterations.WRITES).items())
     pick.random.shuffle(kinds)
+    kinds.sort(key=lambda kind: kind[0] != case.alteration)
     for name, alter in kinds:
         try:
             altered = alter(statement, pick)

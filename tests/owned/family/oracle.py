@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Result, inspect, select
-from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
+from sqlalchemy.exc import InvalidRequestError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.orm import Session, WriteOnlyCollection
 
 from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard
@@ -137,12 +137,14 @@ def _preload(session: Session) -> None:
 
 
 def fetched(execute: Callable[[], Any]) -> list[Any] | None:
-    """The rows, if there are any. What the ORM returns has rows always; only the result of a cursor can be without."""
+    """The rows, if it returns any. The ORM's result of an INSERT tells only when it is asked that it has none."""
     result = execute()
     if not isinstance(result, Result) or not getattr(result, "returns_rows", True):
         return None
     try:
         return list(result.all())
+    except ResourceClosedError:
+        return None
     except InvalidRequestError as error:
         if "unique()" not in str(error):
             raise

@@ -104,6 +104,11 @@ def in_exists(pick: Pick) -> Any:
     return select(Topic.name).where(pick.choose(exists=found, missing=not_(found)))
 
 
+def exists_of_a_join(pick: Pick) -> Any:
+    inner = select(pick.target.key).join_from(pick.target.source, Topic, pick.target.number == Topic.id)
+    return select(Topic.name).where(exists(pick.where(inner).where(pick.target.text.like("%second%")).correlate(None)))
+
+
 def selected_exists(pick: Pick) -> Any:
     return select(exists(pick.where(select(pick.target.key))).label("found"))
 
@@ -243,6 +248,7 @@ READS = (
     Form("IN", in_subquery, reads=True, promised=True),
     Form("NOT IN", not_in_subquery, reads=True, promised=True),
     Form("EXISTS", in_exists, reads=True, promised=True),
+    Form("EXISTS of a join", exists_of_a_join, reads=True, promised=True),
     Form("selected EXISTS", selected_exists, reads=True, promised=True),
     Form("scalar subquery", scalar_subquery, reads=True, promised=True),
     Form("order by subquery", ordered_by_subquery, reads=True, promised=True),

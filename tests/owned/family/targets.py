@@ -140,5 +140,12 @@ def draw(random: Random, shape: Shape, database: str, writes: bool) -> Target:
     return random.choice(FOR_WRITES if writes else FOR_READS)(shape, database)
 
 
+DRESSES = {found.__name__.lstrip("_"): found for found in {*FOR_WRITES, *FOR_READS}}
+
+
+def dressed(name: str, shape: Shape, database: str) -> Target:
+    return DRESSES[name](shape, database)
+
+
 def plain(shape: Shape) -> Target:
     return _plain(shape, "")

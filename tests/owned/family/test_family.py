@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.owned.family import forms, oracle
+from tests.owned.family import forms, oracle, pinned
 from tests.owned.family.fixtures import DATABASES
 from tests.owned.family.oracle import Summary, Violation
 from tests.owned.family.worlds import World
@@ -109,6 +109,16 @@ def test_it_is_a_family(world: World) -> None:
     assert counts["executed"] > total / 10
     assert counts["error"] < total / 4
     assert counts["promised"] > total / 25
+
+
+@pytest.mark.parametrize("world", DATABASES, indirect=True)
+def test_what_was_once_a_hole_is_in_each_run(world: World) -> None:
+    pins = pinned.of(world.name)
+    assert len(pins) < SHORT[world.name] / 2
+    for number, pin in enumerate(pins):
+        case = forms.make(world.name, number)
+        assert case.form.name == (f"text {pin.sql}" if pin.sql else pin.form)
+        assert (case.limit, case.criterion) == (pin.limit, pin.criterion)
 
 
 def test_the_same_number_is_the_same_statement(sqlite_world: World) -> None:
