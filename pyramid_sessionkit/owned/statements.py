@@ -47,14 +47,15 @@ def _select(userid: str | None, statement: Any) -> Any:
         raise TypeError("owned(): this SELECT reads no class with @owned_by; execute it as it is")
     for ownership in found:
         ownership.owner_id(userid)
-    limited = _limited(statement, userid, found)
+    criteria = _criteria(userid, found)
+    limited = _grouped(statement).options(*criteria).execution_options(**{MARK: True})
     entities = [each["entity"] for each in statement.column_descriptions if each.get("entity") is each["expr"]]
     for entity in entities:
         _check_relationships(inspect(entity).mapper)
     if not entities:
         return limited
     # Objects that were loaded before may hold what is not the user's.
-    return limited.options(LoadsOwned(userid)).execution_options(populate_existing=True, **{MARK: OBJECTS})
+    return limited.options(LoadsOwned(userid, criteria)).execution_options(populate_existing=True, **{MARK: OBJECTS})
 
 
 def _tables_in(statement: Any) -> Iterator[OwnedTable]:
@@ -64,10 +65,10 @@ def _tables_in(statement: Any) -> Iterator[OwnedTable]:
                 yield from OWNED.of_name(table.name, getattr(table, "schema", None))
 
 
-def _limited(statement: Any, userid: str | None, found: set[Ownership]) -> Any:
+def _criteria(userid: str | None, found: set[Ownership]) -> tuple[Any, ...]:
+    """Those of all classes that may be loaded along with what was found in a statement."""
     registries = {ownership.mapper.registry for ownership in found}
-    options = [_criterion(each, userid) for registry in registries for each in OWNED.ownerships(registry)]
-    return _grouped(statement).options(*options).execution_options(**{MARK: True})
+    return tuple(_criterion(each, userid) for registry in registries for each in OWNED.ownerships(registry))
 
 
 @lru_cache(512)
@@ -115,7 +116,7 @@ def _group(element: Any) -> None:
 def _change(userid: str | None, statement: Any) -> Any:
     ownership = _ownership(statement)
     ownership.owner_id(userid)
-    return _limited(statement, userid, {ownership})
+    return _grouped(statement).options(*_criteria(userid, {ownership})).execution_options(**{MARK: True})
 
 
 def _insert(userid: str | None, statement: Any) -> Any:

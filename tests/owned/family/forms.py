@@ -162,8 +162,9 @@ def _complete(case: Case, random: Random) -> None:
     case.criterion, criterion = criteria.draw(random, case.database, calm)
     case.dress = target.dress
     case.promised = form.promised and (form in flushes.FLUSHES or (calm and target.dress in PROMISED))
-    # The table of a child has no owner's column that a statement could have: objects are what is promised there.
-    of_a_child = case.shape.inherited and not form.reads and form not in flushes.FLUSHES
+    # The table of a child has no owner's column that a statement could have: objects are what is promised there. And an
+    # EXISTS that names only the child's columns is made by SQLAlchemy of all children, whatever their parents are.
+    of_a_child = case.shape.inherited and (form.name == "EXISTS" or not (form.reads or form in flushes.FLUSHES))
     case.promised = case.promised and case.guarded and not of_a_child
     case.preloaded = form.reads and not calm and random.random() < 0.25
     if form is _FREE:
