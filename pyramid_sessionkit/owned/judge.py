@@ -154,13 +154,11 @@ class _Judge:
         self._mark_read(limits)
 
     def _delete(self, node: exp.Delete) -> None:
-        using, table, where = node.args.get("using") or (), node.this, conjuncts(node.args.get("where"))
-        if node.args.get("tables"):
-            targets, relations = node.args["tables"], relations_of(table)
-        else:
-            targets, relations = [table], relations_of(*using)
-        if not all(isinstance(target, exp.Table) for target in targets):
+        using, where = node.args.get("using") or [], conjuncts(node.args.get("where"))
+        targets, sources = (node.args["tables"], [node.this]) if node.args.get("tables") else ([node.this], using)
+        if not all(isinstance(target, exp.Table) for target in targets) or not all(sources):
             raise unreadable(self._text, "nobody can say which table it deletes from")
+        relations = relations_of(*sources)
         for target in targets:
             if not target.alias and any(each.name == target.name.lower() for each in relations):
                 self._seen.add(id(target))  # the alias of a table that is named elsewhere
