@@ -11,10 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from tests.owned.conftest import DATABASES
 from tests.servers.postgresql import PostgreSQL
+from tests.test_docs import named_blocks
 
 # The declaration that the package exports: this line names its module.
 OWNED_BY = "from pyramid_sessionkit.owned.declaration import owned_by"
@@ -74,6 +75,14 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
 """
+NOTES = """
+
+@owned_by("user_id")
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+"""
 Alembic = Callable[..., str]
 
 
@@ -101,8 +110,8 @@ def alembic(url: str, tmp_path: Path) -> Alembic:
         return done.stdout
 
     alembic("init", "migrations")
-    for name, text in {"models.py": MODELS, "alembic.ini": INI, "migrations/env.py": ENV}.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name, content in {"models.py": MODELS, "alembic.ini": INI, "migrations/env.py": ENV}.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
     return alembic
 
 
@@ -130,3 +139,35 @@ def test_alembic_makes_the_tables_of_owned_classes(alembic: Alembic, url: str, t
     assert made == {"users": ["id"], "documents": ["id", "kind", "user_id"], "books": ["id", "pages"]}
     alembic("revision", "--autogenerate", "-m", "second")
     assert "op." not in revision(tmp_path, "second").partition("def upgrade")[2]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_alembic_makes_policies_as_the_page_says(alembic: Alembic, url: str, tmp_path: Path) -> None:
+    """Also for a class that is new in the models, of which a revision has yet to be made."""
+    recipe = named_blocks("howto/owned_policies.rst")["owned-policies-alembic"].text
+    env = ENV.replace("engine =", f"target_metadata = Base.metadata\n{recipe}\nengine =", 1)
+    env = env.replace("Base.metadata)", "Base.metadata, on_version_apply=make_policies)")
+    (tmp_path / "migrations" / "env.py").write_text(env, encoding="utf-8")
+    alembic("revision", "--autogenerate", "-m", "first")
+    alembic("upgrade", "head")
+    assert tables_with_policies(url) == {"users", "documents", "books"}
+
+    (tmp_path / "models.py").write_text(MODELS + NOTES, encoding="utf-8")
+    alembic("current")
+    alembic("revision", "--autogenerate", "-m", "second")
+    alembic("upgrade", "head")
+    assert tables_with_policies(url) == {"users", "documents", "books", "notes"}
+    alembic("check")
+    alembic("downgrade", "-1")
+    alembic("upgrade", "head")
+    assert tables_with_policies(url) == {"users", "documents", "books", "notes"}
+    assert 'CREATE POLICY sessionkit_owner ON "notes"' in alembic("upgrade", "head", "--sql")
+
+
+def tables_with_policies(url: str) -> set[str]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = set(connection.scalars(text("SELECT tablename FROM pg_policies")))
+    engine.dispose()
+    return found
