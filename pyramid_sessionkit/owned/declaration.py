@@ -122,6 +122,8 @@ def owned_by(attribute: str) -> Callable[[Class], Class]:
     are owned with it. Raises :exc:`TypeError` if there is no such column, or it is of a type that holds no userids, or
     the class is not mapped (yet).
     """
+    if not isinstance(attribute, str):
+        raise TypeError(f'@owned_by takes the name of an attribute, as in @owned_by("user_id"), and not {attribute!r}')
 
     def declare(cls: Class) -> Class:
         mapper = _mapper(cls)
@@ -137,7 +139,8 @@ def _mapper(cls: type) -> Mapper[Any]:
     mapper: Any = inspect(cls, raiseerr=False)
     if not isinstance(mapper, Mapper):
         raise TypeError(
-            f"{cls.__name__} is no mapped class: put @owned_by on each class that has a table, above other decorators"
+            f"{getattr(cls, '__name__', cls)} is no mapped class: put @owned_by on each class that has a table, above "
+            "other decorators"
         )
     if mapper.inherits is not None:
         raise TypeError(
@@ -150,7 +153,7 @@ def _mapper(cls: type) -> Mapper[Any]:
 
 def _ownership(mapper: Mapper[Any], attribute: str) -> Ownership:
     name, table = mapper.class_.__name__, mapper.local_table
-    column = mapper.columns.get(attribute) if isinstance(attribute, str) else None
+    column = mapper.columns.get(attribute)
     if not isinstance(table, Table) or not isinstance(column, Column):
         columns = ", ".join(key for key, each in mapper.columns.items() if isinstance(each, Column))
         raise TypeError(f"@owned_by({attribute!r}): {name} has no such column; it has {columns}")

@@ -44,7 +44,10 @@ def owned(request: Any, statement: Statement) -> Statement:
 def _select(userid: str | None, statement: Any) -> Any:
     found = {each.ownership for each in _tables_in(statement)}
     if not found:
-        raise TypeError("owned(): this SELECT reads no class with @owned_by; execute it as it is")
+        raise TypeError(
+            "owned(): this SELECT names no class with @owned_by. If it has text that reads one, write that with the "
+            "class; otherwise execute it as it is"
+        )
     for ownership in found:
         ownership.owner_id(userid)
     criteria = _criteria(userid, found)
