@@ -155,10 +155,11 @@ class _Judge:
 
     def _delete(self, node: exp.Delete) -> None:
         using, where = node.args.get("using") or [], conjuncts(node.args.get("where"))
-        targets, sources = (node.args["tables"], [node.this]) if node.args.get("tables") else ([node.this], using)
-        if not all(isinstance(target, exp.Table) for target in targets) or not all(sources):
+        named, sources = (node.args["tables"], [node.this]) if node.args.get("tables") else ([node.this], using)
+        if not all(isinstance(each, exp.Table) for each in named) or not all(sources):
             raise unreadable(self._text, "nobody can say which table it deletes from")
         relations = relations_of(*sources)
+        targets = [each for target in named for each in target.find_all(exp.Table)]
         for target in targets:
             if not target.alias and any(each.name == target.name.lower() for each in relations):
                 self._seen.add(id(target))  # the alias of a table that is named elsewhere
@@ -204,7 +205,10 @@ class _Judge:
         """What says whose a row is must stay what it is."""
         for assignment in assignments:
             left, value = assignment.this, assignment.expression
-            for column in left.find_all(exp.Column):
+            columns = left.expressions if isinstance(left, exp.Tuple) else [left.unnest()]
+            if not isinstance(assignment, exp.EQ) or not all(isinstance(column, exp.Column) for column in columns):
+                raise unreadable(self._text, "nobody can say which column it sets")
+            for column in columns:
                 for relation in relations:
                     if not relation.owned or column.table.lower() not in ("", relation.name):
                         continue
