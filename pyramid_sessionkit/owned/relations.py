@@ -170,7 +170,8 @@ class Limits:
 
 def _renames(relation: Relation) -> bool:
     """Whether columns have other names, as in ``letters AS l (a, b)``."""
-    alias = (relation.subquery or relation.table).args.get("alias")
+    source: Any = relation.subquery or relation.table
+    alias = source.args.get("alias")
     return bool(alias is not None and alias.args.get("columns"))
 
 
