@@ -78,6 +78,8 @@ class _Judge:
             raise unreadable(self._text, "it names a setting of the guard")
         if not isinstance(self._tree, (exp.Query, exp.Values, *_WRITES)):
             self._other(self._tree)
+        if self._tree.find(exp.Command, exp.ExecuteAsProperty):
+            raise unreadable(self._text, "it has a part that the guard does not know")
         nodes: Iterator[Any] = self._tree.find_all(*_WRITES)
         for node in nodes:
             if not isinstance(node.parent, exp.When):  # a part of MERGE
@@ -147,7 +149,7 @@ class _Judge:
         limits = Limits(tuple(each.where(where) for each in relations), self._owner)
         written = limits.relations[: len(own)]
         if len(own) > 1:
-            written = tuple(each for each in written if _is_assigned(each, node.expressions))
+            written = tuple(each for each in written if self._is_assigned(each, node.expressions))
         for relation in written:
             self._changed("UPDATE", relation, limits)
         self._assignments(node.expressions, limits.relations[: len(own)], "UPDATE")
@@ -155,10 +157,11 @@ class _Judge:
 
     def _delete(self, node: exp.Delete) -> None:
         using, where = node.args.get("using") or [], conjuncts(node.args.get("where"))
-        targets, sources = (node.args["tables"], [node.this]) if node.args.get("tables") else ([node.this], using)
-        if not all(isinstance(target, exp.Table) for target in targets) or not all(sources):
+        named, sources = (node.args["tables"], [node.this]) if node.args.get("tables") else ([node.this], using)
+        if not all(isinstance(each, exp.Table) for each in named) or not all(sources):
             raise unreadable(self._text, "nobody can say which table it deletes from")
         relations = relations_of(*sources)
+        targets = [each for target in named for each in target.find_all(exp.Table)]
         for target in targets:
             if not target.alias and any(each.name == target.name.lower() for each in relations):
                 self._seen.add(id(target))  # the alias of a table that is named elsewhere
@@ -203,14 +206,32 @@ class _Judge:
     def _assignments(self, assignments: list[Any], relations: Relations, verb: str) -> None:
         """What says whose a row is must stay what it is."""
         for assignment in assignments:
-            left, value = assignment.this, assignment.expression
-            for column in left.find_all(exp.Column):
+            for column in self._assigned(assignment):
                 for relation in relations:
                     if not relation.owned or column.table.lower() not in ("", relation.name):
                         continue
                     owned = self._which(relation)
-                    if column.name.lower() in _decisive(owned):
-                        self._decide(verb, owned, column.name.lower(), value if left is column else None)
+                    if column.name.lower() in (*_decisive(owned), *self._rowids(owned)):
+                        value = assignment.expression if assignment.this is column else None
+                        self._decide(verb, owned, column.name.lower(), value)
+
+    def _rowids(self, owned: OwnedTable) -> list[str]:
+        """Other names of an integer primary key, which may be the owner."""
+        return [] if self._text.dialect != "sqlite" else [name for name in _ROWIDS if name not in owned.table.c]
+
+    def _assigned(self, assignment: Any) -> list[Any]:
+        """The columns, of which an element may be assigned where they are arrays."""
+        left = assignment.this if isinstance(assignment, exp.EQ) else None
+        sides = left.expressions if isinstance(left, exp.Tuple) else [left]
+        columns: list[Any] = [each.this if isinstance(each, (exp.Paren, exp.Bracket)) else each for each in sides]
+        if not all(isinstance(column, exp.Column) for column in columns):
+            raise unreadable(self._text, "nobody can say which column it sets")
+        return columns
+
+    def _is_assigned(self, relation: Relation, assignments: list[Any]) -> bool:
+        """Of an UPDATE of several tables: whether it may set a column of this one."""
+        columns = [column for each in assignments for column in self._assigned(each)]
+        return any(column.table.lower() in ("", relation.name) for column in columns)
 
     def _which(self, relation: Relation) -> OwnedTable:
         """The one table that a name means, where models of this process share it."""
@@ -278,6 +299,7 @@ _WRITES: dict[type, Any] = {
     exp.Delete: _Judge._delete,
     exp.Merge: _Judge._merge,
 }
+_ROWIDS = ("rowid", "oid", "_rowid_")
 _HARMLESS = (exp.Set, exp.Pragma, exp.Show, exp.Describe, exp.Transaction, exp.Commit, exp.Rollback)
 
 
@@ -328,9 +350,3 @@ def _qualified(where: Any, limits: Limits) -> bool:
     """In DO UPDATE a column without a table may be that of the new row, which is the user's in any case."""
     columns = [] if where is None else where.find_all(exp.Column)
     return all(column.table for column in columns) and limits.holds(limits.relations[0])
-
-
-def _is_assigned(relation: Relation, assignments: list[Any]) -> bool:
-    """Of an UPDATE of several tables: whether it may set a column of this one."""
-    columns = [column for each in assignments for column in each.this.find_all(exp.Column)]
-    return any(column.table.lower() in ("", relation.name) for column in columns)

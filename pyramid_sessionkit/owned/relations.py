@@ -86,11 +86,16 @@ def _joined(left: Relations, join: exp.Join) -> Relations:
 
 def conjuncts(condition: Any) -> Conditions:
     """What has to be true, each of it, where a condition is."""
-    if isinstance(condition, (exp.Paren, exp.Where)):
-        return conjuncts(condition.this)
-    if isinstance(condition, exp.And):
-        return conjuncts(condition.left) + conjuncts(condition.right)
-    return () if condition is None else (condition,)
+    found, todo = [], [condition]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, (exp.Paren, exp.Where)):
+            todo.append(each.this)
+        elif isinstance(each, exp.And):
+            todo += (each.right, each.left)
+        elif each is not None:
+            found.append(each)
+    return tuple(found)
 
 
 Owner = Callable[[Any], "Ownership | None"]
@@ -128,6 +133,7 @@ class Limits:
         return any(
             owned.parent in parent.owned
             and parent is not relation
+            and not _may_be_cte(parent.table)
             and among._is_limited(parent, owned.parent)
             and all(
                 self._is_linked(
@@ -157,7 +163,27 @@ class Limits:
         if len(candidates) != 1 or candidates[0] is not relation:
             return False
         table = relation.table
+        if _renames(relation):
+            return False
         return not node.db or (table is not None and not table.alias and table.db.lower() == node.db.lower())
+
+
+def _renames(relation: Relation) -> bool:
+    """Whether columns have other names, as in ``letters AS l (a, b)``."""
+    source: Any = relation.subquery or relation.table
+    alias = source.args.get("alias")
+    return bool(alias is not None and alias.args.get("columns"))
+
+
+def _may_be_cte(table: Any) -> bool:
+    """Whether something in a WITH has the name of a table, so that it may not be the table."""
+    around = table
+    while around is not None:
+        ctes = around.args.get("with_")
+        if ctes is not None and any(cte.alias.lower() == table.name.lower() for cte in ctes.expressions):
+            return True
+        around = around.parent
+    return False
 
 
 def _is_named(identifier: Any, name: str) -> bool:
@@ -176,13 +202,21 @@ def _subqueries(conditions: Conditions, owner: Owner) -> Iterator[Limits]:
     for condition in conditions:
         if isinstance(condition, exp.Exists):
             select = condition.this.unnest() if isinstance(condition.this, exp.Subquery) else condition.this
-            if isinstance(select, exp.Select) and all(map(_is_plain, select.expressions)):
+            if isinstance(select, exp.Select) and _has_only_plain(select) and all(map(_is_plain, select.expressions)):
                 yield Limits(relations_of_select(select), owner)
 
 
 def _is_plain(expression: Any) -> bool:
     """Not a count, which is there also where nothing is."""
     return isinstance(expression, (exp.Star, exp.Column, exp.Literal))
+
+
+_PLAIN = {"expressions", "from_", "joins", "where"}
+
+
+def _has_only_plain(select: exp.Select) -> bool:
+    """Not GROUP BY or HAVING, for which there may be a row where nothing is."""
+    return all(name in _PLAIN for name, value in select.args.items() if value)
 
 
 def relations_of_select(select: exp.Select) -> Relations:
@@ -192,17 +226,14 @@ def relations_of_select(select: exp.Select) -> Relations:
     return tuple(relation.where(where) for relation in found)
 
 
-_PLAIN = {"expressions", "from_", "joins", "where"}
-
-
 def _from_outside(select: exp.Select) -> Iterator[Any]:
     """What the statement around a plain subquery in FROM requires of its columns, as the subquery would write it."""
     around = select.parent
     outer = None if not isinstance(around, exp.Subquery) else around.find_ancestor(exp.Select)
-    if outer is None or not all(name in _PLAIN for name, value in select.args.items() if value):
+    if outer is None or not _has_only_plain(select):
         return
     columns = {each.alias_or_name.lower(): each.unalias() for each in select.expressions}
-    if not all(isinstance(each, exp.Column) for each in columns.values()):
+    if len(columns) != len(select.expressions) or not all(isinstance(each, exp.Column) for each in columns.values()):
         return
     relations = relations_of_select(outer)
     limits = Limits(relations, lambda node: None)

@@ -67,9 +67,13 @@ def only_reads(sql: str) -> bool:
 
 _late = re.compile(r"__\[POSTCOMPILE_(\S+?)(~~.+?~~)?\]")
 _schema = re.compile(r"__\[SCHEMA_([^\]]+)\]\.?")
-_percent = re.compile(r"%(?:\((?P<name>[^)]*)\))?(?P<kind>[s%])")
+_percent = re.compile(r"%(?:\((?P<name>[^)]*)\))?(?P<kind>[sbt%]?)")
+"""Parameters, as text or binary where it is psycopg."""
 _written = {"qmark": "?", "format": "%s", "pyformat": "%({})s", "named": ":{}"}
 """How a parameter is written in each ``paramstyle``."""
+
+AS_IT_IS = "none"
+"""The style of text that the driver does not look into."""
 
 
 def text_of(context: Any) -> Text:
@@ -77,11 +81,13 @@ def text_of(context: Any) -> Text:
 
     It is taken as it was before lists were expanded and schemas translated, so that it is one text for all lengths.
     """
-    compiled, style = context.compiled, context.dialect.paramstyle
+    compiled, style = context.compiled, style_of(context)
+    # Which schema it will be is not known, so the table of any is meant.
+    sql = _schema.sub("", str(compiled))
     if not isinstance(compiled, SQLCompiler):  # it is DDL
-        return text_of_sql(str(compiled), style, context.dialect.name)
-    sql = _late.sub(lambda found: _written.get(style, "").format(found[1]), compiled.string)
-    text = text_of_sql(_schema.sub(_schema_name, sql), style, context.dialect.name)
+        return text_of_sql(sql, style, context.dialect.name)
+    sql = _late.sub(lambda found: _written.get(style, "").format(found[1]), sql)
+    text = text_of_sql(sql, style, context.dialect.name)
     order = compiled.positiontup
     if order is None:
         escaped = {written: name for name, written in compiled.escaped_bind_names.items()}
@@ -91,12 +97,16 @@ def text_of(context: Any) -> Text:
     return text._replace(names=tuple(order))
 
 
-def _schema_name(found: re.Match[str]) -> str:
-    return "" if found[1] == "_none" else f"{found[1]}."
+def style_of(context: Any) -> str:
+    """How parameters are written; nothing is one where the driver gets none."""
+    rows = context.parameters
+    return AS_IT_IS if context.no_parameters and len(rows) == 1 and not rows[0] else context.dialect.paramstyle
 
 
 def text_of_sql(sql: str, style: str, dialect_name: str) -> Text:
     """Text as it is, for a ``paramstyle`` and a dialect of SQLAlchemy."""
+    if style == AS_IT_IS:
+        return Text(sql, (), DIALECTS.get(dialect_name, ""))
     if style not in _written:
         raise NotOwned(f"The guard does not know the paramstyle {style!r}; use a driver with one of {list(_written)}")
     dialect = DIALECTS.get(dialect_name, "")
@@ -108,10 +118,16 @@ def text_of_sql(sql: str, style: str, dialect_name: str) -> Text:
 
     if style in ("format", "pyformat"):
         # The drivers replace these without a look at quotes and comments.
-        marked = _percent.sub(lambda found: "%" if found["kind"] == "%" else mark(found["name"] or ""), sql)
+        marked = _percent.sub(lambda found: _unpercent(found, mark), sql)
     else:
         marked = _mark_tokens(sql, dialect, mark)
     return Text(marked, tuple(names), dialect)
+
+
+def _unpercent(found: re.Match[str], mark: Callable[[str], str]) -> str:
+    if not found["kind"]:
+        raise unreadable(Text(found.string, (), ""), "it has a % that is no parameter; write %%")
+    return "%" if found["kind"] == "%" else mark(found["name"] or "")
 
 
 def _mark_tokens(sql: str, dialect: str, mark: Callable[[str], str]) -> str:

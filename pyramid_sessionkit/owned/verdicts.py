@@ -14,7 +14,7 @@ from sqlalchemy.sql.visitors import iterate
 from pyramid_sessionkit.owned.declaration import OWNED, Ownership
 from pyramid_sessionkit.owned.judge import Verdict, judge
 from pyramid_sessionkit.owned.parameter import MARK, OwnerType
-from pyramid_sessionkit.owned.sqltext import Text, only_reads, text_of, text_of_sql
+from pyramid_sessionkit.owned.sqltext import Text, only_reads, style_of, text_of, text_of_sql
 
 Owners = tuple[tuple[str, Ownership], ...]
 
@@ -35,12 +35,13 @@ class Case:
         self.owners: Owners = tuple((name, bind.type.ownership) for bind, name in binds if _is_owners(bind))
         self.reads = bool(self.owners) or any(map(_is_marked, _parts(compiled)))
         self._verdict: Verdict | None = None
-        self._version = OWNED.version
+        self._version: Any = None
 
     def verdict(self, context: Any) -> Verdict:
         """Raises :class:`~pyramid_sessionkit.owned.judge.Refused`, and NotOwned for what cannot be understood."""
-        if self._verdict is None or self._version != OWNED.version:
-            self._verdict, self._version = self._judge(context), OWNED.version
+        version = OWNED.version, style_of(context)
+        if self._verdict is None or self._version != version:
+            self._verdict, self._version = self._judge(context), version
         return self._verdict
 
     def _judge(self, context: Any) -> Verdict:
@@ -84,7 +85,7 @@ class _TextCase(Case):
     __slots__ = ()
 
     def verdict(self, context: Any) -> Verdict:
-        return _of_text(context.statement, context.dialect.paramstyle, context.dialect.name, OWNED.version)
+        return _of_text(context.statement, style_of(context), context.dialect.name, OWNED.version)
 
 
 @lru_cache(1024)

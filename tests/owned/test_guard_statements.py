@@ -540,6 +540,8 @@ def test_the_cursor_is_closed(session: Session) -> None:
     class Context:
         compiled = None
         statement = "DELETE FROM notes"
+        parameters = [()]
+        no_parameters = False
         execution_options: dict[str, Any] = {}
         dialect = session.connection().dialect
 
