@@ -175,7 +175,13 @@ def _add_subclass(mapper: Mapper[Any], cls: type) -> None:
         )
     if table is parent.table:
         return
-    OWNED.add(OwnedTable(table, parent.ownership, parent, tuple(_equal_columns(mapper, table, parent.table))))
+    link = tuple(_equal_columns(mapper, table, parent.table))
+    if not link:
+        raise TypeError(
+            f"{cls.__name__} cannot inherit its owner from {parent.ownership.name}: its inherit_condition has to say "
+            f"which column of {table.name!r} equals which of {parent.table.name!r}"
+        )
+    OWNED.add(OwnedTable(table, parent.ownership, parent, link))
 
 
 def _table_of(mapper: Mapper[Any]) -> OwnedTable | None:
@@ -187,5 +193,5 @@ def _equal_columns(mapper: Mapper[Any], table: Table, parent: Table) -> Iterator
     for element in iterate(mapper.inherit_condition):
         if isinstance(element, BinaryExpression) and element.operator is operators.eq:
             for own, theirs in ((element.left, element.right), (element.right, element.left)):
-                if getattr(own, "table", None) is table and getattr(theirs, "table", None) is parent:
-                    yield own, theirs  # type: ignore[misc]  # both are columns, since they have tables
+                if hash(getattr(own, "table", None)) == hash(table) and hash(getattr(theirs, "table", None)) == hash(parent):
+                    yield table.c[own.key], parent.c[theirs.key]

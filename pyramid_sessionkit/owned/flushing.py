@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Column, Connection, Delete, Update, and_, exists, func, not_, or_, select
@@ -57,18 +58,18 @@ def _is_owners(owned: OwnedTable, owner: Any) -> Any:
     return and_(*conditions) if current is owned else exists().where(*conditions).correlate(owned.table)
 
 
-def check_count(connection: Connection, cursor: Any, context: Any, done: Completed) -> None:
+def check_count(connection: Connection, result: Any, done: Completed) -> None:
     """Refuse a flush of which a statement found a row of somebody else.
 
     A row that is gone, or has another version, is left to SQLAlchemy, which has an error for it.
     """
-    rows = context.compiled_parameters
-    if cursor.rowcount == len(rows):
+    rows = result.context.compiled_parameters
+    if result.rowcount == len(rows):
         return
     owned = done.owned
     others = select(func.count()).select_from(owned.table).where(done.where, _is_not_owners(owned, done.value))
     if any(connection.scalar(others, row) for row in rows):
-        verb = "delete" if context.isdelete else "change"
+        verb = "delete" if result.context.isdelete else "change"
         raise refusal(verb, owned, "it is not a row of the logged-in user; load it with owned()")
 
 
@@ -78,30 +79,53 @@ def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
     return not_(found) if owned.parent is not None else or_(owned.ownership.column.is_(None), not_(found))
 
 
-def check_given(connection: Connection, given: Given, rows: list[Any], userid: str | None, is_insert: bool) -> None:
+def check_given(
+    connection: Connection, given: tuple[Given, ...], rows: list[Any], userid: str | None, is_insert: bool
+) -> None:
     """Compare what the objects of a flush say of their owners with the user who is logged in."""
-    owned, values = given.owned, [row.get(given.name) for row in rows]
-    ownership = owned.ownership
-    owner = ownership.owner_id(userid)
-    if owned.parent is not None:
-        fine = is_insert and _are_parents(connection, owned, given.column, values, owner)
-    else:
-        fine = all(is_owner(value, owner) for value in values)
-    if not fine and is_insert:
-        raise refusal("add", owned, f"set {ownership.name} to the id of the logged-in user")
-    if not fine:
-        raise refusal("give away", owned, f"{ownership.name} must stay what it is")
+    for owned in dict.fromkeys(each.owned for each in given):
+        owner = owned.ownership.owner_id(userid)
+        named = [each for each in given if each.owned is owned]
+        if owned.parent is not None:
+            fine = is_insert and _are_parents(connection, owned, list(_keys(named, len(owned.link), rows)), owner)
+        else:
+            fine = all(is_owner(row.get(each.name), owner) for each in named for row in rows)
+        if not fine and is_insert:
+            raise refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
+        if not fine:
+            raise refusal("give away", owned, f"{owned.ownership.name} must stay what it is")
 
 
-def _are_parents(connection: Connection, owned: OwnedTable, column: str, values: list[Any], owner: OwnerId) -> bool:
+Key = dict[str, Any]
+
+
+def _keys(named: list[Given], size: int, rows: list[Any]) -> Iterator[Key]:
+    """What each new row says of its parent's key, which has ``size`` columns."""
+    for start in range(0, len(named), size):
+        for row in rows:
+            yield {each.column: row.get(each.name) for each in named[start : start + size]}
+
+
+def _are_parents(connection: Connection, owned: OwnedTable, keys: list[Key], owner: OwnerId) -> bool:
     """Whether the rows of the parent's table, which a flush has written before, are the user's."""
     assert owned.parent is not None
-    theirs = next(theirs for own, theirs in owned.link if own.name.lower() == column)
     found = select(func.count()).select_from(owned.parent.table).where(_is_owners(owned.parent, owner))
+    distinct = {tuple(key[own.name.lower()] for own, _ in owned.link) for key in keys}
+    parents = [theirs for _, theirs in owned.link]
     return all(
-        connection.scalar(found.where(theirs.in_(some))) == len(some)
-        for some in ([*{*values[start : start + 500]}] for start in range(0, len(values), 500))
+        connection.scalar(found.where(_is_one_of(parents, some))) == len(some) for some in _batches(list(distinct))
     )
+
+
+def _batches(values: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), 200):
+        yield values[start : start + 200]
+
+
+def _is_one_of(columns: list[Any], keys: list[Any]) -> Any:
+    if len(columns) == 1:
+        return columns[0].in_([value for (value,) in keys])
+    return or_(*(and_(*map(operators.eq, columns, key)) for key in keys))
 
 
 def is_owner(value: Any, owner: OwnerId) -> bool:

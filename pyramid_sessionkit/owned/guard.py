@@ -66,7 +66,7 @@ def _guarded_maker(maker: sessionmaker[Any], request: Any, policies: bool) -> se
 def _before_flush(session: Session, flush_context: Any, instances: Any) -> None:
     guard = guard_of(session)
     if guard is not None:
-        guard.flushing = True
+        guard.in_flush = True
 
 
 @event.listens_for(Session, "after_flush")
@@ -74,24 +74,27 @@ def _before_flush(session: Session, flush_context: Any, instances: Any) -> None:
 def _after_flush(session: Session, *rest: Any) -> None:
     guard = guard_of(session)
     if guard is not None:
-        guard.flushing = False
+        guard.in_flush = False
 
 
 @event.listens_for(Engine, "before_execute", retval=True)
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
     """A flush names a row by its primary key alone: let it reach the user's rows only."""
     if isinstance(statement, (Update, Delete)):
-        for guard in guards_of(connection):
-            if guard.flushing and not guard.is_lifted():
-                statement = flushing.complete(statement, guard)
+        flushes = (guard for guard in guards_of(connection) if guard.flushing and not guard.is_lifted())
+        for guard in flushes:
+            statement = flushing.complete(statement, guard)
     return statement, multi, params
 
 
-@event.listens_for(Engine, "before_cursor_execute")
+@event.listens_for(Engine, "before_cursor_execute", insert=True)
 def _before_cursor_execute(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    """All SQL comes by here: of objects, statements and text, of a session or its connection."""
+    """All SQL comes by here: of objects, statements and text, of a session or its connection.
+
+    It is called before the listeners of others, which take the time of what follows: it may execute queries itself.
+    """
     if statement == SET_USER:
         return
     try:
@@ -105,15 +108,16 @@ def _before_cursor_execute(
         raise
 
 
-@event.listens_for(Engine, "after_cursor_execute")
-def _after_cursor_execute(
-    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+@event.listens_for(Engine, "after_execute")
+def _after_execute(
+    connection: Connection, statement: Any, multi: Any, params: Any, options: Any, result: Any
 ) -> None:
-    if context.isupdate or context.isdelete:
-        for name, _ in case_of(context).owners:
-            value = context.compiled_parameters[0].get(name)
+    """And after them, for the same reason."""
+    if isinstance(statement, (Update, Delete)):
+        for name, _ in case_of(result.context).owners:
+            value = result.context.compiled_parameters[0].get(name)
             if isinstance(value, flushing.Completed):
-                flushing.check_count(connection, cursor, context, value)
+                flushing.check_count(connection, result, value)
 
 
 def _check(connection: Connection, context: Any) -> None:
@@ -123,15 +127,15 @@ def _check(connection: Connection, context: Any) -> None:
         return
     if context.execution_options.get(MARK) == OBJECTS:
         for session in sessions_of(connection):
-            check_flushed(session)
+            check_flushed(session, context.statement)
+    flushes = any(guard.flushing for guard in guards)
     try:
         verdict = case.verdict(context)
+        if verdict.given and not flushes:
+            raise Refused(_verb(context), verdict.given[0].owned, OWN)
         for guard in guards:
             _compare(guard, connection, context, case.owners, verdict)
-        if verdict.given and not guards:
-            raise Refused(_verb(context), verdict.given[0].owned, OWN)
     except Refused as refused:
-        flushes = any(guard.flushing for guard in guards)
         raise _refusal(refused, case.reads, flushes) from None
 
 
@@ -147,14 +151,12 @@ def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners,
             if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):
                 why = "it was made for another user than the one who is logged in now, or its parameter was replaced"
                 raise Refused(_verb(context), ownership.table.name, why)
-    for given in verdict.given:
-        if not guard.flushing:
-            raise Refused(_verb(context), given.owned, OWN)
-        flushing.check_given(connection, given, rows, userid, context.isinsert)
+    flushing.check_given(connection, verdict.given, rows, userid, context.isinsert)
 
 
 def _verb(context: Any) -> str:
-    return "INSERT" if context.isinsert else "DELETE" if context.isdelete else "UPDATE"
+    kinds = {"INSERT": context.isinsert, "DELETE": context.isdelete, "UPDATE": context.isupdate}
+    return next((verb for verb, is_it in kinds.items() if is_it), "SELECT")
 
 
 def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
@@ -164,7 +166,7 @@ def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
             f"{refused.verb} of {owned!r} was refused: {why}. For what is not on behalf of the logged-in user, "
             "use unowned(dbsession, reason=...)"
         )
-    if refused.verb == "SELECT":
+    if refused.verb == "SELECT" and not isinstance(owned, str) and refused.why == NOT_LIMITED:
         return NotOwned(
             f"owned() cannot limit this SELECT: {why} where it reads {owned.table.name!r}. Write it with the class, in "
             "select_from() or join()"

@@ -1,4 +1,4 @@
-"""What objects that ``owned`` loads must not show: what the session has loaded before, of others."""
+"""What objects that ``owned`` loads must not show: what the session has loaded otherwise, of others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Mapper, RelationshipDirection, Session
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.base import SQL_OK
 from sqlalchemy.orm.interfaces import UserDefinedOption
 
 from pyramid_sessionkit.exceptions import NotOwned
-from pyramid_sessionkit.owned.declaration import OWNED
+from pyramid_sessionkit.owned.declaration import OWNED, Ownership
 
 
 class LoadsOwned(UserDefinedOption):
@@ -19,26 +20,38 @@ class LoadsOwned(UserDefinedOption):
     propagate_to_loaders = True
 
 
-@event.listens_for(Mapper, "load", raw=True)
-def _load(state: Any, context: Any) -> None:
-    """A relationship to one object finds it among those of the session, where nothing limits it: let it find none."""
+def limit_references(mapper: Mapper[Any]) -> None:
+    """A reference to one object is looked up among those of the session, which nothing limits: look at what it finds.
+
+    Only for objects with :class:`LoadsOwned`.
+    """
+    if any(_is_reference(each) for each in mapper.relationships):
+        for moment in ("load", "refresh", "expire"):
+            event.listen(mapper, moment, _limit_references, raw=True)
+
+
+def _is_reference(relationship: Any) -> bool:
+    is_to_one = relationship.direction is RelationshipDirection.MANYTOONE
+    return is_to_one and OWNED.of_mapper(relationship.mapper) is not None
+
+
+def _limit_references(state: Any, *rest: Any) -> None:
     for option in state.load_options:
         if isinstance(option, LoadsOwned):
-            _hide_others(state, context.session, option.payload)
+            for relationship in filter(_is_reference, state.mapper.relationships):
+                _limit(state, relationship.key, option.payload)
+                _hide(state, relationship, option.payload)
 
 
-@event.listens_for(Mapper, "refresh", raw=True)
-def _refresh(state: Any, context: Any, attributes: Any) -> None:
-    _load(state, context)
-
-
-def _hide_others(state: Any, session: Session, userid: Any) -> None:
-    for relationship in state.mapper.relationships:
-        owned = OWNED.of_mapper(relationship.mapper)
-        if owned is not None and relationship.direction is RelationshipDirection.MANYTOONE:
-            other = session.identity_map.get(_identity(state, relationship))
-            if other is not None and not _is_owners(other, owned.ownership, userid):
-                set_committed_value(state.obj(), relationship.key, None)
+def _hide(state: Any, relationship: Any, userid: Any) -> None:
+    """What ``immediateload`` would find: it does not ask for the attribute."""
+    key = None if state.session is None else _identity(state, relationship)
+    other = None if key is None else state.session.identity_map.get(key)
+    if other is not None:
+        ownership = OWNED.of_mapper(relationship.mapper).ownership
+        known = inspect(other).dict
+        if ownership.key in known and not _equals_owner(known[ownership.key], ownership, userid):
+            set_committed_value(state.obj(), relationship.key, None)
 
 
 def _identity(state: Any, relationship: Any) -> Any:
@@ -50,17 +63,53 @@ def _identity(state: Any, relationship: Any) -> Any:
     return relationship.mapper.identity_key_from_primary_key([state.dict.get(key) for key in keys])
 
 
-def _is_owners(instance: Any, ownership: Any, userid: Any) -> bool:
+def _limit(state: Any, key: str, userid: Any) -> None:
+    before = state.callables.get(key)
+    if isinstance(before, _Limited):
+        before.userid = userid
+        return
+    if "callables" not in state.__dict__:
+        state.callables = {}
+    state.callables[key] = _Limited(key, userid, before)
+
+
+class _Limited:
+    """Loads what an attribute refers to, as SQLAlchemy would, and gives it only if it is the user's."""
+
+    def __init__(self, key: str, userid: Any, before: Any) -> None:
+        self.key = key
+        self.userid = userid
+        self.before = before
+        """What an option of the statement had put here."""
+
+    def __call__(self, state: Any, passive: Any) -> Any:
+        load = self.before or state.manager[self.key].impl.callable_
+        found = load(state, passive)
+        mapper = getattr(inspect(found, raiseerr=False), "mapper", None)
+        owned = None if mapper is None else OWNED.of_mapper(mapper)
+        if owned is None or _is_owners(found, owned.ownership, self.userid, passive):
+            return found
+        return None
+
+
+def _is_owners(instance: Any, ownership: Ownership, userid: Any, passive: Any) -> bool:
+    known = inspect(instance).dict
+    found = getattr(instance, ownership.key) if passive & SQL_OK else known.get(ownership.key)
+    return _equals_owner(found, ownership, userid)
+
+
+def _equals_owner(found: Any, ownership: Ownership, userid: Any) -> bool:
     try:
-        return bool(inspect(instance).dict.get(ownership.key) == ownership.owner_id(userid))
+        return bool(found == ownership.owner_id(userid))
     except NotOwned:
         return False
 
 
-def check_flushed(session: Session) -> None:
-    """Loading objects again would lose what was changed in them."""
+def check_flushed(session: Session, sql: str) -> None:
+    """Loading objects again would lose what was changed in them, and not yet written."""
     for instance in session.dirty:
-        if OWNED.of_mapper(inspect(instance).mapper) is not None and session.is_modified(instance):
+        tables = inspect(instance).mapper.tables
+        if any(table.name in sql for table in tables) and session.is_modified(instance):
             raise NotOwned(
                 f"owned() loads objects again, and would lose the changes of a {type(instance).__name__}: flush first"
             )
