@@ -193,5 +193,5 @@ def _equal_columns(mapper: Mapper[Any], table: Table, parent: Table) -> Iterator
     for element in iterate(mapper.inherit_condition):
         if isinstance(element, BinaryExpression) and element.operator is operators.eq:
             for own, theirs in ((element.left, element.right), (element.right, element.left)):
-                if hash(getattr(own, "table", None)) == hash(table) and hash(getattr(theirs, "table", None)) == hash(parent):
-                    yield table.c[own.key], parent.c[theirs.key]
+                if getattr(own, "table", None) is table and getattr(theirs, "table", None) is parent:
+                    yield own, theirs  # type: ignore[misc]  # both are columns, since they have tables

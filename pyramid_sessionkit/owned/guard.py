@@ -109,9 +109,7 @@ def _before_cursor_execute(
 
 
 @event.listens_for(Engine, "after_execute")
-def _after_execute(
-    connection: Connection, statement: Any, multi: Any, params: Any, options: Any, result: Any
-) -> None:
+def _after_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any, result: Any) -> None:
     """And after them, for the same reason."""
     if isinstance(statement, (Update, Delete)):
         for name, _ in case_of(result.context).owners:

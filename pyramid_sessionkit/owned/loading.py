@@ -48,9 +48,10 @@ def _hide(state: Any, relationship: Any, userid: Any) -> None:
     key = None if state.session is None else _identity(state, relationship)
     other = None if key is None else state.session.identity_map.get(key)
     if other is not None:
-        ownership = OWNED.of_mapper(relationship.mapper).ownership
-        known = inspect(other).dict
-        if ownership.key in known and not _equals_owner(known[ownership.key], ownership, userid):
+        owned, known = OWNED.of_mapper(relationship.mapper), inspect(other).dict
+        assert owned is not None
+        key = owned.ownership.key
+        if key in known and not _equals_owner(known[key], owned.ownership, userid):
             set_committed_value(state.obj(), relationship.key, None)
 
 

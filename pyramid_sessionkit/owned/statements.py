@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Insert, Select, TableClause, TextClause, Update, and_, inspect
-from sqlalchemy.orm import LoaderCriteriaOption, Mapper, class_mapper
+from sqlalchemy.orm import LoaderCriteriaOption, Mapper, RelationshipProperty, class_mapper
 from sqlalchemy.sql.elements import ColumnClause, Grouping
 from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
@@ -205,7 +205,7 @@ def _check_relationships(mapper: Mapper[Any]) -> None:
                 todo += map(_checked_target, each.relationships)
 
 
-def _checked_target(relationship: Any) -> Mapper[Any]:
+def _checked_target(relationship: RelationshipProperty[Any]) -> Mapper[Any]:
     target = OWNED.of_mapper(relationship.mapper)
     selects = relationship.lazy in ("dynamic", "write_only")
     if selects and target is not None and not _is_of_same_owner(relationship, target.ownership):
