@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Delete, Engine, Update, event
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from pyramid_sessionkit.exceptions import NotOwned
+from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 from pyramid_sessionkit.owned import flushing
 from pyramid_sessionkit.owned.guards import (
     INFO,
@@ -81,9 +81,13 @@ def _after_flush(session: Session, *rest: Any) -> None:
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
     """A flush names a row by its primary key alone: let it reach the user's rows only."""
     if isinstance(statement, (Update, Delete)):
-        flushes = (guard for guard in guards_of(connection) if guard.flushing and not guard.is_lifted())
-        for guard in flushes:
-            statement = flushing.complete(statement, guard)
+        try:
+            flushes = (guard for guard in guards_of(connection) if guard.flushing and not guard.is_lifted())
+            for guard in flushes:
+                statement = flushing.complete(statement, guard)
+        except (NotOwned, NotLoggedIn) as error:
+            _tell_of_blocks(error, connection)
+            raise
     return statement, multi, params
 
 
@@ -102,10 +106,20 @@ def _before_cursor_execute(
             if guard.policies:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context)
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):
             cursor.close()
+        if isinstance(error, (NotOwned, NotLoggedIn)):
+            _tell_of_blocks(error, connection)
         raise
+
+
+def _tell_of_blocks(error: Exception, connection: Connection) -> None:
+    """Whoever has opened a block of ``unowned`` in a helper wonders why it does not help."""
+    for guard in guards_of(connection):
+        for frame in guard.lifted_in[-1:]:
+            told = f". The unowned() block in {frame.f_code.co_name}() lifts the guard only while that function runs"
+            error.args = (str(error).removesuffix(told) + told,)
 
 
 @event.listens_for(Engine, "after_execute")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import pickle
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
+from weakref import ref
 
 import pytest
+import zope.sqlalchemy
+from pyramid.interfaces import ISecurityPolicy
+from pyramid.security import remember
+from pyramid_retry import RetryableException
 from sqlalchemy import (
     Engine,
     ForeignKey,
@@ -27,10 +36,12 @@ from sqlalchemy.orm import (
     mapped_column,
     relationship,
     selectinload,
+    sessionmaker,
 )
 from sqlalchemy.types import TypeDecorator
+from webtest import TestApp
 
-from pyramid_sessionkit.owned import NotOwned, guard, owned, owned_by
+from pyramid_sessionkit.owned import NotLoggedIn, NotOwned, guard, owned, owned_by, unowned
 from tests.owned.conftest import Visitor
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
@@ -441,3 +452,256 @@ class TestReads:
         with pytest.raises(NotOwned, match=r"SELECT of 'attack_boats'.*another user") as caught:
             session.scalars(owned(Visitor(BOB), select(Boat))).all()
         assert str(BOB) not in str(caught.value).replace("attack_boats", "")
+
+
+class TestBlocks:
+    """Where a block of ``unowned`` is not around what runs, it is said why it does not help."""
+
+    @staticmethod
+    def explained(session: Session) -> bool:
+        with pytest.raises(NotOwned) as caught:
+            session.execute(update(Flag).values(colour="x"))
+        return "The unowned() block in " in str(caught.value)
+
+    @staticmethod
+    def lifted(session: Session) -> bool:
+        return bool(session.execute(update(Flag).where(Flag.id == 0).values(colour="x")))
+
+    def test_a_class_that_opens_one(self, session: Session) -> None:
+        class AsAdmin:
+            def __enter__(self) -> None:
+                self.block = unowned(session, reason="admin")
+                self.block.__enter__()
+
+            def __exit__(self, *error: Any) -> None:
+                self.block.__exit__(*error)
+
+        with AsAdmin():
+            assert self.explained(session)
+        assert not self.explained(session)
+
+    def test_a_stack_that_is_kept(self, session: Session) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(unowned(session, reason="admin"))
+            kept = stack.pop_all()
+            assert self.lifted(session)
+        assert self.lifted(session)
+        kept.close()
+        assert not self.explained(session)
+
+    def test_a_fixture_of_pytest(self, session: Session) -> None:
+        def as_admin() -> Iterator[None]:
+            with unowned(session, reason="admin"):
+                yield
+
+        fixture = as_admin()
+        next(fixture)
+        assert self.explained(session)
+        assert next(fixture, None) is None
+
+    def test_nobody_who_is_logged_in(self, session: Session) -> None:
+        def as_admin() -> Iterator[None]:
+            with unowned(session, reason="admin"):
+                yield
+
+        anonymous = Visitor(None)
+        guard(session, anonymous)
+        fixture = as_admin()
+        next(fixture)
+        session.add(Flag(sailor_id=ADA))
+        with pytest.raises(NotLoggedIn, match="block in as_admin"):
+            session.flush()
+
+    def test_callbacks_from_c_are_lifted(self, session: Session) -> None:
+        with unowned(session, reason="admin"):
+            assert list(map(self.lifted, [session]))
+            assert max([1], key=lambda _: self.lifted(session))
+        assert not self.explained(session)
+
+    def test_a_debugger_changes_nothing(self, session: Session) -> None:
+        before = sys.gettrace()
+        sys.settrace(lambda *rest: lambda *rest: None)
+        try:
+            with unowned(session, reason="admin"):
+                assert self.lifted(session)
+        finally:
+            sys.settrace(before)
+        assert not self.explained(session)
+
+    def test_other_greenlets_are_guarded(self, session: Session) -> None:
+        greenlet = pytest.importorskip("greenlet")
+        with unowned(session, reason="admin"):
+            assert greenlet.greenlet(lambda: self.explained(session)).switch()
+        main = greenlet.getcurrent()
+
+        def waits() -> None:
+            with unowned(session, reason="admin"):
+                main.switch()
+
+        waiting = greenlet.greenlet(waits)
+        waiting.switch()
+        assert self.explained(session)
+        waiting.switch()
+        assert not self.explained(session)
+
+    def test_coroutines_that_wait_lift_nothing(self, session: Session) -> None:
+        async def work() -> bool:
+            with unowned(session, reason="admin"):
+                await asyncio.sleep(0.01)
+                return self.lifted(session)
+
+        async def main() -> tuple[bool, bool]:
+            working = asyncio.create_task(work())
+            await asyncio.sleep(0)
+            return self.explained(session), await working
+
+        assert asyncio.run(main()) == (True, True)
+
+
+class TestApplication:
+    """With pyramid_tm, pyramid_retry, sessions in the same transaction, and a toolbar that takes times."""
+
+    @pytest.fixture
+    def timed(self, engine: Engine) -> Iterator[list[str]]:
+        """As pyramid_debugtoolbar does it, which cannot stand a query inside another."""
+        queries: list[str] = []
+
+        def before(connection: Any, *rest: Any) -> None:
+            connection.started = 1
+
+        def after(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            queries.append(statement)
+            del connection.started
+
+        event.listen(Engine, "before_cursor_execute", before)
+        event.listen(Engine, "after_cursor_execute", after)
+        yield queries
+        event.remove(Engine, "before_cursor_execute", before)
+        event.remove(Engine, "after_cursor_execute", after)
+
+    def test_a_toolbar_sees_each_query(self, session: Session, timed: list[str]) -> None:
+        session.add(Ship(name="new", sailor_id=ADA, masts=1))
+        session.commit()
+        session.get_one(Ship, 2001).masts = 5
+        with pytest.raises(NotOwned):
+            session.flush()
+        session.rollback()
+        assert any(query.startswith("INSERT INTO attack_ships") for query in timed)
+
+    @pytest.fixture
+    def make(self, make_app: Any, engine: Engine) -> Callable[..., TestApp]:
+        factory = sessionmaker(engine)
+
+        def dbsession(request: Any) -> Session:
+            session = factory()
+            zope.sqlalchemy.register(session, transaction_manager=request.tm)
+            return guard(session, request)
+
+        def configure(config: Any) -> None:
+            config.add_request_method(dbsession, reify=True)
+
+        def make(views: dict[str, Any], joined: bool = True) -> TestApp:
+            named: dict[str, Any] = {
+                "identity": lambda request, userid: request.dbsession.get(Sailor, int(userid)),
+                "credentials_hash": lambda request, sailor: sailor.name,
+            }
+            in_database = {
+                "sessionkit.store": "sql",
+                "sessionkit.sql.dbsession": "dbsession",
+                "sessionkit.sql.url": engine.url.render_as_string(hide_password=False),
+                "sessionkit.sql.create_table": True,
+            }
+            named |= in_database if joined else {}
+            return make_app(views, includes=("pyramid_retry", "pyramid_tm"), configure=configure, **named)
+
+        return make
+
+    def test_joined_sessions_and_retries_work(self, make: Any, engine: Engine, timed: list[str]) -> None:
+        tries: list[Any] = []
+
+        def log_in(request: Any) -> Any:
+            remember(request, ADA)
+            request.session["n"] = 1
+            return request.response
+
+        def write(request: Any) -> Any:
+            request.dbsession.add(Ship(name=f"try {len(tries)}", sailor_id=ADA, masts=1))
+            request.dbsession.flush()
+            request.session["n"] += 1
+            tries.append(request.session["n"])
+            if len(tries) == 1:
+                raise RetryableException
+            return request.response
+
+        def steal(request: Any) -> Any:
+            request.session["n"] += 1
+            request.dbsession.get(Ship, 2001).masts = 9
+            return request.response
+
+        browser = make({"/log_in": log_in, "/write": write, "/steal": steal})
+        browser.get("/log_in")
+        browser.get("/write")
+        with pytest.raises(NotOwned):
+            browser.get("/steal")
+        assert tries == [2, 2]
+        with Session(engine) as session:
+            found = session.scalars(select(Ship.name).where(Ship.name.like("try%"))).all()
+            assert found == ["try 1"]
+            assert session.get_one(Ship, 2001).masts == 1
+
+    def test_a_request_leaves_no_garbage(self, make: Any, database: str) -> None:
+        kept: list[Any] = []
+
+        def write(request: Any) -> Any:
+            if not request.authenticated_userid:
+                remember(request, ADA)
+            dbsession = request.dbsession
+            dbsession.scalars(owned(request, select(Boat))).all()
+            dbsession.execute(owned(request, update(Flag).values(colour="x")))
+            dbsession.add(Flag(sailor_id=ADA))
+            dbsession.flush()
+            with unowned(dbsession, reason="test"):
+                dbsession.execute(update(Flag).values(colour="y"))
+            kept.append(ref(request))
+            kept.append(ref(dbsession))
+            return request.response
+
+        browser = make({"/": write}, joined=False)
+        browser.get("/")
+        browser.get("/")
+        kept.clear()
+        gc.collect()
+        gc.disable()
+        try:
+            browser.get("/")
+            assert [each() for each in kept] == [None, None]
+        finally:
+            gc.enable()
+
+    def test_credentials_may_be_read_like_the_identity(self, make_app: Any) -> None:
+        """A column that is loaded late is read when the hash is made."""
+        seen: list[Any] = []
+
+        def claimed(request: Any) -> Any:
+            return request.registry.getUtility(ISecurityPolicy).unauthenticated_userid(request)
+
+        def digest(request: Any, identity: Any) -> str:
+            seen.append(claimed(request))
+            if fails:
+                raise ValueError
+            return "same"
+
+        def view(request: Any) -> Any:
+            with suppress(ValueError):
+                if not request.authenticated_userid:
+                    remember(request, ADA)
+            seen.append(claimed(request))
+            return request.response
+
+        browser = make_app({"/": view}, identity=lambda request, userid: userid, credentials_hash=digest)
+        fails = False
+        browser.get("/")
+        browser.get("/")
+        fails = True
+        browser.get("/")
+        assert seen == [str(ADA), None] * 3
