@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
-from sqlalchemy import Column, Connection, Delete, Update, and_, exists, func, not_, or_, select
+from sqlalchemy import Column, Connection, Delete, Insert, Update, and_, exists, func, not_, or_, select
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
@@ -79,42 +79,55 @@ def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
     return not_(found) if owned.parent is not None else or_(owned.ownership.column.is_(None), not_(found))
 
 
+def check_parents(connection: Connection, statement: Insert, rows: list[Any], guard: Guard) -> None:
+    """Look whether new rows of a subclass belong to rows of the user, where it can be seen before it is compiled."""
+    owned = OWNED.of_table(statement.table)
+    if owned is None or owned.parent is None or not all(own.key in row for own, _ in owned.link for row in rows):
+        return
+    keys = {tuple(row[own.key] for own, _ in owned.link) for row in rows}
+    if not _are_parents(connection, owned, keys, guard):
+        raise _not_added(owned)
+    guard.parents = keys
+
+
 def check_given(
-    connection: Connection, given: tuple[Given, ...], rows: list[Any], userid: str | None, is_insert: bool
+    connection: Connection, given: tuple[Given, ...], rows: list[Any], guard: Guard, is_insert: bool
 ) -> None:
     """Compare what the objects of a flush say of their owners with the user who is logged in."""
     for owned in dict.fromkeys(each.owned for each in given):
-        owner = owned.ownership.owner_id(userid)
         named = [each for each in given if each.owned is owned]
-        if owned.parent is not None:
-            fine = is_insert and _are_parents(connection, owned, list(_keys(named, len(owned.link), rows)), owner)
-        else:
+        if owned.parent is None:
+            owner = owned.ownership.owner_id(guard.userid())
             fine = all(is_owner(row.get(each.name), owner) for each in named for row in rows)
+        else:
+            fine = is_insert and _are_parents(connection, owned, {*_keys(owned, named, rows)} - guard.parents, guard)
         if not fine and is_insert:
-            raise refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
+            raise _not_added(owned)
         if not fine:
             raise refusal("give away", owned, f"{owned.ownership.name} must stay what it is")
+    guard.parents = frozenset()
 
 
-Key = dict[str, Any]
+def _not_added(owned: OwnedTable) -> NotOwned:
+    return refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
 
 
-def _keys(named: list[Given], size: int, rows: list[Any]) -> Iterator[Key]:
-    """What each new row says of its parent's key, which has ``size`` columns."""
+def _keys(owned: OwnedTable, named: list[Given], rows: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """What each new row says of its parent's key, which may have several columns."""
+    size = len(owned.link)
     for start in range(0, len(named), size):
+        names = {each.column: each.name for each in named[start : start + size]}
         for row in rows:
-            yield {each.column: row.get(each.name) for each in named[start : start + size]}
+            yield tuple(row.get(names[own.name.lower()]) for own, _ in owned.link)
 
 
-def _are_parents(connection: Connection, owned: OwnedTable, keys: list[Key], owner: OwnerId) -> bool:
+def _are_parents(connection: Connection, owned: OwnedTable, keys: Set[Any], guard: Guard) -> bool:
     """Whether the rows of the parent's table, which a flush has written before, are the user's."""
     assert owned.parent is not None
+    owner = owned.ownership.owner_id(guard.userid())
     found = select(func.count()).select_from(owned.parent.table).where(_is_owners(owned.parent, owner))
-    distinct = {tuple(key[own.name.lower()] for own, _ in owned.link) for key in keys}
     parents = [theirs for _, theirs in owned.link]
-    return all(
-        connection.scalar(found.where(_is_one_of(parents, some))) == len(some) for some in _batches(list(distinct))
-    )
+    return all(connection.scalar(found.where(_is_one_of(parents, some))) == len(some) for some in _batches(list(keys)))
 
 
 def _batches(values: list[Any]) -> Iterator[list[Any]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Delete, Engine, Update, event
+from sqlalchemy import Connection, Delete, Engine, Insert, SelectBase, Update, UpdateBase, event
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 from pyramid_sessionkit.owned import flushing
+from pyramid_sessionkit.owned.declaration import OWNED
 from pyramid_sessionkit.owned.guards import (
     INFO,
     Guard,
@@ -79,26 +80,37 @@ def _after_flush(session: Session, *rest: Any) -> None:
 
 @event.listens_for(Engine, "before_execute", retval=True)
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
-    """A flush names a row by its primary key alone: let it reach the user's rows only."""
-    if isinstance(statement, (Update, Delete)):
+    """What needs queries of its own is done here, if it can: those who take times cannot stand a query in another."""
+    if isinstance(statement, (SelectBase, UpdateBase)):
         try:
-            flushes = (guard for guard in guards_of(connection) if guard.flushing and not guard.is_lifted())
-            for guard in flushes:
-                statement = flushing.complete(statement, guard)
+            for guard in guards_of(connection):
+                statement = _prepared(guard, connection, statement, multi or [params])
         except (NotOwned, NotLoggedIn) as error:
             _tell_of_blocks(error, connection)
             raise
     return statement, multi, params
 
 
-@event.listens_for(Engine, "before_cursor_execute", insert=True)
+def _prepared(guard: Guard, connection: Connection, statement: Any, rows: Any) -> Any:
+    if guard.policies:
+        set_user(connection, guard.claimed_userid(), guard.is_lifted())
+    if isinstance(statement, SelectBase) or OWNED.of_table(statement.table) is None or guard.is_lifted():
+        return statement
+    if not guard.is_gone and not guard.is_asking:
+        guard.userid()
+    if not guard.flushing:
+        return statement
+    if isinstance(statement, Insert):
+        flushing.check_parents(connection, statement, rows, guard)
+        return statement
+    return flushing.complete(statement, guard)
+
+
+@event.listens_for(Engine, "before_cursor_execute")
 def _before_cursor_execute(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    """All SQL comes by here: of objects, statements and text, of a session or its connection.
-
-    It is called before the listeners of others, which take the time of what follows: it may execute queries itself.
-    """
+    """All SQL comes by here: of objects, statements and text, of a session or its connection."""
     if statement == SET_USER:
         return
     try:
@@ -124,7 +136,6 @@ def _tell_of_blocks(error: Exception, connection: Connection) -> None:
 
 @event.listens_for(Engine, "after_execute")
 def _after_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any, result: Any) -> None:
-    """And after them, for the same reason."""
     if isinstance(statement, (Update, Delete)):
         for name, _ in case_of(result.context).owners:
             value = result.context.compiled_parameters[0].get(name)
@@ -163,7 +174,7 @@ def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners,
             if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):
                 why = "it was made for another user than the one who is logged in now, or its parameter was replaced"
                 raise Refused(_verb(context), ownership.table.name, why)
-    flushing.check_given(connection, verdict.given, rows, userid, context.isinsert)
+    flushing.check_given(connection, verdict.given, rows, guard, context.isinsert)
 
 
 def _verb(context: Any) -> str:

@@ -217,10 +217,10 @@ def _checked_target(relationship: RelationshipProperty[Any]) -> Mapper[Any]:
 
 
 def _is_of_same_owner(relationship: Any, target: Ownership) -> bool:
-    """Whether what a relationship leads to belongs to whom the object belongs to."""
+    """Whether what a relationship leads to belongs to whom the object belongs to, or who it is."""
     parent = OWNED.of_mapper(relationship.parent)
-    pairs = [(hash(own), hash(theirs)) for own, theirs in relationship.local_remote_pairs]
-    return parent is not None and (hash(parent.ownership.column), hash(target.column)) in pairs
+    owners = [hash(own) for own, theirs in relationship.local_remote_pairs if hash(theirs) == hash(target.column)]
+    return bool(owners) if parent is None else hash(parent.ownership.column) in owners
 
 
 _LIMITS: tuple[tuple[Any, Callable[[str | None, Any], Any]], ...] = (
