@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -109,7 +110,7 @@ class SessionSecurityPolicy:
         return []
 
     def unauthenticated_userid(self, request: Any) -> str | None:
-        """Whose identity is being found out right now: a source names them, and nobody knows yet if they exist."""
+        """Whose identity and credentials are being found out right now: nobody knows yet if they exist."""
         return self._claims.get(request)
 
     def user(self, request: Any) -> User:
@@ -127,17 +128,19 @@ class SessionSecurityPolicy:
             if found is None:
                 continue
             userid = as_userid(found, f"{type(source).__name__} returned")
-            identity = self._identity_of(request, userid)
-            ended = self._why_ended(request, source, identity)
+            with self._claim(request, userid):
+                identity = self._load_identity(request, userid)
+                ended = self._why_ended(request, source, identity)
             if ended is not None:
                 request.session.work.end_as_judged(ended)
             return NOBODY if identity is None or ended is not None else User(userid, identity, source)
         return NOBODY
 
-    def _identity_of(self, request: Any, userid: str) -> Any:
+    @contextmanager
+    def _claim(self, request: Any, userid: str) -> Iterator[None]:
         self._claims[request] = userid
         try:
-            return self._load_identity(request, userid)
+            yield
         finally:
             self._claims.pop(request, None)
 
@@ -157,10 +160,11 @@ class SessionSecurityPolicy:
     def _credentials_at_login(self, request: Any, userid: str) -> str | None:
         if self._credentials_hash is None:
             return None
-        identity = self._identity_of(request, userid)
-        if identity is None:
-            raise ValueError("remember(): the identity function knows no such user; flush a new one first")
-        return _digest(self._credentials_hash(request, identity))
+        with self._claim(request, userid):
+            identity = self._load_identity(request, userid)
+            if identity is None:
+                raise ValueError("remember(): the identity function knows no such user; flush a new one first")
+            return _digest(self._credentials_hash(request, identity))
 
 
 def _digest(credentials: str) -> str:

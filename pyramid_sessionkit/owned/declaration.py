@@ -178,7 +178,13 @@ def _add_subclass(mapper: Mapper[Any], cls: type) -> None:
         )
     if table is parent.table:
         return
-    OWNED.add(OwnedTable(table, parent.ownership, parent, tuple(_equal_columns(mapper, table, parent.table))))
+    link = tuple(_equal_columns(mapper, table, parent.table))
+    if not link:
+        raise TypeError(
+            f"{cls.__name__} cannot inherit its owner from {parent.ownership.name}: its inherit_condition has to say "
+            f"which column of {table.name!r} equals which of {parent.table.name!r}"
+        )
+    OWNED.add(OwnedTable(table, parent.ownership, parent, link))
 
 
 def _table_of(mapper: Mapper[Any]) -> OwnedTable | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from typing import Any
 
-from sqlalchemy import Column, Connection, Delete, Update, and_, exists, func, not_, or_, select
+from sqlalchemy import Column, Connection, Delete, Insert, Update, and_, exists, func, not_, or_, select
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
@@ -57,18 +58,18 @@ def _is_owners(owned: OwnedTable, owner: Any) -> Any:
     return and_(*conditions) if current is owned else exists().where(*conditions).correlate(owned.table)
 
 
-def check_count(connection: Connection, cursor: Any, context: Any, done: Completed) -> None:
+def check_count(connection: Connection, result: Any, done: Completed) -> None:
     """Refuse a flush of which a statement found a row of somebody else.
 
     A row that is gone, or has another version, is left to SQLAlchemy, which has an error for it.
     """
-    rows = context.compiled_parameters
-    if cursor.rowcount == len(rows):
+    rows = result.context.compiled_parameters
+    if result.rowcount == len(rows):
         return
     owned = done.owned
     others = select(func.count()).select_from(owned.table).where(done.where, _is_not_owners(owned, done.value))
     if any(connection.scalar(others, row) for row in rows):
-        verb = "delete" if context.isdelete else "change"
+        verb = "delete" if result.context.isdelete else "change"
         raise refusal(verb, owned, "it is not a row of the logged-in user; load it with owned()")
 
 
@@ -78,30 +79,66 @@ def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
     return not_(found) if owned.parent is not None else or_(owned.ownership.column.is_(None), not_(found))
 
 
-def check_given(connection: Connection, given: Given, rows: list[Any], userid: str | None, is_insert: bool) -> None:
+def check_parents(connection: Connection, statement: Insert, rows: list[Any], guard: Guard) -> None:
+    """Look whether new rows of a subclass belong to rows of the user, where it can be seen before it is compiled."""
+    owned = OWNED.of_table(statement.table)
+    if owned is None or owned.parent is None or not all(own.key in row for own, _ in owned.link for row in rows):
+        return
+    keys = {tuple(row[own.key] for own, _ in owned.link) for row in rows}
+    if not _are_parents(connection, owned, keys, guard):
+        raise _not_added(owned)
+    guard.parents = keys
+
+
+def check_given(
+    connection: Connection, given: tuple[Given, ...], rows: list[Any], guard: Guard, is_insert: bool
+) -> None:
     """Compare what the objects of a flush say of their owners with the user who is logged in."""
-    owned, values = given.owned, [row.get(given.name) for row in rows]
-    ownership = owned.ownership
-    owner = ownership.owner_id(userid)
-    if owned.parent is not None:
-        fine = is_insert and _are_parents(connection, owned, given.column, values, owner)
-    else:
-        fine = all(is_owner(value, owner) for value in values)
-    if not fine and is_insert:
-        raise refusal("add", owned, f"set {ownership.name} to the id of the logged-in user")
-    if not fine:
-        raise refusal("give away", owned, f"{ownership.name} must stay what it is")
+    for owned in dict.fromkeys(each.owned for each in given):
+        named = [each for each in given if each.owned is owned]
+        if owned.parent is None:
+            owner = owned.ownership.owner_id(guard.userid())
+            fine = all(is_owner(row.get(each.name), owner) for each in named for row in rows)
+        else:
+            fine = is_insert and _are_parents(connection, owned, {*_keys(owned, named, rows)} - guard.parents, guard)
+        if not fine and is_insert:
+            raise _not_added(owned)
+        if not fine:
+            raise refusal("give away", owned, f"{owned.ownership.name} must stay what it is")
+    guard.parents = frozenset()
 
 
-def _are_parents(connection: Connection, owned: OwnedTable, column: str, values: list[Any], owner: OwnerId) -> bool:
+def _not_added(owned: OwnedTable) -> NotOwned:
+    return refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
+
+
+def _keys(owned: OwnedTable, named: list[Given], rows: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """What each new row says of its parent's key, which may have several columns."""
+    size = len(owned.link)
+    for start in range(0, len(named), size):
+        names = {each.column: each.name for each in named[start : start + size]}
+        for row in rows:
+            yield tuple(row.get(names[own.name.lower()]) for own, _ in owned.link)
+
+
+def _are_parents(connection: Connection, owned: OwnedTable, keys: Set[Any], guard: Guard) -> bool:
     """Whether the rows of the parent's table, which a flush has written before, are the user's."""
     assert owned.parent is not None
-    theirs = next(theirs for own, theirs in owned.link if own.name.lower() == column)
+    owner = owned.ownership.owner_id(guard.userid())
     found = select(func.count()).select_from(owned.parent.table).where(_is_owners(owned.parent, owner))
-    return all(
-        connection.scalar(found.where(theirs.in_(some))) == len(some)
-        for some in ([*{*values[start : start + 500]}] for start in range(0, len(values), 500))
-    )
+    parents = [theirs for _, theirs in owned.link]
+    return all(connection.scalar(found.where(_is_one_of(parents, some))) == len(some) for some in _batches(list(keys)))
+
+
+def _batches(values: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), 200):
+        yield values[start : start + 200]
+
+
+def _is_one_of(columns: list[Any], keys: list[Any]) -> Any:
+    if len(columns) == 1:
+        return columns[0].in_([value for (value,) in keys])
+    return or_(*(and_(*map(operators.eq, columns, key)) for key in keys))
 
 
 def is_owner(value: Any, owner: OwnerId) -> bool:

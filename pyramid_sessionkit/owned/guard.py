@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Delete, Engine, Update, event
+from sqlalchemy import Connection, Delete, Engine, Insert, SelectBase, Update, UpdateBase, event
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from pyramid_sessionkit.exceptions import NotOwned
+from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 from pyramid_sessionkit.owned import flushing
+from pyramid_sessionkit.owned.declaration import OWNED
 from pyramid_sessionkit.owned.guards import (
     INFO,
     Guard,
@@ -66,7 +67,7 @@ def _guarded_maker(maker: sessionmaker[Any], request: Any, policies: bool) -> se
 def _before_flush(session: Session, flush_context: Any, instances: Any) -> None:
     guard = guard_of(session)
     if guard is not None:
-        guard.flushing = True
+        guard.in_flush = True
 
 
 @event.listens_for(Session, "after_flush")
@@ -74,17 +75,35 @@ def _before_flush(session: Session, flush_context: Any, instances: Any) -> None:
 def _after_flush(session: Session, *rest: Any) -> None:
     guard = guard_of(session)
     if guard is not None:
-        guard.flushing = False
+        guard.in_flush = False
 
 
 @event.listens_for(Engine, "before_execute", retval=True)
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
-    """A flush names a row by its primary key alone: let it reach the user's rows only."""
-    if isinstance(statement, (Update, Delete)):
-        for guard in guards_of(connection):
-            if guard.flushing and not guard.is_lifted():
-                statement = flushing.complete(statement, guard)
+    """What needs queries of its own is done here, if it can: those who take times cannot stand a query in another."""
+    if isinstance(statement, (SelectBase, UpdateBase)):
+        try:
+            for guard in guards_of(connection):
+                statement = _prepared(guard, connection, statement, multi or [params])
+        except (NotOwned, NotLoggedIn) as error:
+            _tell_of_blocks(error, connection)
+            raise
     return statement, multi, params
+
+
+def _prepared(guard: Guard, connection: Connection, statement: Any, rows: Any) -> Any:
+    if guard.policies:
+        set_user(connection, guard.claimed_userid(), guard.is_lifted())
+    if isinstance(statement, SelectBase) or OWNED.of_table(statement.table) is None or guard.is_lifted():
+        return statement
+    if not guard.is_gone and not guard.is_asking:
+        guard.userid()
+    if not guard.flushing:
+        return statement
+    if isinstance(statement, Insert):
+        flushing.check_parents(connection, statement, rows, guard)
+        return statement
+    return flushing.complete(statement, guard)
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -99,21 +118,29 @@ def _before_cursor_execute(
             if guard.policies:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context)
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):
             cursor.close()
+        if isinstance(error, (NotOwned, NotLoggedIn)):
+            _tell_of_blocks(error, connection)
         raise
 
 
-@event.listens_for(Engine, "after_cursor_execute")
-def _after_cursor_execute(
-    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> None:
-    if context.isupdate or context.isdelete:
-        for name, _ in case_of(context).owners:
-            value = context.compiled_parameters[0].get(name)
+def _tell_of_blocks(error: Exception, connection: Connection) -> None:
+    """Whoever has opened a block of ``unowned`` in a helper wonders why it does not help."""
+    for guard in guards_of(connection):
+        for frame in guard.lifted_in[-1:]:
+            told = f". The unowned() block in {frame.f_code.co_name}() lifts the guard only while that function runs"
+            error.args = (str(error).removesuffix(told) + told,)
+
+
+@event.listens_for(Engine, "after_execute")
+def _after_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any, result: Any) -> None:
+    if isinstance(statement, (Update, Delete)):
+        for name, _ in case_of(result.context).owners:
+            value = result.context.compiled_parameters[0].get(name)
             if isinstance(value, flushing.Completed):
-                flushing.check_count(connection, cursor, context, value)
+                flushing.check_count(connection, result, value)
 
 
 def _check(connection: Connection, context: Any) -> None:
@@ -123,15 +150,15 @@ def _check(connection: Connection, context: Any) -> None:
         return
     if context.execution_options.get(MARK) == OBJECTS:
         for session in sessions_of(connection):
-            check_flushed(session)
+            check_flushed(session, context.statement)
+    flushes = any(guard.flushing for guard in guards)
     try:
         verdict = case.verdict(context)
+        if verdict.given and not flushes:
+            raise Refused(_verb(context), verdict.given[0].owned, OWN)
         for guard in guards:
             _compare(guard, connection, context, case.owners, verdict)
-        if verdict.given and not guards:
-            raise Refused(_verb(context), verdict.given[0].owned, OWN)
     except Refused as refused:
-        flushes = any(guard.flushing for guard in guards)
         raise _refusal(refused, case.reads, flushes) from None
 
 
@@ -147,14 +174,12 @@ def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners,
             if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):
                 why = "it was made for another user than the one who is logged in now, or its parameter was replaced"
                 raise Refused(_verb(context), ownership.table.name, why)
-    for given in verdict.given:
-        if not guard.flushing:
-            raise Refused(_verb(context), given.owned, OWN)
-        flushing.check_given(connection, given, rows, userid, context.isinsert)
+    flushing.check_given(connection, verdict.given, rows, guard, context.isinsert)
 
 
 def _verb(context: Any) -> str:
-    return "INSERT" if context.isinsert else "DELETE" if context.isdelete else "UPDATE"
+    kinds = {"INSERT": context.isinsert, "DELETE": context.isdelete, "UPDATE": context.isupdate}
+    return next((verb for verb, is_it in kinds.items() if is_it), "SELECT")
 
 
 def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
@@ -164,7 +189,7 @@ def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
             f"{refused.verb} of {owned!r} was refused: {why}. For what is not on behalf of the logged-in user, "
             "use unowned(dbsession, reason=...)"
         )
-    if refused.verb == "SELECT":
+    if refused.verb == "SELECT" and not isinstance(owned, str) and refused.why == NOT_LIMITED:
         return NotOwned(
             f"owned() cannot limit this SELECT: {why} where it reads {owned.table.name!r}. Write it with the class, in "
             "select_from() or join()"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -24,7 +25,7 @@ class Guard:
     It does not keep the request alive, which holds the session: that would be a cycle of references.
     """
 
-    __slots__ = ("_asking", "_request", "flushing", "lifted_in", "owner", "policies")
+    __slots__ = ("_asking", "_request", "in_flush", "lifted_in", "owner", "parents", "policies")
 
     def __init__(self, request: ref[Any], owner: Session | Connection, policies: bool = False) -> None:
         self._request = request
@@ -33,7 +34,10 @@ class Guard:
         self.owner = ref(owner)
         """What is guarded."""
         self._asking = False
-        self.flushing = False
+        self.in_flush = False
+        """Whether a flush has begun. SQLAlchemy does not tell when one fails early, or has nothing to do."""
+        self.parents: Set[Any] = frozenset()
+        """The keys of rows that were just found to be the user's, whose subclasses' rows are about to be added."""
         self.lifted_in: tuple[Any, ...] = ()
         """The frames of the functions that are in a block of ``unowned``."""
 
@@ -49,8 +53,11 @@ class Guard:
                 "The function that finds out who is logged in writes to owned rows itself; let it do so in unowned()"
             )
         self._asking = True
+        owner = self.owner()
         try:
-            found: str | None = request.authenticated_userid
+            # What is pending would be written as that of a user who is not known yet.
+            with owner.no_autoflush if isinstance(owner, Session) else nullcontext():
+                found: str | None = request.authenticated_userid
             return found
         finally:
             self._asking = False
@@ -63,6 +70,11 @@ class Guard:
         policy = request.registry.queryUtility(ISecurityPolicy) if hasattr(request, "registry") else None
         claimed: str | None = getattr(policy, "unauthenticated_userid", lambda request: None)(request)
         return self.userid() if claimed is None and not self._asking else claimed
+
+    @property
+    def flushing(self) -> bool:
+        session = self.owner()
+        return self.in_flush and isinstance(session, Session) and session._flushing
 
     @property
     def is_gone(self) -> bool:

@@ -1,4 +1,4 @@
-"""What objects that ``owned`` loads must not show: what the session has loaded before, of others."""
+"""What objects that ``owned`` loads must not show: what the session has loaded otherwise, of others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Mapper, RelationshipDirection, Session
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.base import SQL_OK
 from sqlalchemy.orm.interfaces import UserDefinedOption
 
 from pyramid_sessionkit.exceptions import NotOwned
-from pyramid_sessionkit.owned.declaration import OWNED
+from pyramid_sessionkit.owned.declaration import OWNED, Ownership
 
 
 class LoadsOwned(UserDefinedOption):
@@ -27,56 +28,38 @@ class LoadsOwned(UserDefinedOption):
         self.criteria = criteria
 
 
-@event.listens_for(Mapper, "load", raw=True)
-def _load(state: Any, context: Any) -> None:
-    """A relationship to one object finds it among those of the session, where nothing limits it."""
+def limit_references(mapper: Mapper[Any]) -> None:
+    """A reference to one object is looked up among those of the session, which nothing limits: look at what it finds.
+
+    Only for objects with :class:`LoadsOwned`.
+    """
+    if any(map(_is_reference, mapper.relationships)):
+        for moment in ("load", "refresh", "expire"):
+            event.listen(mapper, moment, _when_loaded, raw=True)
+
+
+def _is_reference(relationship: Any) -> bool:
+    return relationship.direction is RelationshipDirection.MANYTOONE
+
+
+def _when_loaded(state: Any, *rest: Any) -> None:
     option = _option_of(state)
     if option is not None:
-        _limit_references(state, context.session, option)
-
-
-@event.listens_for(Mapper, "refresh", raw=True)
-def _refresh(state: Any, context: Any, attributes: Any) -> None:
-    _load(state, context)
+        _limit_references(state, option)
 
 
 def _option_of(state: Any) -> LoadsOwned | None:
     return next((option for option in state.load_options if isinstance(option, LoadsOwned)), None)
 
 
-def _limit_references(state: Any, session: Session, option: LoadsOwned) -> None:
-    """Let the relationships to one object find none of others, and limit what the objects have that they find."""
-    for relationship in state.mapper.relationships:
-        if relationship.direction is RelationshipDirection.MANYTOONE:
-            found = session.identity_map.get(_identity(state, relationship))
-            owned = None if found is None else OWNED.of_mapper(relationship.mapper)
-            if owned is not None and not _is_owners(found, owned.ownership, option.userid):
-                set_committed_value(state.obj(), relationship.key, None)
-            elif found is not None:
-                _limit_known(inspect(found), session, option)
-
-
-def _limit_known(state: Any, session: Session, option: LoadsOwned) -> None:
-    """An object that was loaded before, without limits: it forgets the rows of others that it has loaded."""
-    if _option_of(state) is not None:
-        return
-    state.load_options += (*option.criteria, option)
-    for relationship in state.mapper.relationships:
-        if relationship.direction is RelationshipDirection.MANYTOONE or relationship.key not in state.dict:
-            continue
-        if OWNED.of_mapper(relationship.mapper) is None:
-            for known in _related(state, relationship):
-                _limit_known(inspect(known), session, option)
-        elif relationship.key not in state.committed_state:
-            session.expire(state.obj(), [relationship.key])
-    _limit_references(state, session, option)
-
-
-def _related(state: Any, relationship: Any) -> list[Any]:
-    value = state.dict[relationship.key]
-    if not relationship.uselist:
-        return [] if value is None else [value]
-    return list(value.values() if isinstance(value, dict) else value)
+def _limit_references(state: Any, option: LoadsOwned) -> None:
+    for relationship in filter(_is_reference, state.mapper.relationships):
+        _limit(state, relationship.key, option)
+        # Some ways to load do not ask for the attribute.
+        key = None if state.session is None else _identity(state, relationship)
+        known = None if key is None else state.session.identity_map.get(key)
+        if known is not None and not _may_show(known, option, 0):
+            set_committed_value(state.obj(), relationship.key, None)
 
 
 def _identity(state: Any, relationship: Any) -> Any:
@@ -88,17 +71,69 @@ def _identity(state: Any, relationship: Any) -> Any:
     return relationship.mapper.identity_key_from_primary_key([state.dict.get(key) for key in keys])
 
 
-def _is_owners(instance: Any, ownership: Any, userid: Any) -> bool:
+def _limit(state: Any, key: str, option: LoadsOwned) -> None:
+    before = state.callables.get(key)
+    if isinstance(before, _Limited):
+        before.option = option
+        return
+    if "callables" not in state.__dict__:
+        state.callables = {}
+    state.callables[key] = _Limited(key, option, before)
+
+
+class _Limited:
+    """Loads what an attribute refers to, as SQLAlchemy would, and gives it only if it is the user's or nobody's."""
+
+    def __init__(self, key: str, option: LoadsOwned, before: Any) -> None:
+        self.key = key
+        self.option = option
+        self.before = before
+        """What an option of the statement had put here."""
+
+    def __call__(self, state: Any, passive: Any) -> Any:
+        load = self.before or state.manager[self.key].impl.callable_
+        found = load(state, passive)
+        return found if _may_show(found, self.option, passive) else None
+
+
+def _may_show(found: Any, option: LoadsOwned, passive: Any) -> bool:
+    """Whether an object is nobody's or the user's; if it is, it is limited itself."""
+    state = inspect(found, raiseerr=False)
+    if getattr(state, "mapper", None) is None:
+        return True  # None, or a word of SQLAlchemy's for nothing
+    owned = OWNED.of_mapper(state.mapper)
+    if owned is not None and not _is_owners(state, owned.ownership, option.userid, passive):
+        return False
+    _limit_known(state, option)
+    return True
+
+
+def _is_owners(state: Any, ownership: Ownership, userid: Any, passive: Any) -> bool:
+    known = state.dict
+    if not passive & SQL_OK and ownership.key not in known:
+        return True  # it is asked again when it is loaded
     try:
-        return bool(inspect(instance).dict.get(ownership.key) == ownership.owner_id(userid))
+        return bool(getattr(state.obj(), ownership.key) == ownership.owner_id(userid))
     except NotOwned:
         return False
 
 
-def check_flushed(session: Session) -> None:
-    """Loading objects again would lose what was changed in them."""
+def _limit_known(state: Any, option: LoadsOwned) -> None:
+    """An object that was loaded without limits forgets the rows of others that its relationships have loaded."""
+    if _option_of(state) is not None or state.session is None:
+        return
+    state.load_options += (*option.criteria, option)
+    for relationship in state.mapper.relationships:
+        if relationship.key in state.dict and relationship.key not in state.committed_state:
+            state.session.expire(state.obj(), [relationship.key])
+    _limit_references(state, option)
+
+
+def check_flushed(session: Session, sql: str) -> None:
+    """Loading objects again would lose what was changed in them, and not yet written."""
     for instance in session.dirty:
-        if session.is_modified(instance):
+        tables = inspect(instance).mapper.tables
+        if any(table.name in sql for table in tables) and session.is_modified(instance):
             raise NotOwned(
                 f"owned() loads objects again, and would lose the changes of a {type(instance).__name__}: flush first"
             )

@@ -9,13 +9,13 @@ from itertools import count
 from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Insert, Select, TableClause, TextClause, Update, and_, inspect
-from sqlalchemy.orm import Mapper, with_loader_criteria
+from sqlalchemy.orm import LoaderCriteriaOption, Mapper, RelationshipProperty, class_mapper
 from sqlalchemy.sql.elements import ColumnClause, Grouping
 from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
-from pyramid_sessionkit.owned.loading import LoadsOwned
+from pyramid_sessionkit.owned.loading import LoadsOwned, limit_references
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, owner_parameter
 
 Statement = TypeVar("Statement")
@@ -81,7 +81,30 @@ def _criterion(ownership: Ownership, userid: str) -> Any:
     except NotOwned:
         owner = None  # of another kind of users: none of those rows belong to this one
     criterion = _criterion_of(ownership)(owner_parameter(ownership, owner))
-    return with_loader_criteria(ownership.mapper, criterion, include_aliases=True)
+    return _Criterion(ownership, userid, criterion)
+
+
+class _Criterion(LoaderCriteriaOption):
+    """What ``with_loader_criteria`` makes, but it can be pickled, as objects are that have it among their options."""
+
+    __slots__ = ("ownership", "userid")
+
+    _traverse_internals = LoaderCriteriaOption._traverse_internals
+    """By which SQLAlchemy knows that it has seen a statement before."""
+
+    def __init__(self, ownership: Ownership, userid: str, criterion: Any) -> None:
+        super().__init__(ownership.mapper, criterion, include_aliases=True)
+        self.ownership = ownership
+        self.userid = userid
+
+    def __reduce__(self) -> Any:
+        return _unpickled_criterion, (self.ownership.mapper.class_, self.userid)
+
+
+def _unpickled_criterion(cls: type, userid: str) -> Any:
+    owned = OWNED.of_mapper(class_mapper(cls))
+    assert owned is not None
+    return _criterion(owned.ownership, userid)
 
 
 _numbers = count(1)
@@ -177,27 +200,31 @@ def _is_text(element: Any) -> bool:
 @lru_cache(1024)
 def _check_relationships(mapper: Mapper[Any]) -> None:
     """Refuse classes whose relationships make SELECTs of their own, which nothing limits."""
-    seen, todo = {mapper}, [mapper]
+    seen, todo = set(), [mapper]
     while todo:
-        for relationship in todo.pop().relationships:
-            target = OWNED.of_mapper(relationship.mapper)
-            if target is None:
-                continue
-            if relationship.lazy in ("dynamic", "write_only") and not _is_of_same_owner(relationship, target.ownership):
-                raise NotOwned(
-                    f"owned() cannot limit {relationship}, which is lazy={relationship.lazy!r}: select columns instead "
-                    "of objects, or let it load as a list"
-                )
-            if relationship.mapper not in seen:
-                seen.add(relationship.mapper)
-                todo.append(relationship.mapper)
+        for each in todo.pop().self_and_descendants:
+            if each not in seen:
+                seen.add(each)
+                limit_references(each)
+                todo += map(_checked_target, each.relationships)
+
+
+def _checked_target(relationship: RelationshipProperty[Any]) -> Mapper[Any]:
+    target = OWNED.of_mapper(relationship.mapper)
+    selects = relationship.lazy in ("dynamic", "write_only")
+    if selects and target is not None and not _is_of_same_owner(relationship, target.ownership):
+        raise NotOwned(
+            f"owned() cannot limit {relationship}, which is lazy={relationship.lazy!r}: select columns instead of "
+            "objects, or let it load as a list"
+        )
+    return relationship.mapper
 
 
 def _is_of_same_owner(relationship: Any, target: Ownership) -> bool:
-    """Whether what a relationship leads to belongs to whom the object belongs to."""
+    """Whether what a relationship leads to belongs to whom the object belongs to, or who it is."""
     parent = OWNED.of_mapper(relationship.parent)
-    pairs = [(hash(own), hash(theirs)) for own, theirs in relationship.local_remote_pairs]
-    return parent is not None and (hash(parent.ownership.column), hash(target.column)) in pairs
+    owners = [hash(own) for own, theirs in relationship.local_remote_pairs if hash(theirs) == hash(target.column)]
+    return bool(owners) if parent is None else hash(parent.ownership.column) in owners
 
 
 _LIMITS: tuple[tuple[Any, Callable[[str | None, Any], Any]], ...] = (

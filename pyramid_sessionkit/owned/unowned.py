@@ -69,7 +69,7 @@ def _function_with_block(frame: Any) -> Any:
 
 
 def _is_contextlib(frame: Any) -> bool:
-    return frame is not None and frame.f_code.co_filename == contextlib.__file__
+    return frame is not None and frame.f_globals is vars(contextlib)
 
 
 def _by_whom(guard: Guard | None) -> str:
