@@ -14,6 +14,7 @@ from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
 from pyramid_sessionkit.owned.guards import Guard
 from pyramid_sessionkit.owned.judge import Given
 from pyramid_sessionkit.owned.parameter import OwnerValue, owner_parameter
+from pyramid_sessionkit.owned.refusals import flush_refused
 from pyramid_sessionkit.owned.userids import OwnerId
 
 
@@ -70,7 +71,7 @@ def check_count(connection: Connection, result: Any, done: Completed) -> None:
     others = select(func.count()).select_from(owned.table).where(done.where, _is_not_owners(owned, done.value))
     if any(connection.scalar(others, row) for row in rows):
         verb = "delete" if result.context.isdelete else "change"
-        raise refusal(verb, owned, "it is not a row of the logged-in user; load it with owned()")
+        raise flush_refused(verb, owned, "load it with owned()")
 
 
 def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
@@ -104,12 +105,12 @@ def check_given(
         if not fine and is_insert:
             raise _not_added(owned)
         if not fine:
-            raise refusal("give away", owned, f"{owned.ownership.name} must stay what it is")
+            raise flush_refused("give away", owned, f"{owned.ownership.name} must stay what it is")
     guard.parents = frozenset()
 
 
 def _not_added(owned: OwnedTable) -> NotOwned:
-    return refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
+    return flush_refused("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
 
 
 def _keys(owned: OwnedTable, named: list[Given], rows: list[Any]) -> Iterator[tuple[Any, ...]]:
@@ -146,7 +147,3 @@ def is_owner(value: Any, owner: OwnerId) -> bool:
     if isinstance(owner, int) and isinstance(value, str):
         return value == str(owner)
     return isinstance(value, type(owner)) and not isinstance(value, bool) and value == owner
-
-
-def refusal(verb: str, owned: OwnedTable, cure: str) -> NotOwned:
-    return NotOwned(f"This flush would {verb} a {owned.class_name} that is not the logged-in user's: {cure}")

@@ -21,9 +21,10 @@ from pyramid_sessionkit.owned.guards import (
     guards_of,
     sessions_of,
 )
-from pyramid_sessionkit.owned.judge import NOT_LIMITED, Refused, Verdict
+from pyramid_sessionkit.owned.judge import Verdict
 from pyramid_sessionkit.owned.loading import check_flushed
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
+from pyramid_sessionkit.owned.refusals import OTHER_OWNER, OTHER_USER, Refused
 from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
 
@@ -155,14 +156,11 @@ def _check(connection: Connection, context: Any) -> None:
     try:
         verdict = case.verdict(context)
         if verdict.given and not flushes:
-            raise Refused(_verb(context), verdict.given[0].owned, OWN)
+            raise Refused(_verb(context), verdict.given[0].owned, OTHER_OWNER)
         for guard in guards:
             _compare(guard, connection, context, case.owners, verdict)
     except Refused as refused:
-        raise _refusal(refused, case.reads, flushes) from None
-
-
-OWN = "it sets the owner to something else"
+        raise (refused.in_flush() if flushes else refused.as_statement(case.reads)) from None
 
 
 def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners, verdict: Verdict) -> None:
@@ -172,35 +170,10 @@ def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners,
     for name, ownership in owners:
         for value in {row.get(name) for row in rows}:
             if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):
-                why = "it was made for another user than the one who is logged in now, or its parameter was replaced"
-                raise Refused(_verb(context), ownership.table.name, why)
+                raise Refused(_verb(context), ownership.table.name, OTHER_USER)
     flushing.check_given(connection, verdict.given, rows, guard, context.isinsert)
 
 
 def _verb(context: Any) -> str:
     kinds = {"INSERT": context.isinsert, "DELETE": context.isdelete, "UPDATE": context.isupdate}
     return next((verb for verb, is_it in kinds.items() if is_it), "SELECT")
-
-
-def _refusal(refused: Refused, reads: bool, flushes: bool) -> NotOwned:
-    owned, why = refused.owned, refused.why
-    if isinstance(owned, str):
-        return NotOwned(
-            f"{refused.verb} of {owned!r} was refused: {why}. For what is not on behalf of the logged-in user, "
-            "use unowned(dbsession, reason=...)"
-        )
-    if refused.verb == "SELECT" and not isinstance(owned, str) and refused.why == NOT_LIMITED:
-        return NotOwned(
-            f"owned() cannot limit this SELECT: {why} where it reads {owned.table.name!r}. Write it with the class, in "
-            "select_from() or join()"
-        )
-    if flushes and refused.verb == "INSERT":
-        return flushing.refusal("add", owned, f"set {owned.ownership.name} to the id of the logged-in user")
-    if flushes and refused.why != NOT_LIMITED:
-        return flushing.refusal("give away", owned, f"{owned.ownership.name} must stay what it is")
-    if not reads:
-        why = "it was not made with owned()"
-    return NotOwned(
-        f"{refused.verb} of {owned.table.name!r}, whose rows have owners, was refused: {why}. Use owned(request, "
-        "statement) or objects of the logged-in user; for what is not on their behalf, unowned(dbsession, reason=...)"
-    )

@@ -46,7 +46,8 @@ class Guard:
         request = self._request()
         if request is None:
             raise NotOwned(
-                "The request that this session was guarded for is gone, so nobody is logged in who could write"
+                "The request that this session was guarded for is gone, so nobody is logged in who could write: flush "
+                "what it changed before it ends"
             )
         if self._asking:
             raise NotOwned(

@@ -14,6 +14,15 @@ from sqlalchemy import Table
 from sqlglot import exp
 
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
+from pyramid_sessionkit.owned.refusals import (
+    EVERYBODY,
+    NO_OWNER,
+    NOT_LIMITED,
+    OTHER_OWNER,
+    REPLACES,
+    UNDECLARED,
+    Refused,
+)
 from pyramid_sessionkit.owned.relations import (
     Limits,
     Relation,
@@ -39,19 +48,6 @@ class Verdict(NamedTuple):
     """``given`` has what depends on values: in a flush the objects name their owners, and nothing else may."""
 
     given: tuple[Given, ...] = ()
-
-
-class Refused(Exception):
-    """Why a statement must not be executed: ``verb`` and ``table`` are for the message."""
-
-    def __init__(self, verb: str, owned: OwnedTable | str, why: str) -> None:
-        self.verb = verb
-        self.owned = owned
-        self.why = why
-        super().__init__(why)
-
-
-NOT_LIMITED = "nothing says that the rows are the user's"
 
 
 def judge(text: Text, owners: Mapping[str, Ownership], tables: Collection[Table], reads: bool) -> Verdict:
@@ -97,9 +93,9 @@ class _Judge:
         if target is None:
             return
         if not isinstance(schema, exp.Schema):
-            raise Refused("INSERT", self._which(target), "it does not name its columns")
+            raise Refused("INSERT", self._which(target), NO_OWNER)
         if node.args.get("alternative") or node.args.get("overwrite"):
-            raise Refused("INSERT", self._which(target), "it may replace a row of somebody else")
+            raise Refused("INSERT", self._which(target), REPLACES)
         columns = [column.name.lower() for column in schema.expressions]
         for row in self._rows(node, target):
             self._new_row(target, columns, row)
@@ -109,7 +105,7 @@ class _Judge:
         source = node.expression
         selects = [source] if isinstance(source, exp.Values) else list(_selects(source))
         if not selects:
-            raise Refused("INSERT", self._which(target), "nobody can say whose rows it adds")
+            raise Refused("INSERT", self._which(target), NO_OWNER)
         for select in selects:
             if isinstance(select, exp.Values):
                 yield from (each.expressions for each in select.expressions)
@@ -120,10 +116,10 @@ class _Judge:
         owned = self._which(target)
         named = dict(zip(columns, row, strict=False))
         if len(row) != len(columns) or any(value.find(exp.Star) for value in row):
-            raise Refused("INSERT", owned, "nobody can say whose rows it adds")
+            raise Refused("INSERT", owned, NO_OWNER)
         for name in _decisive(owned):
             if name not in named:
-                raise Refused("INSERT", owned, "it sets no owner")
+                raise Refused("INSERT", owned, NO_OWNER)
             self._decide("INSERT", owned, name, named[name])
 
     def _conflict(self, conflict: Any, target: Relation) -> None:
@@ -136,7 +132,7 @@ class _Judge:
             or conflict.args.get("duplicate")
             or not _qualified(conflict.args.get("where"), limits)
         ):
-            raise Refused("INSERT", self._which(target), "where there is such a row already, it may be somebody else's")
+            raise Refused("INSERT", self._which(target), REPLACES)
         self._assignments(conflict.expressions, (target,), "INSERT")
 
     def _update(self, node: exp.Update) -> None:
@@ -177,7 +173,7 @@ class _Judge:
     def _merge(self, node: exp.Merge) -> None:
         target = self._target(node, node.this)
         if target is not None:
-            raise Refused("MERGE", self._which(target), "nothing can limit it")
+            raise Refused("MERGE", self._which(target), REPLACES)
 
     def _changed(self, verb: str, relation: Relation, limits: Limits) -> None:
         self._check_declared(verb, relation)
@@ -200,8 +196,7 @@ class _Judge:
             return
         known = [*self._tables, *(each for metadata in OWNED.metadatas() for each in metadata.tables.values())]
         if table.name.lower() not in (each.name.lower() for each in known):
-            why = "no MetaData of a class with an owner has a table of this name, which may be a view of such rows"
-            raise Refused(verb, table.name, why)
+            raise Refused(verb, table.name, UNDECLARED)
 
     def _assignments(self, assignments: list[Any], relations: Relations, verb: str) -> None:
         """What says whose a row is must stay what it is."""
@@ -243,7 +238,7 @@ class _Judge:
         number = marker(value)
         name = None if number is None else self._text.names[number]
         if name is None:
-            raise Refused(verb, owned, "it sets the owner to something that is not a parameter")
+            raise Refused(verb, owned, OTHER_OWNER)
         if self._owners.get(name) is not owned.ownership or owned.parent is not None:
             self._given.append(Given(owned, column, name))
 
@@ -258,9 +253,7 @@ class _Judge:
             tables = list(node.find_all(exp.Table))
             for table in tables:
                 for owned in OWNED.of_name(table.name, table.db):
-                    raise Refused(
-                        type(node).__name__.upper().removesuffix("TABLE"), owned, "it reaches everybody's rows"
-                    )
+                    raise Refused(type(node).__name__.upper().removesuffix("TABLE"), owned, EVERYBODY)
             if not node.args.get("cascade") and (not isinstance(node, exp.Drop) or node.kind in ("TABLE", "INDEX")):
                 return
         raise unreadable(self._text, "it is not a statement that the guard knows")

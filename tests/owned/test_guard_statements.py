@@ -119,7 +119,7 @@ UNMARKED: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", UNMARKED)
 def test_what_was_not_made_by_owned_is_refused(session: Session, refused: Refused, name: str) -> None:
-    refused(lambda: session.execute(UNMARKED[name]), match="was refused: it ")
+    refused(lambda: session.execute(UNMARKED[name]), match="was refused: ")
 
 
 @pytest.mark.parametrize("name", ["update", "delete", "core insert", "text", "in WITH of an update of nobody's"])
