@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, bindparam
@@ -67,6 +68,17 @@ class OwnerType(TypeDecorator[Any]):
 
 class _Replaced(NotOwned, DontWrapMixin):
     """SQLAlchemy would show all parameters in an error of its own."""
+
+
+def parts_of(statement: Any) -> Iterator[Any]:
+    """All elements of a statement, each once: to a subquery in another there are many ways."""
+    found, todo = {id(statement)}, [statement]
+    for element in todo:
+        yield element
+        for child in element.get_children():
+            if id(child) not in found:
+                found.add(id(child))
+                todo.append(child)
 
 
 def owner_parameter(ownership: Ownership, value: OwnerId | OwnerValue | None) -> BindParameter[Any]:

@@ -108,6 +108,9 @@ class Limits:
     def __init__(self, relations: Relations, owner: Owner) -> None:
         self.relations = relations
         self._owner = owner
+        self._named: dict[str, list[Relation]] = {}
+        for relation in relations:
+            self._named.setdefault(relation.name, []).append(relation)
 
     def holds(self, relation: Relation) -> bool:
         return any(self._is_limited(relation, owned) for owned in relation.owned)
@@ -159,7 +162,7 @@ class Limits:
         """Whether it is this column of this relation, and of no other that has the same name here."""
         if not isinstance(node, exp.Column) or not _is_named(node.this, name):
             return False
-        candidates = [each for each in self.relations if each.name == node.table.lower() or not node.table]
+        candidates = self._named.get(node.table.lower(), ()) if node.table else self.relations
         if len(candidates) != 1 or candidates[0] is not relation:
             return False
         table = relation.table

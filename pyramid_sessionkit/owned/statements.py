@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Delete, Insert, Select, TableClause, TextClause, Update, and_, inspect
 from sqlalchemy.orm import LoaderCriteriaOption, Mapper, RelationshipProperty, class_mapper
 from sqlalchemy.sql.elements import ColumnClause, Grouping
-from sqlalchemy.sql.visitors import cloned_traverse, iterate
+from sqlalchemy.sql.visitors import cloned_traverse
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
 from pyramid_sessionkit.owned.loading import LoadsOwned, limit_references
-from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, owner_parameter
+from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, owner_parameter, parts_of
 
 Statement = TypeVar("Statement")
 
@@ -62,7 +62,7 @@ def _select(userid: str | None, statement: Any) -> Any:
 
 
 def _tables_in(statement: Any) -> Iterator[OwnedTable]:
-    for element in iterate(statement):
+    for element in parts_of(statement):
         for table in (element, getattr(element, "table", None)):
             if isinstance(table, TableClause):
                 yield from OWNED.of_name(table.name, getattr(table, "schema", None))
@@ -125,7 +125,7 @@ def _criterion_of(ownership: Ownership) -> Callable[[Any], Any]:
 
 def _grouped(statement: Any) -> Any:
     """Put text that is a condition into parentheses, so that an OR in it does not reach what is added."""
-    if not any(isinstance(each, TextClause) or getattr(each, "is_literal", False) for each in iterate(statement)):
+    if not any(isinstance(each, TextClause) or getattr(each, "is_literal", False) for each in parts_of(statement)):
         return statement
     return cloned_traverse(statement, {}, dict.fromkeys(("select", "update", "delete"), _group))
 

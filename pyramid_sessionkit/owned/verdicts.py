@@ -9,11 +9,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Executable, Table
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.visitors import iterate
 
 from pyramid_sessionkit.owned.declaration import OWNED, Ownership
 from pyramid_sessionkit.owned.judge import Verdict, judge
-from pyramid_sessionkit.owned.parameter import MARK, OwnerType
+from pyramid_sessionkit.owned.parameter import MARK, OwnerType, parts_of
 from pyramid_sessionkit.owned.sqltext import Text, only_reads, style_of, text_of, text_of_sql
 
 Owners = tuple[tuple[str, Ownership], ...]
@@ -65,7 +64,7 @@ def _is_marked(part: Any) -> bool:
 
 
 def _parts(compiled: Any) -> Iterator[Any]:
-    return iterate(compiled.statement) if isinstance(compiled, SQLCompiler) else iter(())
+    return parts_of(compiled.statement) if isinstance(compiled, SQLCompiler) else iter(())
 
 
 def _tables(compiled: Any) -> Iterator[Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -168,6 +169,23 @@ class TestStatementsOfAnySize:
         conditions = [Letter.id != number for number in range(2000, 5000)]
         assert len(session.scalars(owned(ada, select(Letter.text).where(*conditions))).all()) == 2
 
+    @on_servers
+    def test_subqueries_in_subqueries(self, session: Session, ada: Visitor) -> None:
+        """Of twenty-five subqueries, with two ways from each to the next, going all of them would not end."""
+        found = select(letters).subquery()
+        for _ in range(25):
+            found = select(found).subquery()
+        statement = owned(ada, select(aliased(Letter, found).text))
+        assert len(session.scalars(statement).all()) == 2
+
+    @on_postgresql
+    def test_many_joins(self, session: Session, ada: Visitor) -> None:
+        aliases = [aliased(Letter) for _ in range(60)]
+        statement = select(aliases[0].text).where(aliases[0].id == 1)
+        for one, other in pairwise(aliases):
+            statement = statement.join(other, other.id == one.id)
+        assert session.scalars(owned(ada, statement)).all() == ["first of ADA"]
+
 
 class TestSchemasThatAreTranslated:
     @on_sqlite
@@ -196,3 +214,11 @@ def test_a_listener_that_adds_a_comment(session: Session, ada: Visitor, world: W
     finally:
         event.remove(world.full, "before_cursor_execute", comment)
     assert session.scalar(select(Letter.stars).where(Letter.writer_id == BOB, Letter.id == 1001)) == 1
+
+
+@on_sqlite
+@pytest.mark.xfail(strict=True, reason="what relationships load follows the options of the outer statement alone")
+def test_from_statement_of_what_owned_made(session: Session, ada: Visitor) -> None:
+    found = session.scalars(select(Letter).from_statement(owned(ada, select(Letter)))).all()
+    topics = [letter.topic for letter in found if letter.topic is not None]
+    assert {letter.writer_id for topic in topics for letter in topic.letters} == {ADA}

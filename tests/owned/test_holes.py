@@ -9,7 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, String, Table, create_engine, event, func, insert, select, text, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from pyramid_sessionkit.owned import guard, owned, owned_by
@@ -99,6 +114,16 @@ def test_the_connection_of_the_driver(session: Session, engine: Engine) -> None:
             copy.write_row(("x", 0, BOB))
     session.commit()
     assert set(texts(engine)) == {"x"}
+
+
+def test_listeners_that_change_the_sql(session: Session, engine: Engine) -> None:
+    def change(connection: Connection, cursor: Any, sql: str, parameters: Any, *rest: Any) -> Any:
+        return sql.replace("products", "notes"), parameters
+
+    event.listen(engine, "before_cursor_execute", change, retval=True)
+    session.execute(delete(Product))
+    session.commit()
+    assert texts(engine) == []
 
 
 @on_postgresql
