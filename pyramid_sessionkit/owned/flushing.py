@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, Connection, Delete, Insert, Update, and_, exists, func, not_, or_, select
+from sqlalchemy import Column, Connection, Delete, Insert, Update, and_, bindparam, exists, func, not_, or_, select
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
@@ -13,7 +14,7 @@ from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
 from pyramid_sessionkit.owned.guards import Guard
 from pyramid_sessionkit.owned.judge import Given
-from pyramid_sessionkit.owned.parameter import OwnerValue, owner_parameter
+from pyramid_sessionkit.owned.parameter import OwnerType, OwnerValue
 from pyramid_sessionkit.owned.userids import OwnerId
 
 
@@ -28,14 +29,24 @@ class Completed(OwnerValue):
         self.where = where
 
 
-def complete(statement: Any, guard: Guard) -> Any:
+def complete(statement: Any, rows: Any, guard: Guard) -> tuple[Any, Any]:
     """Let an UPDATE or DELETE of a flush reach the row only if it is the user's."""
     owned = OWNED.of_table(statement.table)
     if owned is None or not _is_by_primary_key(statement):
-        return statement
+        return statement, rows
     owner = owned.ownership.owner_id(guard.userid())
-    completed = Completed(owner, owned, statement.whereclause)
-    return statement.where(_is_owners(owned, owner_parameter(owned.ownership, completed)))
+    completed = _completed.get(statement)
+    if completed is None:
+        completed = statement.where(_is_owners(owned, bindparam(OWNER, type_=OwnerType(owned.ownership))))
+        _completed[statement] = completed
+    value = Completed(owner, owned, statement.whereclause)
+    return completed, [{**row, OWNER: value} for row in rows]
+
+
+OWNER = "sessionkit_owner"
+
+_completed: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""By what SQLAlchemy made, which is the same object in each flush: and so is what is known of it."""
 
 
 def _is_by_primary_key(statement: Update | Delete) -> bool:

@@ -25,7 +25,7 @@ class Guard:
     It does not keep the request alive, which holds the session: that would be a cycle of references.
     """
 
-    __slots__ = ("_asking", "_request", "in_flush", "lifted_in", "owner", "parents", "policies")
+    __slots__ = ("_asking", "_request", "compared", "in_flush", "lifted_in", "owner", "parents", "policies")
 
     def __init__(self, request: ref[Any], owner: Session | Connection, policies: bool = False) -> None:
         self._request = request
@@ -38,6 +38,8 @@ class Guard:
         """Whether a flush has begun. SQLAlchemy does not tell when one fails early, or has nothing to do."""
         self.parents: Set[Any] = frozenset()
         """The keys of rows that were just found to be the user's, whose subclasses' rows are about to be added."""
+        self.compared: ref[Any] | None = None
+        """The statement of many rows that was compared last."""
         self.lifted_in: tuple[Any, ...] = ()
         """The frames of the functions that are in a block of ``unowned``."""
 

@@ -125,7 +125,9 @@ class TestApplication:
         factory = sessionmaker(engine)
 
         def dbsession(request: Any) -> Session:
-            return guard(factory(), request, policies=True)
+            session = factory()
+            request.add_finished_callback(lambda request: session.close())
+            return guard(session, request, policies=True)
 
         def configure(config: Any) -> None:
             config.add_request_method(dbsession, reify=True)
