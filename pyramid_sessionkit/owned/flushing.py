@@ -31,21 +31,21 @@ class Completed(OwnerValue):
 
 def complete(statement: Any, rows: Any, guard: Guard) -> tuple[Any, Any]:
     """Let an UPDATE or DELETE of a flush reach the row only if it is the user's."""
-    owned = OWNED.of_table(statement.table)
-    if owned is None or not _is_by_primary_key(statement):
-        return statement, rows
-    owner = owned.ownership.owner_id(guard.userid())
-    completed = _completed.get(statement)
-    if completed is None:
-        completed = statement.where(_is_owners(owned, bindparam(OWNER, type_=OwnerType(owned.ownership))))
-        _completed[statement] = completed
-    value = Completed(owner, owned, statement.whereclause)
+    known = _completed.get(statement)
+    if known is None:
+        owned = OWNED.of_table(statement.table)
+        if owned is None or not _is_by_primary_key(statement):
+            return statement, rows
+        owner = bindparam(OWNER, type_=OwnerType(owned.ownership))
+        known = _completed[statement] = owned, statement.where(_is_owners(owned, owner))
+    owned, completed = known
+    value = Completed(owned.ownership.owner_id(guard.userid()), owned, statement.whereclause)
     return completed, [{**row, OWNER: value} for row in rows]
 
 
 OWNER = "sessionkit_owner"
 
-_completed: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_completed: WeakKeyDictionary[Any, tuple[OwnedTable, Any]] = WeakKeyDictionary()
 """By what SQLAlchemy made, which is the same object in each flush: and so is what is known of it."""
 
 
@@ -93,6 +93,8 @@ def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
 def check_parents(connection: Connection, statement: Insert, rows: list[Any], guard: Guard) -> None:
     """Look whether new rows of a subclass belong to rows of the user, where it can be seen before it is compiled."""
     owned = OWNED.of_table(statement.table)
+    if owned is not None and not guard.is_gone:
+        guard.userid()
     if owned is None or owned.parent is None or not all(own.key in row for own, _ in owned.link for row in rows):
         return
     keys = {tuple(row[own.key] for own, _ in owned.link) for row in rows}

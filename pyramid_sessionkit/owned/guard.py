@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 from pyramid_sessionkit.owned import flushing
-from pyramid_sessionkit.owned.declaration import OWNED
 from pyramid_sessionkit.owned.guards import (
     INFO,
     Guard,
@@ -96,15 +95,12 @@ def _before_execute(connection: Connection, statement: Any, multi: Any, params: 
 def _prepared(guard: Guard, connection: Connection, statement: Any, rows: Any) -> tuple[Any, Any]:
     if guard.policies:
         set_user(connection, guard.claimed_userid(), guard.is_lifted())
-    if isinstance(statement, SelectBase) or OWNED.of_table(statement.table) is None or guard.is_lifted():
+    if not guard.flushing or isinstance(statement, SelectBase) or guard.is_lifted():
         return statement, rows
-    if not guard.is_gone and not guard.is_asking:
-        guard.userid()
-    if guard.flushing and isinstance(statement, Insert):
+    if isinstance(statement, Insert):
         flushing.check_parents(connection, statement, rows, guard)
-    if guard.flushing and isinstance(statement, (Update, Delete)):
-        return flushing.complete(statement, rows, guard)
-    return statement, rows
+        return statement, rows
+    return flushing.complete(statement, rows, guard)
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -115,10 +111,11 @@ def _before_cursor_execute(
     if statement == SET_USER:
         return
     try:
-        for guard in guards_of(connection):
+        guards = guards_of(connection)
+        for guard in guards:
             if guard.policies:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
-        _check(connection, context)
+        _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
     except BaseException as error:
         with suppress(Exception):
             cursor.close()
@@ -144,8 +141,7 @@ def _after_execute(connection: Connection, statement: Any, multi: Any, params: A
                 flushing.check_count(connection, result, value)
 
 
-def _check(connection: Connection, context: Any) -> None:
-    guards = [guard for guard in guards_of(connection) if not guard.is_lifted()]
+def _check(connection: Connection, context: Any, guards: list[Guard]) -> None:
     case = case_of(context)
     if not guards and not case.reads:
         return
