@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, Connection, Delete, Insert, Update, and_, exists, func, not_, or_, select
+from sqlalchemy import Column, Connection, Delete, Insert, Update, and_, bindparam, exists, func, not_, or_, select
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
@@ -13,7 +14,7 @@ from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
 from pyramid_sessionkit.owned.guards import Guard
 from pyramid_sessionkit.owned.judge import Given
-from pyramid_sessionkit.owned.parameter import OwnerValue, owner_parameter
+from pyramid_sessionkit.owned.parameter import OwnerType, OwnerValue
 from pyramid_sessionkit.owned.refusals import flush_refused
 from pyramid_sessionkit.owned.userids import OwnerId
 
@@ -29,14 +30,24 @@ class Completed(OwnerValue):
         self.where = where
 
 
-def complete(statement: Any, guard: Guard) -> Any:
+def complete(statement: Any, rows: Any, guard: Guard) -> tuple[Any, Any]:
     """Let an UPDATE or DELETE of a flush reach the row only if it is the user's."""
-    owned = OWNED.of_table(statement.table)
-    if owned is None or not _is_by_primary_key(statement):
-        return statement
-    owner = owned.ownership.owner_id(guard.userid())
-    completed = Completed(owner, owned, statement.whereclause)
-    return statement.where(_is_owners(owned, owner_parameter(owned.ownership, completed)))
+    known = _completed.get(statement)
+    if known is None:
+        owned = OWNED.of_table(statement.table)
+        if owned is None or not _is_by_primary_key(statement):
+            return statement, rows
+        owner = bindparam(OWNER, type_=OwnerType(owned.ownership))
+        known = _completed[statement] = owned, statement.where(_is_owners(owned, owner))
+    owned, completed = known
+    value = Completed(owned.ownership.owner_id(guard.userid()), owned, statement.whereclause)
+    return completed, [{**row, OWNER: value} for row in rows]
+
+
+OWNER = "sessionkit_owner"
+
+_completed: WeakKeyDictionary[Any, tuple[OwnedTable, Any]] = WeakKeyDictionary()
+"""By what SQLAlchemy made, which is the same object in each flush: and so is what is known of it."""
 
 
 def _is_by_primary_key(statement: Update | Delete) -> bool:
@@ -83,6 +94,8 @@ def _is_not_owners(owned: OwnedTable, owner: Any) -> Any:
 def check_parents(connection: Connection, statement: Insert, rows: list[Any], guard: Guard) -> None:
     """Look whether new rows of a subclass belong to rows of the user, where it can be seen before it is compiled."""
     owned = OWNED.of_table(statement.table)
+    if owned is not None and not guard.is_gone:
+        guard.userid()
     if owned is None or owned.parent is None or not all(own.key in row for own, _ in owned.link for row in rows):
         return
     keys = {tuple(row[own.key] for own, _ in owned.link) for row in rows}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import ref
 
 from sqlalchemy import Connection, Delete, Engine, Insert, SelectBase, Update, UpdateBase, event
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
 from pyramid_sessionkit.owned import flushing
-from pyramid_sessionkit.owned.declaration import OWNED
 from pyramid_sessionkit.owned.guards import (
     INFO,
     Guard,
@@ -85,26 +85,23 @@ def _before_execute(connection: Connection, statement: Any, multi: Any, params: 
     if isinstance(statement, (SelectBase, UpdateBase)):
         try:
             for guard in guards_of(connection):
-                statement = _prepared(guard, connection, statement, multi or [params])
+                statement, rows = _prepared(guard, connection, statement, multi or [params])
+                multi, params = ((), rows[0]) if len(rows) == 1 else (rows, {})
         except (NotOwned, NotLoggedIn) as error:
             _tell_of_blocks(error, connection)
             raise
     return statement, multi, params
 
 
-def _prepared(guard: Guard, connection: Connection, statement: Any, rows: Any) -> Any:
+def _prepared(guard: Guard, connection: Connection, statement: Any, rows: Any) -> tuple[Any, Any]:
     if guard.policies:
         set_user(connection, guard.claimed_userid(), guard.is_lifted())
-    if isinstance(statement, SelectBase) or OWNED.of_table(statement.table) is None or guard.is_lifted():
-        return statement
-    if not guard.is_gone and not guard.is_asking:
-        guard.userid()
-    if not guard.flushing:
-        return statement
+    if not guard.flushing or isinstance(statement, SelectBase) or guard.is_lifted():
+        return statement, rows
     if isinstance(statement, Insert):
         flushing.check_parents(connection, statement, rows, guard)
-        return statement
-    return flushing.complete(statement, guard)
+        return statement, rows
+    return flushing.complete(statement, rows, guard)
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -115,10 +112,11 @@ def _before_cursor_execute(
     if statement == SET_USER:
         return
     try:
-        for guard in guards_of(connection):
+        guards = guards_of(connection)
+        for guard in guards:
             if guard.policies:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
-        _check(connection, context)
+        _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
     except BaseException as error:
         with suppress(Exception):
             cursor.close()
@@ -144,8 +142,7 @@ def _after_execute(connection: Connection, statement: Any, multi: Any, params: A
                 flushing.check_count(connection, result, value)
 
 
-def _check(connection: Connection, context: Any) -> None:
-    guards = [guard for guard in guards_of(connection) if not guard.is_lifted()]
+def _check(connection: Connection, context: Any, guards: list[Guard]) -> None:
     case = case_of(context)
     if not guards and not case.reads:
         return
@@ -166,7 +163,13 @@ def _check(connection: Connection, context: Any) -> None:
 def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners, verdict: Verdict) -> None:
     if not owners and not verdict.given:
         return
-    rows, userid = context.compiled_parameters, guard.userid()
+    rows = context.compiled_parameters
+    if len(rows) > 1:
+        # Many rows are sent in several statements, and the context has them all each time.
+        if guard.compared is not None and guard.compared() is context:
+            return
+        guard.compared = ref(context)
+    userid = guard.userid()
     for name, ownership in owners:
         for value in {row.get(name) for row in rows}:
             if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):

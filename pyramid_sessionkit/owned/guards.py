@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Set
-from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -25,7 +24,7 @@ class Guard:
     It does not keep the request alive, which holds the session: that would be a cycle of references.
     """
 
-    __slots__ = ("_asking", "_request", "in_flush", "lifted_in", "owner", "parents", "policies")
+    __slots__ = ("_asking", "_request", "compared", "in_flush", "lifted_in", "owner", "parents", "policies")
 
     def __init__(self, request: ref[Any], owner: Session | Connection, policies: bool = False) -> None:
         self._request = request
@@ -38,6 +37,8 @@ class Guard:
         """Whether a flush has begun. SQLAlchemy does not tell when one fails early, or has nothing to do."""
         self.parents: Set[Any] = frozenset()
         """The keys of rows that were just found to be the user's, whose subclasses' rows are about to be added."""
+        self.compared: ref[Any] | None = None
+        """The statement of many rows that was compared last."""
         self.lifted_in: tuple[Any, ...] = ()
         """The frames of the functions that are in a block of ``unowned``."""
 
@@ -54,14 +55,18 @@ class Guard:
                 "The function that finds out who is logged in writes to owned rows itself; let it do so in unowned()"
             )
         self._asking = True
-        owner = self.owner()
+        session = self.owner()
+        flushes = getattr(session, "autoflush", False)
         try:
-            # What is pending would be written as that of a user who is not known yet.
-            with owner.no_autoflush if isinstance(owner, Session) else nullcontext():
-                found: str | None = request.authenticated_userid
+            if flushes:
+                # What is pending would be written as that of a user who is not known yet.
+                session.autoflush = False  # type: ignore[union-attr]
+            found: str | None = request.authenticated_userid
             return found
         finally:
             self._asking = False
+            if flushes:
+                session.autoflush = True  # type: ignore[union-attr]
 
     def claimed_userid(self) -> str | None:
         """For whom the database shows rows: who is logged in, or whose identity is being found out."""
@@ -135,15 +140,17 @@ def _after_begin(session: Session, transaction: Any, connection: Connection) -> 
         _sessions[connection] = (*(user for user in users if user() is not None), ref(session))
 
 
-def guards_of(connection: Connection) -> Iterator[Guard]:
+def guards_of(connection: Connection) -> list[Guard]:
     """Those that are in force for a statement that a connection is about to execute."""
-    found = _of_connections.get(connection)
-    if found is not None:
-        yield found
-    for session in sessions_of(connection):
-        guard = guard_of(session)
-        if guard is not None:
-            yield guard
+    own = _of_connections.get(connection) if _of_connections else None
+    found = [] if own is None else [own]
+    for user in _sessions.get(connection, ()):
+        session = user()
+        if session is not None and INFO in session.info and session.in_transaction():
+            guard = guard_of(session)
+            assert guard is not None
+            found.append(guard)
+    return found
 
 
 def sessions_of(connection: Connection) -> Iterator[Session]:

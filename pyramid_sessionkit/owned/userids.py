@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ def check_type(column: Column[Any]) -> None:
         _python_type(column)
 
 
+@lru_cache(1024)
 def to_owner_id(userid: str | None, column: Column[Any]) -> OwnerId:
     """The value of ``column`` in the rows of this user.
 
