@@ -9,6 +9,7 @@ except ImportError as error:
     ) from error
 
 from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
+from pyramid_sessionkit.owned import listeners  # noqa: F401  # they judge from now on
 from pyramid_sessionkit.owned.declaration import owned_by
 from pyramid_sessionkit.owned.guard import guard
 from pyramid_sessionkit.owned.policies import owned_policies

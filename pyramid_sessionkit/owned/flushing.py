@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable
-from pyramid_sessionkit.owned.guards import Guard
+from pyramid_sessionkit.owned.guard import Guard
 from pyramid_sessionkit.owned.judge import Given
 from pyramid_sessionkit.owned.parameter import OwnerType, OwnerValue
 from pyramid_sessionkit.owned.refusals import flush_refused

@@ -1,32 +1,22 @@
-"""``guard``: a session that writes no owned rows but those of the logged-in user."""
+"""``guard``: which sessions and connections write no owned rows but those of the logged-in user."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Set
+from contextvars import ContextVar
 from typing import Any, TypeVar
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
-from sqlalchemy import Connection, Delete, Engine, Insert, SelectBase, Update, UpdateBase, event
+from pyramid.interfaces import ISecurityPolicy
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from pyramid_sessionkit.exceptions import NotLoggedIn, NotOwned
-from pyramid_sessionkit.owned import flushing
-from pyramid_sessionkit.owned.guards import (
-    INFO,
-    Guard,
-    GuardedFactory,
-    guard_connection,
-    guard_of,
-    guard_session,
-    guards_of,
-    sessions_of,
-)
-from pyramid_sessionkit.owned.judge import Verdict
-from pyramid_sessionkit.owned.loading import check_flushed
-from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
-from pyramid_sessionkit.owned.refusals import OTHER_OWNER, OTHER_USER, Refused
-from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
-from pyramid_sessionkit.owned.verdicts import Owners, case_of
+from pyramid_sessionkit.exceptions import NotOwned
+
+INFO = "pyramid_sessionkit.guard"
+"""Where the ``info`` of a session holds its :class:`Guard`."""
+
 
 Guarded = TypeVar("Guarded")
 
@@ -58,125 +48,178 @@ def guard(dbsession: Guarded, request: Any, policies: bool = False) -> Guarded:
 
 
 def _guarded_maker(maker: sessionmaker[Any], request: Any, policies: bool) -> sessionmaker[Any]:
-    holder = Session()
-    guard_session(holder, request, policies)
-    info = {**(maker.kw.get("info") or {}), INFO: holder.info[INFO]}
+    # It belongs to no session; each that is made gets its own of it.
+    info = {**(maker.kw.get("info") or {}), INFO: Guard(ref(request), None, policies)}
     return sessionmaker(class_=maker.class_, **{**maker.kw, "info": info})
 
 
-@event.listens_for(Session, "before_flush")
-def _before_flush(session: Session, flush_context: Any, instances: Any) -> None:
-    guard = guard_of(session)
-    if guard is not None:
-        guard.in_flush = True
+class Guard:
+    """For whom one session or connection is guarded.
 
+    It does not keep the request alive, which holds the session: that would be a cycle of references.
+    """
 
-@event.listens_for(Session, "after_flush")
-@event.listens_for(Session, "after_soft_rollback")
-def _after_flush(session: Session, *rest: Any) -> None:
-    guard = guard_of(session)
-    if guard is not None:
-        guard.in_flush = False
+    __slots__ = ("_asking", "_guarded", "_request", "compared", "in_flush", "lifted_in", "parents", "policies")
 
+    def __init__(self, request: ref[Any], guarded: Session | Connection | None, policies: bool = False) -> None:
+        self._request = request
+        self.policies = policies
+        """Whether row-level security is on, which has to be told who the user is."""
+        self._guarded = None if guarded is None else ref(guarded)
+        self._asking = False
+        self.in_flush = False
+        """Whether a flush has begun. SQLAlchemy does not tell when one fails early, or has nothing to do."""
+        self.parents: Set[Any] = frozenset()
+        """The keys of rows that were just found to be the user's, whose subclasses' rows are about to be added."""
+        self.compared: ref[Any] | None = None
+        """The statement of many rows that was compared last."""
+        self.lifted_in: tuple[Any, ...] = ()
+        """The frames of the functions that are in a block of ``unowned``."""
 
-@event.listens_for(Engine, "before_execute", retval=True)
-def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
-    """What needs queries of its own is done here, if it can: those who take times cannot stand a query in another."""
-    if isinstance(statement, (SelectBase, UpdateBase)):
+    def guarded(self) -> Session | Connection | None:
+        """The session or connection; None for those of a ``sessionmaker``, each of which gets a guard of its own."""
+        return None if self._guarded is None else self._guarded()
+
+    def userid(self) -> str | None:
+        """Who is logged in now. The identity function may read through the session that asks."""
+        request = self._request()
+        if request is None:
+            raise NotOwned(
+                "The request that this session was guarded for is gone, so nobody is logged in who could write: flush "
+                "what it changed before it ends"
+            )
+        if self._asking:
+            raise NotOwned(
+                "The function that finds out who is logged in writes to owned rows itself; let it do so in unowned()"
+            )
+        self._asking = True
+        session = self.guarded()
+        flushes = getattr(session, "autoflush", False)
         try:
-            for guard in guards_of(connection):
-                statement, rows = _prepared(guard, connection, statement, multi or [params])
-                multi, params = ((), rows[0]) if len(rows) == 1 else (rows, {})
-        except (NotOwned, NotLoggedIn) as error:
-            _tell_of_blocks(error, connection)
-            raise
-    return statement, multi, params
+            if flushes:
+                # What is pending would be written as that of a user who is not known yet.
+                session.autoflush = False  # type: ignore[union-attr]
+            found: str | None = request.authenticated_userid
+            return found
+        finally:
+            self._asking = False
+            if flushes:
+                session.autoflush = True  # type: ignore[union-attr]
+
+    def claimed_userid(self) -> str | None:
+        """For whom the database shows rows: who is logged in, or whose identity is being found out."""
+        request = self._request()
+        if request is None:
+            return None
+        policy = request.registry.queryUtility(ISecurityPolicy) if hasattr(request, "registry") else None
+        claimed: str | None = getattr(policy, "unauthenticated_userid", lambda request: None)(request)
+        return self.userid() if claimed is None and not self._asking else claimed
+
+    @property
+    def flushing(self) -> bool:
+        session = self.guarded()
+        return self.in_flush and isinstance(session, Session) and session._flushing
+
+    @property
+    def is_gone(self) -> bool:
+        return self._request() is None
+
+    @property
+    def is_asking(self) -> bool:
+        return self._asking
+
+    def is_lifted(self) -> bool:
+        """Whether a function that is in a block of ``unowned`` is running, or has called what is running.
+
+        A generator that was suspended inside such a block is not.
+        """
+        if not self.lifted_in:
+            return False
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            if frame in self.lifted_in:
+                return True
+            frame = frame.f_back
+        return False
+
+    def for_session(self, session: Session) -> Guard:
+        return Guard(self._request, session, self.policies)
 
 
-def _prepared(guard: Guard, connection: Connection, statement: Any, rows: Any) -> tuple[Any, Any]:
-    if guard.policies:
-        set_user(connection, guard.claimed_userid(), guard.is_lifted())
-    if not guard.flushing or isinstance(statement, SelectBase) or guard.is_lifted():
-        return statement, rows
-    if isinstance(statement, Insert):
-        flushing.check_parents(connection, statement, rows, guard)
-        return statement, rows
-    return flushing.complete(statement, rows, guard)
+def guard_of(session: Session) -> Guard | None:
+    found: Guard | None = session.info.get(INFO)
+    if found is not None and found.guarded() is not session:  # of a sessionmaker
+        found = session.info[INFO] = found.for_session(session)
+    return found
 
 
-@event.listens_for(Engine, "before_cursor_execute")
-def _before_cursor_execute(
-    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> None:
-    """All SQL comes by here: of objects, statements and text, of a session or its connection."""
-    if statement == SET_USER:
-        return
-    try:
-        guards = guards_of(connection)
-        for guard in guards:
-            if guard.policies:
-                set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
-        _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
-    except BaseException as error:
-        with suppress(Exception):
-            cursor.close()
-        if isinstance(error, (NotOwned, NotLoggedIn)):
-            _tell_of_blocks(error, connection)
-        raise
+_of_connections: WeakKeyDictionary[Connection, Guard] = WeakKeyDictionary()
+
+_sessions: WeakKeyDictionary[Connection, tuple[ref[Session], ...]] = WeakKeyDictionary()
+"""Which sessions use a connection: one, but for sessions that were bound to a connection."""
 
 
-def _tell_of_blocks(error: Exception, connection: Connection) -> None:
-    """Whoever has opened a block of ``unowned`` in a helper wonders why it does not help."""
-    for guard in guards_of(connection):
-        for frame in guard.lifted_in[-1:]:
-            told = f". The unowned() block in {frame.f_code.co_name}() lifts the guard only while that function runs"
-            error.args = (str(error).removesuffix(told) + told,)
+def guard_connection(connection: Connection, request: Any, policies: bool) -> None:
+    _of_connections[connection] = Guard(ref(request), connection, policies)
 
 
-@event.listens_for(Engine, "after_execute")
-def _after_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any, result: Any) -> None:
-    if isinstance(statement, (Update, Delete)):
-        for name, _ in case_of(result.context).owners:
-            value = result.context.compiled_parameters[0].get(name)
-            if isinstance(value, flushing.Completed):
-                flushing.check_count(connection, result, value)
+def connection_guard(connection: Connection) -> Guard | None:
+    return _of_connections.get(connection)
 
 
-def _check(connection: Connection, context: Any, guards: list[Guard]) -> None:
-    case = case_of(context)
-    if not guards and not case.reads:
-        return
-    if context.execution_options.get(MARK) == OBJECTS:
-        for session in sessions_of(connection):
-            check_flushed(session, context.statement)
-    flushes = any(guard.flushing for guard in guards)
-    try:
-        verdict = case.verdict(context)
-        if verdict.given and not flushes:
-            raise Refused(_verb(context), verdict.given[0].owned, OTHER_OWNER)
-        for guard in guards:
-            _compare(guard, connection, context, case.owners, verdict)
-    except Refused as refused:
-        raise (refused.in_flush() if flushes else refused.as_statement(case.reads)) from None
+def guard_session(session: Session, request: Any, policies: bool) -> None:
+    session.info[INFO] = Guard(ref(request), session, policies)
 
 
-def _compare(guard: Guard, connection: Connection, context: Any, owners: Owners, verdict: Verdict) -> None:
-    if not owners and not verdict.given:
-        return
-    rows = context.compiled_parameters
-    if len(rows) > 1:
-        # Many rows are sent in several statements, and the context has them all each time.
-        if guard.compared is not None and guard.compared() is context:
-            return
-        guard.compared = ref(context)
-    userid = guard.userid()
-    for name, ownership in owners:
-        for value in {row.get(name) for row in rows}:
-            if not isinstance(value, OwnerValue) or value.value not in (None, ownership.owner_id(userid)):
-                raise Refused(_verb(context), ownership.table.name, OTHER_USER)
-    flushing.check_given(connection, verdict.given, rows, guard, context.isinsert)
+@event.listens_for(Session, "after_begin")
+def _after_begin(session: Session, transaction: Any, connection: Connection) -> None:
+    users = _sessions.get(connection, ())
+    if not any(user() is session for user in users):
+        _sessions[connection] = (*(user for user in users if user() is not None), ref(session))
 
 
-def _verb(context: Any) -> str:
-    kinds = {"INSERT": context.isinsert, "DELETE": context.isdelete, "UPDATE": context.isupdate}
-    return next((verb for verb, is_it in kinds.items() if is_it), "SELECT")
+def guards_of(connection: Connection) -> list[Guard]:
+    """Those that are in force for a statement that a connection is about to execute."""
+    own = _of_connections.get(connection) if _of_connections else None
+    found = [] if own is None else [own]
+    for user in _sessions.get(connection, ()):
+        session = user()
+        if session is not None and INFO in session.info and session.in_transaction():
+            guard = guard_of(session)
+            assert guard is not None
+            found.append(guard)
+    return found
+
+
+def sessions_of(connection: Connection) -> Iterator[Session]:
+    for user in _sessions.get(connection, ()):
+        session = user()
+        if session is not None and session.in_transaction():
+            yield session
+
+
+class GuardedFactory:
+    """Makes the sessions of a ``scoped_session``, so that one that is made after ``remove()`` is guarded too."""
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+        self._guard: ContextVar[Guard | None] = ContextVar("guard", default=None)
+
+    def __call__(self, **named: Any) -> Session:
+        session: Session = self._make(**named)
+        guard = self._guard.get()
+        if guard is not None:
+            session.info[INFO] = guard.for_session(session)
+        return session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make, name)
+
+    @staticmethod
+    def guard(scoped: scoped_session[Any]) -> None:
+        """Guard the sessions that are made from now on, in this thread or context, as the present one is."""
+        factory: Any = scoped.session_factory
+        if not isinstance(factory, GuardedFactory):
+            factory = GuardedFactory(factory)
+            scoped.session_factory = scoped.registry.createfunc = factory
+        factory._guard.set(guard_of(scoped()))

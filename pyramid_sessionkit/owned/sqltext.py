@@ -41,7 +41,7 @@ class Text(NamedTuple):
     dialect: str
 
 
-_select = re.compile(r"\s*select\b", re.IGNORECASE)
+_select = re.compile(r"\s*(explain(\s+query\s+plan|\s+analyze|\s*\([\w\s,]*\))?\s+)?select\b", re.IGNORECASE)
 _may_write = re.compile(
     r"\b(insert|update|delete|merge|replace|truncate|into|call|do|exec|execute|copy|load|drop|alter|create|rename|with"
     r"|set|grant|lock)\b|/\*M?!|;|sessionkit\.",

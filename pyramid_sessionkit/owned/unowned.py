@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
-from pyramid_sessionkit.owned.guards import Guard, connection_guard, guard_of
+from pyramid_sessionkit.owned.guard import Guard, connection_guard, guard_of
 
 log = logging.getLogger("pyramid_sessionkit")
 

@@ -535,7 +535,7 @@ def test_the_cursor_is_closed(session: Session) -> None:
         def close(self) -> None:
             closed.append(True)
 
-    from pyramid_sessionkit.owned.guard import _before_cursor_execute
+    from pyramid_sessionkit.owned.listeners import _before_cursor_execute
 
     class Context:
         compiled = None
@@ -555,3 +555,13 @@ def test_thing_by_its_subclass(session: Session, refused: Refused, ada: Visitor)
     assert session.execute(owned(ada, update(Thing).values(text="x"))).rowcount == 3
     session.rollback()
     refused(lambda: session.execute(update(Thing).values(text="x")))
+
+
+@pytest.mark.parametrize("how", ["EXPLAIN", "EXPLAIN (COSTS OFF)", "EXPLAIN QUERY PLAN"])
+def test_plans_of_queries_are_shown(session: Session, database: str, how: str) -> None:
+    if ("QUERY" in how) == (database == "sqlite") or how == "EXPLAIN":
+        assert session.execute(text(f"{how} SELECT * FROM notes")).all()
+
+
+def test_plans_of_writes_are_not_executed(session: Session, refused: Refused) -> None:
+    refused(lambda: session.execute(text("EXPLAIN ANALYZE DELETE FROM notes")), match="was refused")
