@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Set
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from pyramid.interfaces import ISecurityPolicy
@@ -59,10 +59,14 @@ class Guard:
     It does not keep the request alive, which holds the session: that would be a cycle of references.
     """
 
+    any_policies: ClassVar[bool] = False
+    """Whether row-level security is on for any guard of this process."""
+
     __slots__ = ("_asking", "_guarded", "_request", "compared", "in_flush", "lifted_in", "parents", "policies")
 
     def __init__(self, request: ref[Any], guarded: Session | Connection | None, policies: bool = False) -> None:
         self._request = request
+        Guard.any_policies = Guard.any_policies or policies
         self.policies = policies
         """Whether row-level security is on, which has to be told who the user is."""
         self._guarded = None if guarded is None else ref(guarded)

@@ -38,7 +38,7 @@ def _after_flush(session: Session, *rest: Any) -> None:
 @event.listens_for(Engine, "before_execute", retval=True)
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
     """What needs queries of its own is done here, if it can: those who take times cannot stand a query in another."""
-    if isinstance(statement, (SelectBase, UpdateBase)):
+    if isinstance(statement, UpdateBase) or (Guard.any_policies and isinstance(statement, SelectBase)):
         try:
             for guard in guards_of(connection):
                 statement, rows = _prepared(guard, connection, statement, multi or [params])
@@ -65,10 +65,10 @@ def _before_cursor_execute(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
     """All SQL comes by here: of objects, statements and text, of a session or its connection."""
-    if statement == SET_USER:
+    guards = guards_of(connection)
+    if (not guards and not case_of(context).reads) or statement == SET_USER:
         return
     try:
-        guards = guards_of(connection)
         for guard in guards:
             if guard.policies:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
