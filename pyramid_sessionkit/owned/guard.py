@@ -26,6 +26,7 @@ from pyramid_sessionkit.owned.loading import check_flushed
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
 from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
+from pyramid_sessionkit.stores.sql_table import OF_SESSIONS
 
 Guarded = TypeVar("Guarded")
 
@@ -81,7 +82,7 @@ def _after_flush(session: Session, *rest: Any) -> None:
 @event.listens_for(Engine, "before_execute", retval=True)
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
     """What needs queries of its own is done here, if it can: those who take times cannot stand a query in another."""
-    if isinstance(statement, (SelectBase, UpdateBase)):
+    if isinstance(statement, (SelectBase, UpdateBase)) and OF_SESSIONS not in options:
         try:
             for guard in guards_of(connection):
                 statement, rows = _prepared(guard, connection, statement, multi or [params])
@@ -113,7 +114,7 @@ def _before_cursor_execute(
     try:
         guards = guards_of(connection)
         for guard in guards:
-            if guard.policies:
+            if guard.policies and OF_SESSIONS not in context.execution_options:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
     except BaseException as error:
