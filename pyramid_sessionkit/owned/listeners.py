@@ -18,6 +18,7 @@ from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
 from pyramid_sessionkit.owned.refusals import OTHER_OWNER, OTHER_USER, Refused
 from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
+from pyramid_sessionkit.stores.sql_table import OF_SESSIONS
 
 
 @event.listens_for(Session, "before_flush")
@@ -38,7 +39,8 @@ def _after_flush(session: Session, *rest: Any) -> None:
 @event.listens_for(Engine, "before_execute", retval=True)
 def _before_execute(connection: Connection, statement: Any, multi: Any, params: Any, options: Any) -> Any:
     """What needs queries of its own is done here, if it can: those who take times cannot stand a query in another."""
-    if isinstance(statement, UpdateBase) or (Guard.any_policies and isinstance(statement, SelectBase)):
+    is_write = isinstance(statement, UpdateBase)
+    if (is_write or (Guard.any_policies and isinstance(statement, SelectBase))) and OF_SESSIONS not in options:
         try:
             for guard in guards_of(connection):
                 statement, rows = _prepared(guard, connection, statement, multi or [params])
@@ -70,7 +72,7 @@ def _before_cursor_execute(
         return
     try:
         for guard in guards:
-            if guard.policies:
+            if guard.policies and OF_SESSIONS not in context.execution_options:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
     except BaseException as error:

@@ -14,6 +14,7 @@ from pyramid_sessionkit.exceptions import SessionConflict, StoreError, StoreUnav
 from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record
 from pyramid_sessionkit.stores.sql_engine import RolledBack, Taken, codes_of, first_line, translated
 from pyramid_sessionkit.stores.sql_table import (
+    OF_SESSIONS,
     SessionStatements,
     first_version,
     row_record,
@@ -79,7 +80,7 @@ class JoinedSQLStore:
     def _execute(self, statement: Executable, values: dict[str, Any]) -> Any:
         try:
             connection = self.dbsession.connection(bind_arguments={"clause": self._table})
-            return connection.execute(statement, values)
+            return connection.execute(statement, values, execution_options={OF_SESSIONS: True})
         except UnboundExecutionError as error:
             raise StoreError(f"The application's session needs a default bind, a database: {error}") from error
         except PendingRollbackError as error:

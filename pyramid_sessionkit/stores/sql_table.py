@@ -38,6 +38,12 @@ from pyramid_sessionkit.interfaces import UNREADABLE, Record, is_sound, unreadab
 FIELDS = Record._fields
 """The columns of a record, in the order of its fields."""
 
+OF_SESSIONS = "pyramid_sessionkit_sessions"
+"""The execution option of their statements on the connection of an application.
+
+These find out who is logged in, so a guard with policies must not ask that before it lets them pass.
+"""
+
 ROUNDING = 8
 """The column ``expires`` is rounded up to this part of the idle timeout."""
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from weakref import ref
 
@@ -732,6 +733,43 @@ class TestApplication:
             found = session.scalars(select(Ship.name).where(Ship.name.like("try%"))).all()
             assert found == ["try 1"]
             assert session.get_one(Ship, 2001).masts == 1
+
+    @pytest.mark.parametrize("first", ["the session", "the user", "rows"])
+    def test_policies_know_the_user_of_joined_sessions(
+        self, make: Any, monkeypatch: pytest.MonkeyPatch, first: str
+    ) -> None:
+        """The guard asks who is logged in before a statement, and the statement may be the one that finds it out."""
+        told: list[Any] = []
+
+        def set_user(connection: Any, userid: Any, *rest: Any) -> None:
+            told.append(userid)
+
+        monkeypatch.setattr(sys.modules["pyramid_sessionkit.owned.guard"], "set_user", set_user)
+
+        def log_in(request: Any) -> Any:
+            remember(request, ADA)
+            return request.response
+
+        def read(request: Any) -> Any:
+            told.clear()
+            guard(request.dbsession, request, policies=True)
+            if first == "the session":
+                request.session.get("n")
+            elif first == "the user":
+                assert request.authenticated_userid == str(ADA)
+            request.dbsession.scalars(select(Boat.name)).all()
+            request.session["n"] = 1
+            return request.response
+
+        browser = make({"/log_in": log_in, "/read": read})
+        browser.get("/log_in")
+        # It used to wait for itself.
+        thread = Thread(target=browser.get, args=("/read",), daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+        assert told[-1] == str(ADA)
+        assert set(told) == {str(ADA)}
 
     def test_a_request_leaves_no_garbage(self, make: Any, database: str) -> None:
         kept: list[Any] = []
