@@ -53,11 +53,11 @@ def _option_of(state: Any) -> LoadsOwned | None:
 
 
 def _limit_references(state: Any, option: LoadsOwned) -> None:
+    session = state.session
     for relationship in filter(_is_reference, state.mapper.relationships):
         _limit(state, relationship.key, option)
         # Some ways to load do not ask for the attribute.
-        key = None if state.session is None else _identity(state, relationship)
-        known = None if key is None else state.session.identity_map.get(key)
+        known = None if session is None else session.identity_map.get(_identity(state, relationship))
         if known is not None and not _may_show(known, option, 0):
             set_committed_value(state.obj(), relationship.key, None)
 
@@ -120,12 +120,13 @@ def _is_owners(state: Any, ownership: Ownership, userid: Any, passive: Any) -> b
 
 def _limit_known(state: Any, option: LoadsOwned) -> None:
     """An object that was loaded without limits forgets the rows of others that its relationships have loaded."""
-    if _option_of(state) is not None or state.session is None:
+    session = state.session
+    if _option_of(state) is not None or session is None:
         return
     state.load_options += (*option.criteria, option)
     for relationship in state.mapper.relationships:
         if relationship.key in state.dict and relationship.key not in state.committed_state:
-            state.session.expire(state.obj(), [relationship.key])
+            session.expire(state.obj(), [relationship.key])
     _limit_references(state, option)
 
 

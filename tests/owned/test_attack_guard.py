@@ -744,7 +744,7 @@ class TestApplication:
         def set_user(connection: Any, userid: Any, *rest: Any) -> None:
             told.append(userid)
 
-        monkeypatch.setattr(sys.modules["pyramid_sessionkit.owned.guard"], "set_user", set_user)
+        monkeypatch.setattr(sys.modules["pyramid_sessionkit.owned.listeners"], "set_user", set_user)
 
         def log_in(request: Any) -> Any:
             remember(request, ADA)
