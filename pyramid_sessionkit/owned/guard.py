@@ -24,7 +24,7 @@ from pyramid_sessionkit.owned.guards import (
 from pyramid_sessionkit.owned.judge import NOT_LIMITED, Refused, Verdict
 from pyramid_sessionkit.owned.loading import check_flushed
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
-from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
+from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user, touches_no_rows
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
 from pyramid_sessionkit.stores.sql_table import OF_SESSIONS
 
@@ -114,7 +114,9 @@ def _before_cursor_execute(
     try:
         guards = guards_of(connection)
         for guard in guards:
-            if guard.policies and OF_SESSIONS not in context.execution_options:
+            if guard.policies and touches_no_rows(statement):
+                set_user(connection, None, False, statement)
+            elif guard.policies and OF_SESSIONS not in context.execution_options:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
     except BaseException as error:
