@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import event, inspect
-from sqlalchemy.orm import Mapper, RelationshipDirection, Session
+from sqlalchemy.orm import InstanceState, LoaderCriteriaOption, Mapper, RelationshipDirection, Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.base import SQL_OK
 from sqlalchemy.orm.interfaces import UserDefinedOption
@@ -20,27 +21,32 @@ class LoadsOwned(UserDefinedOption):
     propagate_to_loaders = True
 
 
-def limit_references(mapper: Mapper[Any]) -> None:
-    """A reference to one object is looked up among those of the session, which nothing limits: look at what it finds.
+def limit_relationships(mapper: Mapper[Any]) -> None:
+    """A relationship may find objects that the session has loaded before, and nothing has limited: look at these.
 
     Only for objects with :class:`LoadsOwned`.
     """
-    if any(_is_reference(each) for each in mapper.relationships):
-        for moment in ("load", "refresh", "expire"):
-            event.listen(mapper, moment, _limit_references, raw=True)
+    for moment in ("load", "refresh", "expire"):
+        event.listen(mapper, moment, _limit_relationships, raw=True)
+
+
+def _limit_relationships(state: Any, *rest: Any) -> None:
+    for option in state.load_options:
+        if isinstance(option, LoadsOwned):
+            for relationship in _loading(state.mapper):
+                _limit(state, relationship.key, option.payload)
+                if _is_reference(relationship):
+                    _hide(state, relationship, option.payload)
+
+
+@lru_cache(1024)
+def _loading(mapper: Mapper[Any]) -> list[Any]:
+    return [each for each in mapper.relationships if each.lazy not in ("dynamic", "write_only", "noload")]
 
 
 def _is_reference(relationship: Any) -> bool:
     is_to_one = relationship.direction is RelationshipDirection.MANYTOONE
     return is_to_one and OWNED.of_mapper(relationship.mapper) is not None
-
-
-def _limit_references(state: Any, *rest: Any) -> None:
-    for option in state.load_options:
-        if isinstance(option, LoadsOwned):
-            for relationship in filter(_is_reference, state.mapper.relationships):
-                _limit(state, relationship.key, option.payload)
-                _hide(state, relationship, option.payload)
 
 
 def _hide(state: Any, relationship: Any, userid: Any) -> None:
@@ -75,7 +81,7 @@ def _limit(state: Any, key: str, userid: Any) -> None:
 
 
 class _Limited:
-    """Loads what an attribute refers to, as SQLAlchemy would, and gives it only if it is the user's."""
+    """Loads what an attribute refers to, as SQLAlchemy would, and gives only what is the user's."""
 
     def __init__(self, key: str, userid: Any, before: Any) -> None:
         self.key = key
@@ -86,11 +92,31 @@ class _Limited:
     def __call__(self, state: Any, passive: Any) -> Any:
         load = self.before or state.manager[self.key].impl.callable_
         found = load(state, passive)
-        mapper = getattr(inspect(found, raiseerr=False), "mapper", None)
-        owned = None if mapper is None else OWNED.of_mapper(mapper)
-        if owned is None or _is_owners(found, owned.ownership, self.userid, passive):
+        if isinstance(found, list):
+            for each in found:
+                _adopt(inspect(each), state.load_options)
             return found
-        return None
+        other = inspect(found, raiseerr=False)
+        if not isinstance(other, InstanceState):
+            return found
+        owned = OWNED.of_mapper(other.mapper)
+        if owned is not None and not _is_owners(found, owned.ownership, self.userid, passive):
+            return None
+        _adopt(other, state.load_options)
+        return found
+
+
+def _adopt(state: Any, options: Any) -> None:
+    """Limit the relationships of an object that was loaded before, without ``owned``, and forget what they hold."""
+    if any(isinstance(each, LoadsOwned) for each in state.load_options):
+        return
+    state.load_options = tuple(each for each in options if isinstance(each, (LoadsOwned, LoaderCriteriaOption)))
+    state.load_path = state.mapper._path_registry
+    held = [each.key for each in _loading(state.mapper) if each.key in state.dict]
+    unchanged = [key for key in held if key not in state.committed_state]
+    if unchanged and state.session is not None:
+        state.session.expire(state.obj(), unchanged)
+    _limit_relationships(state)
 
 
 def _is_owners(instance: Any, ownership: Ownership, userid: Any, passive: Any) -> bool:
