@@ -16,7 +16,7 @@ from pyramid_sessionkit.owned.judge import Verdict
 from pyramid_sessionkit.owned.loading import check_flushed
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, OwnerValue
 from pyramid_sessionkit.owned.refusals import OTHER_OWNER, OTHER_USER, Refused
-from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user
+from pyramid_sessionkit.owned.transaction_user import SET_USER, set_user, touches_no_rows
 from pyramid_sessionkit.owned.verdicts import Owners, case_of
 from pyramid_sessionkit.stores.sql_table import OF_SESSIONS
 
@@ -72,7 +72,9 @@ def _before_cursor_execute(
         return
     try:
         for guard in guards:
-            if guard.policies and OF_SESSIONS not in context.execution_options:
+            if guard.policies and touches_no_rows(statement):
+                set_user(connection, None, False, statement)
+            elif guard.policies and OF_SESSIONS not in context.execution_options:
                 set_user(connection, guard.claimed_userid(), guard.is_lifted(), statement)
         _check(connection, context, [guard for guard in guards if not guard.is_lifted()])
     except BaseException as error:

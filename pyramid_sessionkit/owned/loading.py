@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import event, inspect
@@ -28,33 +29,28 @@ class LoadsOwned(UserDefinedOption):
         self.criteria = criteria
 
 
-def limit_references(mapper: Mapper[Any]) -> None:
-    """A reference to one object is looked up among those of the session, which nothing limits: look at what it finds.
+def limit_relationships(mapper: Mapper[Any]) -> None:
+    """A relationship may find objects that the session has loaded before, and nothing has limited: look at these.
 
     Only for objects with :class:`LoadsOwned`.
     """
-    if any(map(_is_reference, mapper.relationships)):
-        for moment in ("load", "refresh", "expire"):
-            event.listen(mapper, moment, _when_loaded, raw=True)
-
-
-def _is_reference(relationship: Any) -> bool:
-    return relationship.direction is RelationshipDirection.MANYTOONE
+    for moment in ("load", "refresh", "expire"):
+        event.listen(mapper, moment, _when_loaded, raw=True)
 
 
 def _when_loaded(state: Any, *rest: Any) -> None:
     option = _option_of(state)
     if option is not None:
-        _limit_references(state, option)
+        _limit_relationships(state, option)
 
 
 def _option_of(state: Any) -> LoadsOwned | None:
     return next((option for option in state.load_options if isinstance(option, LoadsOwned)), None)
 
 
-def _limit_references(state: Any, option: LoadsOwned) -> None:
+def _limit_relationships(state: Any, option: LoadsOwned) -> None:
     session = state.session
-    for relationship in filter(_is_reference, state.mapper.relationships):
+    for relationship in _loading(state.mapper):
         _limit(state, relationship.key, option)
         # Some ways to load do not ask for the attribute.
         known = None if session is None else session.identity_map.get(_identity(state, relationship))
@@ -62,8 +58,15 @@ def _limit_references(state: Any, option: LoadsOwned) -> None:
             set_committed_value(state.obj(), relationship.key, None)
 
 
+@lru_cache(1024)
+def _loading(mapper: Mapper[Any]) -> list[Any]:
+    return [each for each in mapper.relationships if each.lazy not in ("dynamic", "write_only", "noload")]
+
+
 def _identity(state: Any, relationship: Any) -> Any:
-    """Under which key a session keeps the object that a relationship refers to by its primary key."""
+    """Under which key a session keeps the one object that a relationship refers to by its primary key."""
+    if relationship.direction is not RelationshipDirection.MANYTOONE:
+        return None
     local = {theirs: own for own, theirs in relationship.local_remote_pairs}
     if not all(column in local for column in relationship.mapper.primary_key):
         return None
@@ -82,7 +85,7 @@ def _limit(state: Any, key: str, option: LoadsOwned) -> None:
 
 
 class _Limited:
-    """Loads what an attribute refers to, as SQLAlchemy would, and gives it only if it is the user's or nobody's."""
+    """Loads what an attribute holds, as SQLAlchemy would, and gives it only if it is the user's or nobody's."""
 
     def __init__(self, key: str, option: LoadsOwned, before: Any) -> None:
         self.key = key
@@ -93,6 +96,10 @@ class _Limited:
     def __call__(self, state: Any, passive: Any) -> Any:
         load = self.before or state.manager[self.key].impl.callable_
         found = load(state, passive)
+        if isinstance(found, list):  # which a query has limited
+            for each in found:
+                _limit_known(inspect(each), self.option)
+            return found
         return found if _may_show(found, self.option, passive) else None
 
 
@@ -124,10 +131,10 @@ def _limit_known(state: Any, option: LoadsOwned) -> None:
     if _option_of(state) is not None or session is None:
         return
     state.load_options += (*option.criteria, option)
-    for relationship in state.mapper.relationships:
+    for relationship in _loading(state.mapper):
         if relationship.key in state.dict and relationship.key not in state.committed_state:
             session.expire(state.obj(), [relationship.key])
-    _limit_references(state, option)
+    _limit_relationships(state, option)
 
 
 def check_flushed(session: Session, sql: str) -> None:

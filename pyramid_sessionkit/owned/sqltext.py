@@ -170,7 +170,8 @@ def _tokens(sql: str, dialect: str) -> list[Any]:
 
 
 def unreadable(text: Text, why: str) -> NotOwned:
-    start = " ".join(re.sub(f":{MARKER}[0-9]+ ", "?", text.sql).split())[:60]
+    # Without what is written in quotes, and in comments: it may be a secret.
+    start = " ".join(re.sub(rf":{MARKER}[0-9]+ |['\"`$].*|--.*|/\*.*", "? ", text.sql, flags=re.DOTALL).split())[:60]
     return NotOwned(
         f"SQL that begins with {start!r} was refused: {why}, so nobody can say whose rows it writes. Write it in "
         "another way; for what is not on behalf of the logged-in user, use unowned(dbsession, reason=...)"

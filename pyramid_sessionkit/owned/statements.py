@@ -15,7 +15,7 @@ from sqlalchemy.sql.visitors import cloned_traverse
 
 from pyramid_sessionkit.exceptions import NotOwned
 from pyramid_sessionkit.owned.declaration import OWNED, OwnedTable, Ownership
-from pyramid_sessionkit.owned.loading import LoadsOwned, limit_references
+from pyramid_sessionkit.owned.loading import LoadsOwned, limit_relationships
 from pyramid_sessionkit.owned.parameter import MARK, OBJECTS, owner_parameter, parts_of
 
 Statement = TypeVar("Statement")
@@ -205,7 +205,7 @@ def _check_relationships(mapper: Mapper[Any]) -> None:
         for each in todo.pop().self_and_descendants:
             if each not in seen:
                 seen.add(each)
-                limit_references(each)
+                limit_relationships(each)
                 todo += map(_checked_target, each.relationships)
 
 

@@ -30,7 +30,7 @@ def set_user(connection: Connection, userid: str | None, unowned: bool, statemen
     if told == (userid, unowned) and not may_roll_back:
         return
     # A transaction that has failed accepts only a ROLLBACK, and SET TRANSACTION is accepted only as the first.
-    if not _TOUCHES_NO_ROWS.fullmatch(statement):
+    if not touches_no_rows(statement):
         _tell(connection, userid, unowned)
     transaction = connection.get_transaction()
     if may_roll_back and transaction is not None:
@@ -41,7 +41,12 @@ _TOLD: WeakKeyDictionary[Transaction, tuple[str | None, bool]] = WeakKeyDictiona
 """The userid, and whether the guard is lifted, as each transaction knows them."""
 
 _CHECKED: WeakSet[Engine] = WeakSet()
-_TOUCHES_NO_ROWS = re.compile(r"\s*(ROLLBACK|SET\s+TRANSACTION)\b[^;]*", re.IGNORECASE)
+_TOUCHES_NO_ROWS = re.compile(r"\s*(ROLLBACK|SET\s+TRANSACTION|SAVEPOINT|RELEASE)\b[^;]*", re.IGNORECASE)
+
+
+def touches_no_rows(statement: str) -> bool:
+    """Then nobody needs to know the user. No query could find them while a savepoint begins or ends."""
+    return _TOUCHES_NO_ROWS.fullmatch(statement) is not None
 
 
 def _tell(connection: Connection, userid: str | None, unowned: bool) -> None:

@@ -145,6 +145,12 @@ class TestApplication:
             request.response.json = letters(request.dbsession)
             return request.response
 
+        def show_after_a_savepoint(request: Any) -> Any:
+            with request.dbsession.begin_nested() as savepoint:
+                letters(request.dbsession)
+                savepoint.rollback()
+            return show(request)
+
         def log_out(request: Any) -> Any:
             letters(request.dbsession)
             forget(request)
@@ -157,7 +163,7 @@ class TestApplication:
             return request.dbsession.get(Reader, int(userid))
 
         return make_app(
-            {"/log_in": log_in, "/": show, "/log_out": log_out},
+            {"/log_in": log_in, "/": show, "/log_out": log_out, "/savepoint": show_after_a_savepoint},
             configure=configure,
             identity=identity,
             credentials_hash=lambda request, reader: reader.email,
@@ -167,5 +173,6 @@ class TestApplication:
         assert browser.get("/").json == []
         assert browser.post("/log_in", {"email": f"{ADA}@example.com"}).json == ADAS
         assert browser.get("/").json == ADAS
+        assert browser.get("/savepoint").json == ADAS
         assert browser.post("/log_out").json == []
         assert browser.get("/").json == []
