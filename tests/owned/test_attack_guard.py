@@ -862,6 +862,8 @@ class TestApplication:
 
 
 def test_a_message_tells_no_text_of_the_statement(ada: Visitor) -> None:
-    with guard(Session(create_engine("sqlite://")), ada) as session, pytest.raises(NotOwned) as caught:
+    engine = create_engine("sqlite://")
+    with guard(Session(engine), ada) as session, pytest.raises(NotOwned) as caught:
         session.execute(text("CALL set_password('hunter2')"))
+    engine.dispose()
     assert "hunter2" not in str(caught.value)

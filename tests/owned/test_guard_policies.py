@@ -112,9 +112,10 @@ def test_a_role_that_bypasses_is_refused(site: Site, ada: Visitor) -> None:
 
 
 def test_other_databases_are_refused(ada: Visitor) -> None:
-    session = guard(Session(create_engine("sqlite://")), ada, policies=True)
-    with pytest.raises(ConfigurationError, match="sqlite"):
+    engine = create_engine("sqlite://")
+    with guard(Session(engine), ada, policies=True) as session, pytest.raises(ConfigurationError, match="sqlite"):
         session.execute(select(1))
+    engine.dispose()
 
 
 class TestApplication:
