@@ -49,7 +49,9 @@ _may_write = re.compile(
 )
 _harmless_command = re.compile(
     r"\s*((savepoint|release savepoint|rollback to savepoint)\s+[\w\"`]+|show\s+[\w.]+|(un)?listen\s+\w+"
-    r"|notify\s+\w+(\s*,\s*'[^'\\]*')?)\s*",
+    r"|notify\s+\w+(\s*,\s*'[^'\\]*')?"
+    r"|(xa\s+(begin|start|end|prepare|commit|rollback)|prepare transaction|(commit|rollback) prepared)\s+('\w+'|:\w+)"
+    r"(\s+one\s+phase)?)\s*",
     re.IGNORECASE,
 )
 

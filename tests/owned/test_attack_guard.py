@@ -337,11 +337,9 @@ class TestWrites:
         session.commit()
         assert ship.masts == 4
 
-    def test_two_phases_commit(self, engine: Engine, ada: Visitor, database: str, request: Any) -> None:
+    def test_two_phases_commit(self, engine: Engine, ada: Visitor, database: str) -> None:
         if database != "mariadb":
             pytest.skip("SQLite has none, and PostgreSQL none by default")
-        why = "the judge refuses XA END and XA PREPARE, which SQLAlchemy sends: sqltext._harmless_command"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=NotOwned, reason=why))
         with guard(Session(engine, twophase=True), ada) as session:
             session.add(Flag(sailor_id=ADA))
             session.commit()
