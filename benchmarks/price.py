@@ -134,17 +134,12 @@ def with_servers(folder: Path, rounds: int, count: int) -> None:
     from tests.servers.memcached import Memcached
     from tests.servers.postgresql import PostgreSQL
 
-    memcached = Memcached(folder)
-    memcached.start()
-    ours = our_app(store="memcached", **{"memcached.servers": memcached.address})
-    compare("memcached", ours, naive_app(NaiveMemcached(memcached.address)), 1.15, rounds, count)
-    memcached.stop()
-    postgresql = PostgreSQL(folder)
-    postgresql.initialise()
-    postgresql.start()
-    ours = our_app(store="sql", **{"sql.url": postgresql.url, "sql.create_table": True})
-    compare("postgresql", ours, naive_app(NaivePostgreSQL(postgresql.port)), 1.3, rounds, count)
-    postgresql.stop()
+    with Memcached(folder) as memcached:
+        ours = our_app(store="memcached", **{"memcached.servers": memcached.address})
+        compare("memcached", ours, naive_app(NaiveMemcached(memcached.address)), 1.15, rounds, count)
+    with PostgreSQL(folder) as postgresql:
+        ours = our_app(store="sql", **{"sql.url": postgresql.url, "sql.create_table": True})
+        compare("postgresql", ours, naive_app(NaivePostgreSQL(postgresql.port)), 1.3, rounds, count)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Guard:
 
     __slots__ = ("_asking", "_guarded", "_request", "compared", "in_flush", "lifted_in", "parents", "policies")
 
-    def __init__(self, request: ref[Any], guarded: Session | Connection | None, policies: bool = False) -> None:
+    def __init__(self, request: ref[Any], guarded: Session | Connection | None, policies: bool) -> None:
         self._request = request
         Guard.any_policies = Guard.any_policies or policies
         self.policies = policies
@@ -186,13 +186,7 @@ def guards_of(connection: Connection) -> list[Guard]:
     """Those that are in force for a statement that a connection is about to execute."""
     own = _of_connections.get(connection) if _of_connections else None
     found = [] if own is None else [own]
-    for user in _sessions.get(connection, ()):
-        session = user()
-        if session is not None and INFO in session.info and session.in_transaction():
-            guard = guard_of(session)
-            assert guard is not None
-            found.append(guard)
-    return found
+    return found + [guard for session in sessions_of(connection) if (guard := guard_of(session)) is not None]
 
 
 def sessions_of(connection: Connection) -> Iterator[Session]:

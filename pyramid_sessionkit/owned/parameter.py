@@ -81,6 +81,5 @@ def parts_of(statement: Any) -> Iterator[Any]:
                 todo.append(child)
 
 
-def owner_parameter(ownership: Ownership, value: OwnerId | OwnerValue | None) -> BindParameter[Any]:
-    written = value if isinstance(value, OwnerValue) else OwnerValue(value)
-    return bindparam("sessionkit_owner", written, OwnerType(ownership), unique=True)
+def owner_parameter(ownership: Ownership, owner: OwnerId | None) -> BindParameter[Any]:
+    return bindparam("sessionkit_owner", OwnerValue(owner), OwnerType(ownership), unique=True)

@@ -107,11 +107,11 @@ def style_of(context: Any) -> str:
 
 def text_of_sql(sql: str, style: str, dialect_name: str) -> Text:
     """Text as it is, for a ``paramstyle`` and a dialect of SQLAlchemy."""
+    dialect = DIALECTS.get(dialect_name, "")
     if style == AS_IT_IS:
-        return Text(sql, (), DIALECTS.get(dialect_name, ""))
+        return Text(sql, (), dialect)
     if style not in _written:
         raise NotOwned(f"The guard does not know the paramstyle {style!r}; use a driver with one of {list(_written)}")
-    dialect = DIALECTS.get(dialect_name, "")
     names: list[str] = []
 
     def mark(name: str) -> str:

@@ -51,7 +51,7 @@ def _select(userid: str | None, statement: Any) -> Any:
     for ownership in found:
         ownership.owner_id(userid)
     criteria = _criteria(userid, found)
-    limited = _grouped(statement).options(*criteria).execution_options(**{MARK: True})
+    limited = _limited(statement, criteria)
     entities = [each["entity"] for each in statement.column_descriptions if each.get("entity") is each["expr"]]
     for entity in entities:
         _check_relationships(inspect(entity).mapper)
@@ -142,7 +142,11 @@ def _group(element: Any) -> None:
 def _change(userid: str | None, statement: Any) -> Any:
     ownership = _ownership(statement)
     ownership.owner_id(userid)
-    return _grouped(statement).options(*_criteria(userid, {ownership})).execution_options(**{MARK: True})
+    return _limited(statement, _criteria(userid, {ownership}))
+
+
+def _limited(statement: Any, criteria: tuple[Any, ...]) -> Any:
+    return _grouped(statement).options(*criteria).execution_options(**{MARK: True})
 
 
 def _insert(userid: str | None, statement: Any) -> Any:

@@ -57,8 +57,13 @@ def cheap_hashes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def ini_settings() -> dict[str, str]:
-    return get_appsettings(str(INI))
+def ini_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Those of ``development.ini``; each template is compiled once for all tests."""
+    compiled = {
+        "jinja2.bytecode_caching": "true",
+        "jinja2.bytecode_caching_directory": str(tmp_path_factory.mktemp("templates")),
+    }
+    return {**get_appsettings(str(INI)), **compiled}
 
 
 @pytest.fixture(scope="session")

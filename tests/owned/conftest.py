@@ -44,11 +44,8 @@ class Visitor:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    server = PostgreSQL(tmp_path_factory.mktemp("postgresql"))
-    server.initialise()
-    server.start()
-    yield server
-    server.stop()
+    with PostgreSQL(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
 
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]

@@ -212,11 +212,8 @@ class Site:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     """Of its own: each table with an owner must have a policy there."""
-    server = PostgreSQL(tmp_path_factory.mktemp("policies"))
-    server.initialise()
-    server.start()
-    yield server
-    server.stop()
+    with PostgreSQL(tmp_path_factory.mktemp("policies")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

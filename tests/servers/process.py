@@ -11,9 +11,12 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SECONDS_TO_START = 60
 
@@ -40,7 +43,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A server process. ``ready`` is tried until it does not raise."""
+    """A server process. ``ready`` is tried until it does not raise. In a ``with`` it runs from its first start."""
 
     def __init__(
         self,
@@ -54,6 +57,17 @@ class Server:
         self._ready = ready
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.initialise()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def initialise(self) -> None:
+        """Make what it needs before its first start."""
 
     def start(self) -> None:
         with self._log.open("ab") as log:

@@ -57,11 +57,7 @@ def victims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 def victim(kind: Any, victims: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     if kind.__name__ not in victims:
-        server = kind(tmp_path_factory.mktemp(kind.__name__))
-        if kind is not Memcached:
-            server.initialise()
-        server.start()
-        victims[kind.__name__] = server
+        victims[kind.__name__] = kind(tmp_path_factory.mktemp(kind.__name__)).__enter__()
     return victims[kind.__name__]
 
 
