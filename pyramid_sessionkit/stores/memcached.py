@@ -9,13 +9,12 @@ from secrets import token_hex
 from time import time
 
 import orjson
-from pymemcache import Client
-from pymemcache.exceptions import MemcacheServerError
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record, is_sound, unreadable
 from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.stores.memcached_client import Client, TooLarge
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 
 NOW = -1
@@ -67,7 +66,7 @@ class MemcachedStore:
     def delete(self, key: str, record: Record | None = None) -> bool:
         if record is None:
             name = self._prefix + key
-            return bool(self.nodes.call(key, lambda client: client.delete(name, noreply=False), again=True))
+            return self.nodes.call(key, lambda client: client.delete(name), again=True)
         current = self._current(key, record)
         return current is not None and self._cas(key, b"", NOW, current, again=True)
 
@@ -92,22 +91,24 @@ class MemcachedStore:
         name, value, expire = self._prefix + key, pack(record), expiry(record)
 
         def add(client: Client) -> bool:
-            return bool(client.add(name, value, expire=expire, noreply=False))
+            return client.add(name, value, expire)
 
         return self._store(key, add, value, again=True)
 
     def _cas(self, key: str, value: bytes, expire: int, version: Version, again: bool) -> bool:
         name = self._prefix + key
+        token = version.token
+        assert token is not None
 
         def cas(client: Client) -> bool:
-            return bool(client.cas(name, value, version.token, expire=expire, noreply=False))
+            return client.cas(name, value, token, expire)
 
         return self._store(key, cas, value, again)
 
     def _store(self, key: str, command: Callable[[Client], bool], value: bytes, again: bool) -> bool:
         try:
             return self.nodes.call(key, command, again)
-        except MemcacheServerError as error:
+        except TooLarge as error:
             limit = self.nodes.item_limit(key)
             raise StoreError(
                 f"memcached takes items of up to {limit} bytes, and this session has {len(value)}: start memcached "

@@ -42,7 +42,7 @@ class TestMemcachedStore(StoreConformance):
 
 def put(store: MemcachedStore, value: bytes, key: str = KEY) -> None:
     """As somebody else who can reach memcached."""
-    assert store.nodes.call(key, lambda client: client.set(f"sessionkit:{key}", value, noreply=False), again=False)
+    assert store.nodes.call(key, lambda client: client.set(f"sessionkit:{key}", value, 0), again=False)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_an_answer_that_came_too_late_is_not_taken_for_the_next(store: Memcached
     created = store.create(KEY, make_record())
 
     def interrupted(client: Client) -> None:
-        client.sock.sendall(b"get nothing\r\n")
+        client._socket.socket.sendall(b"get nothing\r\n")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
