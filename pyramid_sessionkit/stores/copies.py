@@ -30,11 +30,11 @@ from functools import partial
 from math import ceil
 from secrets import token_hex
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
-from pyramid_sessionkit.stores.memcached import LONGEST_RELATIVE, pack, unpack
+from pyramid_sessionkit.stores.memcached import LONGEST_RELATIVE, pack, unpack_from
 from pyramid_sessionkit.stores.memcached_client import Client, TooLarge
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.resting_nodes import RestingNodes
@@ -186,13 +186,19 @@ def _unpack_copy(value: bytes, ttl: float) -> Record | None:
 
     The time is looked at here too, since that of a server stands still while its machine does.
     """
-    if not value.startswith(COPY) or value[4:8] != crc32(memoryview(value)[8:]).to_bytes(4, "big"):
+    if value[:4] != COPY or value[4:8] != crc32(memoryview(value)[8:]).to_bytes(4, "big"):
         return None
-    record = unpack(value[16:], None)
-    word = record.version.word
-    if type(word) is not int or time() - int.from_bytes(value[8:16], "big") > ttl:
+    if time() - int.from_bytes(value[8:16], "big") > ttl:
         return None
-    return record.versioned(Version(word, identity(record)))
+    record = unpack_from(value, 16, _version_of)
+    return record if record is not None and type(record.version.word) is int else None
+
+
+def _version_of(fields: list[Any]) -> Version:
+    return Version(fields[0], (fields[_VERIFIER], fields[_USERID], fields[_CREDENTIALS]))
+
+
+_VERIFIER, _USERID, _CREDENTIALS = map(Record._fields.index, ("verifier", "userid", "credentials"))
 
 
 def _is(value: bytes, mine: bytes | int | None) -> bool:

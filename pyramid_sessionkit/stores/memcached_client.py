@@ -126,7 +126,7 @@ class Client:
 
     def version(self) -> str:
         try:
-            line = self._only_line(self._socket.ask(b"version\r\n"))
+            line = self._first_line(self._socket.ask(b"version\r\n"))
             found = VERSION.fullmatch(line)
             if found is None:
                 raise _refusal(line)
@@ -140,19 +140,13 @@ class Client:
         try:
             line = self._socket.ask(message)
             if line not in answers:
-                line = self._only_line(line)
+                line = self._first_line(line)
                 if line not in answers:
                     raise _refusal(line)
         except BaseException:
             self._socket.close()
             raise
         return answers[line]
-
-    def _only_line(self, answer: bytes) -> bytes:
-        answer = self._first_line(answer)
-        if answer.find(b"\r\n") != len(answer) - 2:
-            raise _not_memcached()
-        return answer
 
     def _first_line(self, answer: bytes) -> bytes:
         """The answer, with its first line complete, and what came after that."""

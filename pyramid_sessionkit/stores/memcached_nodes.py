@@ -82,11 +82,13 @@ class Nodes:
 
     def _client(self, node: str) -> Client:
         self._home.check()
-        kept = self._kept.__dict__
-        clients: _Clients = kept["clients"] if "clients" in kept else kept.setdefault("clients", _Clients())
-        if node not in clients:
-            clients[node] = Client(node, self._timeout)
-        return clients[node]
+        try:
+            client: Client = self._kept.clients[node]
+        except (AttributeError, KeyError):
+            # What another greenlet of this thread put there meanwhile stays.
+            clients = self._kept.__dict__.setdefault("clients", _Clients())
+            client = clients.setdefault(node, Client(node, self._timeout))
+        return client
 
 
 class _Clients(dict[str, Client]):

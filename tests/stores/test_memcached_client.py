@@ -85,7 +85,7 @@ class Connection:
         self._answers = answers
         self._then_closed = then_closed
         self._pieces: list[bytes] = []
-        self._timeout: float | None = None
+        self.timeout: float | None = None
         self.closed = False
         self.read = 0
 
@@ -98,7 +98,7 @@ class Connection:
         if not self._pieces:
             if self._then_closed:
                 return b""
-            raise BlockingIOError if self._timeout is None else TimeoutError
+            raise BlockingIOError if self.timeout is None else TimeoutError
         piece, self._pieces[0] = self._pieces[0][:most], self._pieces[0][most:]
         if not self._pieces[0]:
             del self._pieces[0]
@@ -106,7 +106,7 @@ class Connection:
         return piece
 
     def settimeout(self, timeout: float | None) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
 
     def close(self) -> None:
         self.closed = True
@@ -147,6 +147,7 @@ def check(command: str, pieces: list[bytes], then_closed: bool = False) -> None:
         assert not client.is_open
     else:
         assert (result,) in expected, "a wrong answer was taken"
+        assert played.connections[0].timeout is None, "the next answer has less time"
         if (result,) != expected[-1]:
             with pytest.raises(ConnectionError):
                 client.gets(OTHER)
@@ -178,6 +179,7 @@ def test_a_right_answer_may_come_in_any_pieces(command: str) -> None:
     if command == "gets":
         for size in (memcached_client.PIECE - 20, memcached_client.PIECE, 3 * memcached_client.LARGE_PIECE):
             check(command, [found(b"x" * size)])
+            check(command, [found(b"x" * size) + b"END\r\n"])
 
 
 @pytest.mark.parametrize("then_closed", [True, False], ids=["closed", "silent"])
@@ -259,6 +261,13 @@ def test_a_line_without_an_end_is_not_read_for_ever(command: str) -> None:
         assert played.connections[0].read < 20_000
 
 
+def test_a_length_beyond_any_item_is_refused_before_it_is_read() -> None:
+    played = Played([value_line(b"x" * 100, length=(1 << 30) + 1)])
+    with pytest.raises(ProtocolError):
+        played.client.gets(KEY)
+    assert played.connections[0].closed
+
+
 def test_random_wrong_answers() -> None:
     chance = random.Random(RANDOM_ANSWERS)
     for _ in range(RANDOM_ANSWERS):
@@ -337,6 +346,10 @@ class GreenSocket:
     def __init__(self, *args: Any) -> None:
         self._socket = REAL_SOCKET(*args)
 
+    def settimeout(self, timeout: float | None) -> None:
+        assert timeout is not None, "it would wait for ever, as it does not know the time-out of the kernel"
+        self._socket.settimeout(timeout)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
@@ -410,6 +423,30 @@ def test_a_server_that_does_not_read_is_an_error_in_time(sockets: str) -> None:
     assert not client.is_open
     over.set()
     server.close()
+
+
+def test_a_server_that_reads_a_little_at_a_time_gets_no_longer(sockets: str) -> None:
+    over = threading.Event()
+    value = b"x" * 40_000_000
+
+    def read_slowly(connection: socket.socket) -> None:
+        left = len(value)
+        while left > 0 and not over.wait(0.05):
+            left -= len(connection.recv(1_000_000))
+        connection.sendall(b"STORED\r\n")
+
+    server = Server(read_slowly)
+    client = Client(server.address, 0.3)
+    with pytest.raises(TimeoutError, match="timed out"):
+        client.set(KEY, value, 0)
+    over.set()
+    server.close()
+
+
+def test_a_large_value_leaves_the_time_out_as_it_was() -> None:
+    played = Played([b"STORED\r\n"])
+    assert played.client.set(KEY, b"x" * 100_000, 0)
+    assert played.connections[0].timeout is None
 
 
 def test_what_comes_between_two_commands_is_no_answer(sockets: str) -> None:
