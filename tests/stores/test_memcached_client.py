@@ -427,11 +427,11 @@ def test_a_server_that_does_not_read_is_an_error_in_time(sockets: str) -> None:
 
 def test_a_server_that_reads_a_little_at_a_time_gets_no_longer(sockets: str) -> None:
     over = threading.Event()
-    value = b"x" * 40_000_000
+    value = b"x" * 50_000_000
 
     def read_slowly(connection: socket.socket) -> None:
-        left = len(value)
-        while left > 0 and not over.wait(0.05):
+        left = len(value) - 4096  # that many came with the command
+        while left > 0 and not over.wait(0.02):
             left -= len(connection.recv(1_000_000))
         connection.sendall(b"STORED\r\n")
 
