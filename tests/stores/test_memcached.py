@@ -152,6 +152,20 @@ def test_what_is_no_record_is_unreadable_and_stays(store: MemcachedStore, value:
     assert store.load(KEY) is None
 
 
+@pytest.mark.parametrize("word", ["0f" * 8, -1, 2**62, 2**64 - 1])
+def test_a_session_of_an_earlier_release_can_be_changed(store: MemcachedStore, word: Any) -> None:
+    put(store, orjson.dumps([word, *make_record()[1:-1]]) + b"\n{}")
+    record = store.load(KEY)
+    assert record is not None
+    assert record.version.word == word
+    updated = store.update(KEY, record._replace(data=b'{"n":1}'))
+    assert updated is not None
+    assert type(updated.version.word) is int
+    again = store.load(KEY)
+    assert again == updated
+    assert store.update(KEY, record) is None
+
+
 def test_a_version_that_was_deleted_leaves_nothing(store: MemcachedStore, memcached: Memcached) -> None:
     created = store.create(KEY, make_record())
     assert store.delete(KEY, created)
