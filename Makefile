@@ -11,7 +11,8 @@ PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 help:
 	@echo "make serve   run the example application on http://localhost:6543"
 	@echo "make test    run all tests, with each Python from 3.10 on that is here"
-	@echo "make fuzz    run requests that race in up to 5,000 orders, and 8,000 statements on owned rows"
+	@echo "make fuzz    run requests that race in up to 5,000 orders, 8,000 statements on owned rows, and 300,000"
+	@echo "             wrong answers of memcached"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make clean   remove everything that was made"

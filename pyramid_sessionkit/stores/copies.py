@@ -30,15 +30,14 @@ from functools import partial
 from math import ceil
 from secrets import token_hex
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
-from pymemcache import Client
-
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
-from pyramid_sessionkit.stores.memcached import LONGEST_RELATIVE, pack, unpack
+from pyramid_sessionkit.stores.memcached import LONGEST_RELATIVE, pack, unpack_from
+from pyramid_sessionkit.stores.memcached_client import Client, TooLarge
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
-from pyramid_sessionkit.stores.resting_nodes import RestingNodes, TooLarge
+from pyramid_sessionkit.stores.resting_nodes import RestingNodes
 
 COPY = b"copy"
 ENDED = b"ended"
@@ -112,9 +111,7 @@ class Cache:
     def lease(self, key: str) -> bytes | None:
         """To be called before the row is read, where nothing is in the cache: what :meth:`fill` needs afterwards."""
         name, lease = self._prefix + key, b"lease " + token_hex(16).encode()
-        added = self._resting.call(
-            key, lambda client: bool(client.add(name, lease, expire=LEASE_SECONDS, noreply=False))
-        )
+        added = self._resting.call(key, lambda client: client.add(name, lease, LEASE_SECONDS))
         return lease if added else None
 
     def fill(self, key: str, lease: bytes, record: Record) -> None:
@@ -189,13 +186,19 @@ def _unpack_copy(value: bytes, ttl: float) -> Record | None:
 
     The time is looked at here too, since that of a server stands still while its machine does.
     """
-    if not value.startswith(COPY) or value[4:8] != crc32(memoryview(value)[8:]).to_bytes(4, "big"):
+    if value[:4] != COPY or value[4:8] != crc32(memoryview(value)[8:]).to_bytes(4, "big"):
         return None
-    record = unpack(value[16:], None)
-    word = record.version.word
-    if type(word) is not int or time() - int.from_bytes(value[8:16], "big") > ttl:
+    if time() - int.from_bytes(value[8:16], "big") > ttl:
         return None
-    return record.versioned(Version(word, identity(record)))
+    record = unpack_from(value, 16, _version_of)
+    return record if record is not None and type(record.version.word) is int else None
+
+
+def _version_of(fields: list[Any]) -> Version:
+    return Version(fields[0], (fields[_VERIFIER], fields[_USERID], fields[_CREDENTIALS]))
+
+
+_VERIFIER, _USERID, _CREDENTIALS = map(Record._fields.index, ("verifier", "userid", "credentials"))
 
 
 def _is(value: bytes, mine: bytes | int | None) -> bool:
@@ -214,9 +217,9 @@ def _change_mark() -> bytes:
 
 def _exchange(client: Client, name: str, mine: bytes | int, value: bytes, expire: int) -> bool:
     found, token = client.gets(name)
-    if found is None or not _is(found, mine):
+    if found is None or token is None or not _is(found, mine):
         return False
-    return bool(client.cas(name, value, token, expire=expire, noreply=False))
+    return client.cas(name, value, token, expire)
 
 
 def _mark_change(client: Client, name: str, mark: bytes) -> bytes:
@@ -232,13 +235,13 @@ def _mark_change(client: Client, name: str, mark: bytes) -> bytes:
 
 def _mark_end(client: Client, name: str) -> bool:
     # Nothing lasts longer, so that this may take the place of anything.
-    return bool(client.set(name, ENDED, expire=END_SECONDS, noreply=False))
+    return client.set(name, ENDED, END_SECONDS)
 
 
 def _settle(client: Client, name: str, mine: bytes | int | None, copy: bytes | None, expire: int) -> bool:
     for _ in range(TRIES):
         found, token = client.gets(name)
-        if found in (None, ENDED, copy):
+        if found is None or token is None or found in (ENDED, copy):
             return True
         if copy is not None and _is(found, mine):
             value, seconds = copy, expire
@@ -247,7 +250,7 @@ def _settle(client: Client, name: str, mine: bytes | int | None, copy: bytes | N
             value, seconds = _change_mark(), CHANGE_SECONDS
         else:
             value, seconds = b"", AT_ONCE
-        if client.cas(name, value, token, expire=seconds, noreply=False):
+        if client.cas(name, value, token, seconds):
             return True
     return False
 
@@ -255,8 +258,8 @@ def _settle(client: Client, name: str, mine: bytes | int | None, copy: bytes | N
 def _store(client: Client, name: str, mark: bytes, token: bytes | None) -> bool:
     """Put a mark where nothing is, if there is no token, or in the place of what has the token."""
     if token is None:
-        return bool(client.add(name, mark, expire=CHANGE_SECONDS, noreply=False))
-    return bool(client.cas(name, mark, token, expire=CHANGE_SECONDS, noreply=False))
+        return client.add(name, mark, CHANGE_SECONDS)
+    return client.cas(name, mark, token, CHANGE_SECONDS)
 
 
 def _tell(prefix: str, client: Client, key: str) -> bool:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from secrets import token_hex
+from secrets import randbits
 from time import time
+from typing import Any
 
 import orjson
-from pymemcache import Client
-from pymemcache.exceptions import MemcacheServerError
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record, is_sound, unreadable
 from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.stores.memcached_client import Client, TooLarge
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 
 NOW = -1
 """An expiry in the past: memcached stores such an item as one that has expired already."""
+
+WORD_BITS = 60
 
 LONGEST_RELATIVE = 30 * 86400
 """Seconds beyond which memcached takes an expiry for a time since 1970."""
@@ -34,7 +36,8 @@ def from_settings(settings: Settings) -> MemcachedStore:
 class Version:
     """Which state of a record this is: a word of our own inside the value, and, once that was read, two notes on it."""
 
-    word: str | int
+    word: int | str
+    """A number that each update counts up, from a random one; earlier releases wrote random text."""
     token: bytes | None = field(default=None, compare=False)
     """memcached's own token for it."""
     expires: int | None = field(default=None, compare=False)
@@ -51,23 +54,26 @@ class MemcachedStore:
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
         record = self._read(key)
-        return None if record is None or record.expired(time() if at is None else at) else record
+        if record is None:
+            return None
+        expires = record.version.expires
+        return None if expires is not None and expires <= (time() if at is None else at) else record
 
     def create(self, key: str, record: Record) -> Record | None:
-        stored = record.versioned(Version(token_hex(8)))
+        stored = record.versioned(Version(randbits(WORD_BITS)))
         return stored if self._add(key, stored) else None
 
     def update(self, key: str, record: Record) -> Record | None:
         current = self._current(key, record)
         if current is None or (current.expires is not None and current.expires <= time() - GRACE):
             return None
-        stored = record.versioned(Version(token_hex(8)))
+        stored = record.versioned(Version(next_word(current.word)))
         return stored if self._cas(key, pack(stored), expiry(stored), current, again=False) else None
 
     def delete(self, key: str, record: Record | None = None) -> bool:
         if record is None:
             name = self._prefix + key
-            return bool(self.nodes.call(key, lambda client: client.delete(name, noreply=False), again=True))
+            return self.nodes.call(key, lambda client: client.delete(name), again=True)
         current = self._current(key, record)
         return current is not None and self._cas(key, b"", NOW, current, again=True)
 
@@ -92,22 +98,24 @@ class MemcachedStore:
         name, value, expire = self._prefix + key, pack(record), expiry(record)
 
         def add(client: Client) -> bool:
-            return bool(client.add(name, value, expire=expire, noreply=False))
+            return client.add(name, value, expire)
 
         return self._store(key, add, value, again=True)
 
     def _cas(self, key: str, value: bytes, expire: int, version: Version, again: bool) -> bool:
         name = self._prefix + key
+        token = version.token
+        assert token is not None
 
         def cas(client: Client) -> bool:
-            return bool(client.cas(name, value, version.token, expire=expire, noreply=False))
+            return client.cas(name, value, token, expire)
 
         return self._store(key, cas, value, again)
 
     def _store(self, key: str, command: Callable[[Client], bool], value: bytes, again: bool) -> bool:
         try:
             return self.nodes.call(key, command, again)
-        except MemcacheServerError as error:
+        except TooLarge as error:
             limit = self.nodes.item_limit(key)
             raise StoreError(
                 f"memcached takes items of up to {limit} bytes, and this session has {len(value)}: start memcached "
@@ -122,22 +130,32 @@ def pack(record: Record) -> bytes:
 
 def unpack(value: bytes, token: bytes | None) -> Record:
     """The record in the bytes of :func:`pack`, with :class:`Version`, whatever the bytes are."""
-    head, _, data = value.partition(b"\n")
-    try:
-        fields = orjson.loads(head)
-        version = Version(fields[0], token)
-        fields[0] = data
-        record = Record._make((*fields, version))
-    except (ValueError, TypeError, LookupError):
-        return _unreadable(token)
-    if type(version.word) not in (str, int) or not is_sound(record):
-        return _unreadable(token)
-    version.expires = record.expires
+    record = unpack_from(value, 0, lambda fields: Version(fields[0], token))
+    if record is None or type(record.version.word) not in (int, str):
+        return unreadable(Version(f"unreadable {token!r}", token))
+    record.version.expires = record.expires
     return record
 
 
-def _unreadable(token: bytes | None) -> Record:
-    return unreadable(Version(f"unreadable {token!r}", token))
+def unpack_from(value: bytes, start: int, version_of: Callable[[list[Any]], Any]) -> Record | None:
+    """The record in what :func:`pack` put there, from ``start`` on; None if that cannot be understood.
+
+    ``version_of`` makes its version of its fields, where the word of the version stands in the place of the data.
+    """
+    end = value.find(b"\n", start)
+    try:
+        fields = orjson.loads(value[start:end])
+        fields.append(version_of(fields))
+        fields[0] = value[end + 1 :]
+        record = Record._make(fields)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
+    return record if end >= 0 and is_sound(record) else None
+
+
+def next_word(word: int | str) -> int:
+    """The word of the state after the one with this word. It is the only one: memcached takes one of several."""
+    return word + 1 if type(word) is int and 0 <= word < 2**WORD_BITS * 2 else randbits(WORD_BITS)
 
 
 def expiry(record: Record) -> int:

@@ -6,16 +6,14 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pymemcache import Client, MemcacheError
+import pymemcache
 from pymemcache.client.rendezvous import RendezvousHash
-from pymemcache.exceptions import MemcacheServerError, MemcacheUnexpectedCloseError
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.stores.home import Home, keep_inherited
+from pyramid_sessionkit.stores.memcached_client import Client, ProtocolError, ServerError, TooLarge
 
 T = TypeVar("T")
-
-TOO_LARGE = b"object too large for cache"
 
 
 class Nodes:
@@ -28,49 +26,50 @@ class Nodes:
     def __init__(self, servers: Sequence[str], timeout: float) -> None:
         self.servers = tuple(servers)
         self._timeout = timeout
+        self._only = self.servers[0] if len(self.servers) == 1 else None
         self._hash = RendezvousHash(list(servers))
         self._kept = threading.local()
         self._home = Home(self._leave)
 
     def node_of(self, key: str) -> str:
-        return self.servers[0] if len(self.servers) == 1 else str(self._hash.get_node(key))
+        return self._only or str(self._hash.get_node(key))
 
     def call(self, key: str, command: Callable[[Client], T], again: bool) -> T:
         """Run a command on the key's node; ``again``: once more, on a new connection, if the one kept was dead.
 
         Raises :exc:`StoreUnavailable` when there is no answer in time. An answer may be missing though the command
-        was carried out, so ``again`` is for commands that may be repeated.
+        was carried out, so ``again`` is for commands that may be repeated. Raises :exc:`TooLarge` for a value that the
+        node never takes.
         """
-        node = self.node_of(key)
+        node = self._only or self.node_of(key)
         client = self._client(node)
-        was_open = client.sock is not None
+        was_open = client.is_open
         try:
             return command(client)
-        except (ConnectionError, MemcacheUnexpectedCloseError) as error:
-            client.close()
+        except ConnectionError as error:
             if not (again and was_open):
                 raise _unavailable(node, error) from error
-        except OSError as error:
-            client.close()
+        except TooLarge:
+            raise
+        except (OSError, ServerError) as error:
             raise _unavailable(node, error) from error
-        except MemcacheServerError as error:
-            client.close()
-            if TOO_LARGE in str(error).encode():
-                raise
-            raise _unavailable(node, error) from error
-        except MemcacheError as error:
-            client.close()
+        except ProtocolError as error:
             raise StoreError(f"memcached at {node} refused a command: {error}") from error
         except BaseException:
-            # The answer is still to come, and would be taken for that of the next command.
             client.close()
             raise
         return self.call(key, command, again=False)
 
     def item_limit(self, key: str) -> int:
         """The largest item in bytes that the key's node takes, its key and overhead included."""
-        settings = self.call(key, lambda client: client.stats("settings"), again=True)
-        return int(settings[b"item_size_max"])
+        node = self.node_of(key)
+        client = pymemcache.Client(node, connect_timeout=self._timeout, timeout=self._timeout)
+        try:
+            return int(client.stats("settings")[b"item_size_max"])
+        except (OSError, pymemcache.MemcacheError, LookupError, ValueError) as error:
+            raise _unavailable(node, error) from error
+        finally:
+            client.close()
 
     def close(self) -> None:
         """Close the connections; the next command opens new ones."""
@@ -83,13 +82,12 @@ class Nodes:
 
     def _client(self, node: str) -> Client:
         self._home.check()
-        kept = self._kept.__dict__
-        clients: _Clients = kept["clients"] if "clients" in kept else kept.setdefault("clients", _Clients())
-        client = clients.get(node)
-        if client is None:
-            client = clients[node] = Client(
-                node, connect_timeout=self._timeout, timeout=self._timeout, no_delay=True, default_noreply=False
-            )
+        try:
+            client: Client = self._kept.clients[node]
+        except (AttributeError, KeyError):
+            # What another greenlet of this thread put there meanwhile stays.
+            clients = self._kept.__dict__.setdefault("clients", _Clients())
+            client = clients.setdefault(node, Client(node, self._timeout))
         return client
 
 

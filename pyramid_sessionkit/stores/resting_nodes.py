@@ -19,10 +19,8 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import TypeVar
 
-from pymemcache import Client
-from pymemcache.exceptions import MemcacheServerError
-
 from pyramid_sessionkit.exceptions import StoreError
+from pyramid_sessionkit.stores.memcached_client import Client
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 
 log = logging.getLogger(__name__)
@@ -36,10 +34,6 @@ LOG_INTERVAL = 60.0
 
 MOST_UNTOLD = 10_000
 """Keys that a process remembers for a node. Beyond that it forgets the oldest, whose copies are the first to expire."""
-
-
-class TooLarge(Exception):
-    """The value is larger than the node takes."""
 
 
 @dataclass
@@ -71,15 +65,13 @@ class RestingNodes:
     def call(self, key: str, command: Callable[[Client], T], even_if_resting: bool = False) -> T | None:
         """What the command returned; None if there was no answer, after which the node rests.
 
-        The command must be one that may be repeated. Raises :exc:`TooLarge`.
+        The command must be one that may be repeated. Raises what :meth:`Nodes.call` raises for a value too large.
         """
         # Nothing is looked up where no node is away: with many nodes it costs more than the rest of this.
         if self._away and not even_if_resting and self._rests(self.nodes.node_of(key)):
             return None
         try:
             return self.nodes.call(key, command, True)
-        except MemcacheServerError as error:
-            raise TooLarge from error
         except StoreError as error:
             with self._lock():
                 away = self._away.setdefault(self.nodes.node_of(key), _Away(0.0))

@@ -105,11 +105,32 @@ def patch_late(store: Any) -> None:
     assert [counted(store, number) for number in range(CHILDREN)] == [TIMES] * CHILDREN
 
 
+def answer_in_a_greenlet(store: Any) -> None:
+    """A server of memcached that is a greenlet of this process: a client that waits must let it run."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            while connection.recv(1024):
+                connection.sendall(b"EN")
+                time.sleep(0.01)
+                connection.sendall(b"D\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    waiting = MemcachedStore(Nodes([f"127.0.0.1:{listening.getsockname()[1]}"], 5))
+    assert [waiting.load(numbered(number)) for number in range(3)] == [None] * 3
+
+
 PROGRAMS: dict[str, Callable[[Any], None]] = {
     "fork": lambda store: fork_children(store, os.fork),
     # As servers written in C do it: Python hears nothing of it.
     "c-fork": lambda store: fork_children(store, ctypes.PyDLL(None).fork),
     "gevent": patch_late,
+    "gevent-wait": answer_in_a_greenlet,
     "outlive": outlive,
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.memcached import Memcached
 from tests.servers.wsgi import ROOT, require
 
 pytestmark = pytest.mark.exhaustive
@@ -56,6 +57,12 @@ def test_parent_and_children_lose_nothing(program: str, store: list[str]) -> Non
 def test_greenlets_lose_nothing_after_a_late_patch(store: list[str]) -> None:
     require("gevent")
     run("gevent", store)
+
+
+@pytest.mark.servers
+def test_a_greenlet_that_waits_lets_others_run(memcached: Memcached) -> None:
+    require("gevent")
+    run("gevent-wait", ["memcached", memcached.address])
 
 
 def test_a_child_that_outlives_its_parent_loses_nothing(tmp_path: Path) -> None:

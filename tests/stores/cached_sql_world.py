@@ -76,13 +76,13 @@ class Client:
     def gets(self, name: str) -> Any:
         return self._do("gets")
 
-    def add(self, name: str, value: bytes, expire: int, noreply: bool) -> Any:
+    def add(self, name: str, value: bytes, expire: int) -> Any:
         return self._do("add", value, expire)
 
-    def set(self, name: str, value: bytes, expire: int, noreply: bool) -> Any:
+    def set(self, name: str, value: bytes, expire: int) -> Any:
         return self._do("set", value, expire)
 
-    def cas(self, name: str, value: bytes, token: bytes, expire: int, noreply: bool) -> Any:
+    def cas(self, name: str, value: bytes, token: bytes, expire: int) -> Any:
         return self._do("cas", value, token, expire)
 
     def _do(self, *command: Any) -> Any:

@@ -129,7 +129,7 @@ def test_an_ending_while_a_slow_reader_holds_the_old_copy(
         if forgets == "restart":
             memcached.flush()
         elif forgets == "marks expire":
-            store.cache.nodes.call(KEY, lambda client: client.delete("sessionkit:" + KEY, noreply=False), again=True)
+            store.cache.nodes.call(KEY, lambda client: client.delete("sessionkit:" + KEY), again=True)
         fill(*args)
 
     monkeypatch.setattr(reader.cache, "fill", end_before_filling)
@@ -324,7 +324,7 @@ def test_a_garbled_copy_is_a_miss(
     created = store.create(KEY, make_record())
     name = "sessionkit:" + KEY
     copy = store.cache.nodes.call(KEY, lambda client: client.get(name), again=True)
-    store.cache.nodes.call(KEY, lambda client: client.set(name, garble(copy), noreply=False), again=True)
+    store.cache.nodes.call(KEY, lambda client: client.set(name, garble(copy), 0), again=True)
     calls = count_sql(store, monkeypatch)
     assert [store.load(KEY) for _ in range(3)] == [created] * 3
     assert calls == ["load"]

@@ -98,7 +98,7 @@ def fill_without_a_lease(patch: Patch) -> None:
         Cache,
         "fill",
         lambda self, key, lease, record: self._resting.call(
-            key, lambda client: client.add(key, self._pack_copy(record), expire=60, noreply=False)
+            key, lambda client: client.add(key, self._pack_copy(record), 60)
         ),
     )
 
@@ -116,7 +116,7 @@ def trust_a_token_of_before_a_restart(patch: Patch) -> None:
 
     def fill(self: Cache, key: str, lease: bytes, record: Any) -> None:
         copy, token = self._pack_copy(record), tokens[lease]
-        self._resting.call(key, lambda client: client.cas(key, copy, token, expire=60, noreply=False))
+        self._resting.call(key, lambda client: client.cas(key, copy, token, 60))
 
     Cache_lease = Cache.lease
     patch.setattr(Cache, "lease", lease)
@@ -138,11 +138,11 @@ def leave_a_mark_that_its_writer_may_fill(client: Any, name: str, mine: Any, cop
 
 
 def put_the_copy_over_anything(client: Any, name: str, mine: Any, copy: Any, expire: int) -> bool:
-    return bool(client.set(name, copy, expire=expire, noreply=False))
+    return bool(client.set(name, copy, expire=expire))
 
 
 def put_the_copy_where_nothing_is(client: Any, name: str, mine: Any, copy: Any, expire: int) -> bool:
-    if copy is not None and client.add(name, copy, expire=expire, noreply=False):
+    if copy is not None and client.add(name, copy, expire):
         return True
     return SETTLE(client, name=name, mine=mine, copy=copy, expire=expire)
 
@@ -156,7 +156,7 @@ SETTLE = copies._settle
 
 def put_a_change_mark_over_an_end_mark(patch: Patch) -> None:
     def mark_change(client: Any, name: str, mark: bytes) -> bytes:
-        client.set(name, mark, expire=10, noreply=False)
+        client.set(name, mark, 10)
         return mark
 
     patch.setattr(copies, "_mark_change", mark_change)

@@ -42,7 +42,7 @@ class TestMemcachedStore(StoreConformance):
 
 def put(store: MemcachedStore, value: bytes, key: str = KEY) -> None:
     """As somebody else who can reach memcached."""
-    assert store.nodes.call(key, lambda client: client.set(f"sessionkit:{key}", value, noreply=False), again=False)
+    assert store.nodes.call(key, lambda client: client.set(f"sessionkit:{key}", value, 0), again=False)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,20 @@ def test_what_is_no_record_is_unreadable_and_stays(store: MemcachedStore, value:
     assert store.load(KEY) is None
 
 
+@pytest.mark.parametrize("word", ["0f" * 8, -1, 2**62, 2**64 - 1])
+def test_a_session_of_an_earlier_release_can_be_changed(store: MemcachedStore, word: Any) -> None:
+    put(store, orjson.dumps([word, *make_record()[1:-1]]) + b"\n{}")
+    record = store.load(KEY)
+    assert record is not None
+    assert record.version.word == word
+    updated = store.update(KEY, record._replace(data=b'{"n":1}'))
+    assert updated is not None
+    assert type(updated.version.word) is int
+    again = store.load(KEY)
+    assert again == updated
+    assert store.update(KEY, record) is None
+
+
 def test_a_version_that_was_deleted_leaves_nothing(store: MemcachedStore, memcached: Memcached) -> None:
     created = store.create(KEY, make_record())
     assert store.delete(KEY, created)
@@ -162,7 +176,7 @@ def test_an_answer_that_came_too_late_is_not_taken_for_the_next(store: Memcached
     created = store.create(KEY, make_record())
 
     def interrupted(client: Client) -> None:
-        client.sock.sendall(b"get nothing\r\n")
+        client._socket.socket.sendall(b"get nothing\r\n")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -151,9 +151,9 @@ def site(setup: Setup) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
-def test_before_the_request(setup: Setup, site: Site, fault: str) -> None:
+def test_before_the_request(setup: Setup, site: Site, memcached: Memcached, fault: str) -> None:
     if isinstance(site.store, CachedSQLStore):
-        site.store.cache.nodes.call("x", lambda client: client.flush_all(noreply=False), again=False)
+        memcached.flush()
     getattr(setup.server, fault)()
     assert site.answers("/untouched", 200) == "fine"
     for path in ("/who", "/count", "/logout"):
