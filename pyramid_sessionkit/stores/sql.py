@@ -147,7 +147,10 @@ class SQLStore:
         return [row[0] for row in self._find_keys.fetch_all(values)]
 
     def purge(self, limit: int | None = None) -> int:
-        """Remove records that expired more than a minute ago, and an eighth of their idle timeout: see ``expires``."""
+        """Remove records that expired more than a minute ago.
+
+        Some stay a little longer, since the column that finds them is rounded up: see ``ROUNDING``.
+        """
         purged = 0
         while limit is None or purged < limit:
             batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - purged)

@@ -44,8 +44,8 @@ OF_SESSIONS = "pyramid_sessionkit_sessions"
 These find out who is logged in, so a guard with policies must not ask that before it lets them pass.
 """
 
-ROUNDING = 8
-"""The column ``expires`` is rounded up to this part of the idle timeout."""
+ROUNDING = 600
+"""The column ``expires`` is rounded up to so many seconds, and to an eighth of a long idle timeout."""
 
 _EXACT = literal_column("0e0", BigInteger)
 """Added to a sum, it cannot overflow: one damaged time must not break the list of all."""
@@ -195,11 +195,16 @@ def first_version() -> int:
 
 
 def _rounded(record: Record) -> int | None:
-    """When the record expires or a little later, so that most writes change no column that is indexed."""
+    """When the record expires or a little later, so that most writes change no column that is indexed.
+
+    A session that is written to once a minute changes it once in a step: so a step has to be many minutes, though not
+    more than half of the timeout, since so much longer an expired row may stay.
+    """
     expires = record.expires
     if expires is None:
         return None
-    step = max(1, (record.timeout or 0) // ROUNDING)
+    timeout = record.timeout or 0
+    step = max(1, timeout // 8, min(timeout // 2, ROUNDING))
     return -(-expires // step) * step
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.stores import sql
 from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
 from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
@@ -25,6 +26,7 @@ from pyramid_sessionkit.testing.conformance import (
     in_threads,
     make_record,
     new_session,
+    numbered,
     write_key,
 )
 from tests.conftest import SECRET
@@ -144,6 +146,30 @@ def test_postgresql_updates_in_place(postgresql: PostgreSQL) -> None:
             store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
         )
         assert updated == in_place == 20
+        execute(store, "DROP TABLE sessions")
+
+
+@pytest.mark.parametrize(("minutes", "apart"), [(20, 60), (5, 0)])
+def test_most_writes_of_many_visitors_stay_in_place(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, minutes: int, apart: int
+) -> None:
+    now = int(time.time()) // 600 * 600 + 30
+    for store in open_store(postgresql.url):
+        execute(store, "DROP TABLE sessions")  # with what was counted of it
+        store.create_table()
+        records = {numbered(n): make_record(b"x" * 300, userid=f"{n}", renewed=now) for n in range(200)}
+        created = {key: store.create(key, record) for key, record in records.items()}
+        for minute in range(1, minutes + 1):
+            monkeypatch.setattr(sql, "time", lambda at=now + apart * minute: at)
+            for key, record in created.items():
+                assert record
+                created[key] = store.update_contents(key, record.renewed_with(record.data, now + apart * minute))
+        execute(store, "SELECT pg_stat_force_next_flush()")
+        ((updated, in_place),) = execute(
+            store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
+        )
+        assert updated == 200 * minutes
+        assert in_place / updated > (0.8 if apart else 0.99)
         execute(store, "DROP TABLE sessions")
 
 
