@@ -104,7 +104,7 @@ def measure(server: PostgreSQL, layout: Layout, size: int, write: Callable[[Visi
         store.create_table()
         try:
             server.execute(f"ALTER TABLE sessions SET (fillfactor = {layout.fillfactor})")
-            with mock.patch.object(sql, "time", lambda: now):
+            with mock.patch.object(sql, "time", return_value=now):
                 visitors = Visitors(store, size, now)
             server.execute("CHECKPOINT")
             before = sizes(server)
