@@ -135,9 +135,9 @@ def test_the_expired_are_found_whatever_was_changed(seed: int, monkeypatch: pyte
 
     def limits() -> dict[str, Any]:
         return {
-            "renewed": now - rng.randrange(3000),
-            "timeout": rng.choice([None, 1000, 2000, 3000]),
-            "deadline": rng.choice([None, now - rng.randrange(1000), now + 1000]),
+            "renewed": now - rng.randrange(1500),
+            "timeout": rng.choice([None, 1000, 2000]),
+            "deadline": rng.choice([None, now - 100, now + 1000]),
         }
 
     for _ in range(400):
@@ -147,6 +147,8 @@ def test_the_expired_are_found_whatever_was_changed(seed: int, monkeypatch: pyte
             store.create(key, make_record(**limits(), userid=rng.choice([None, "ada"])))
         elif rng.random() < 0.2:
             store.delete(key)
+        elif rng.random() < 0.5:
+            store.update(key, stored._replace(renewed=stored.renewed + rng.randrange(2000)))
         else:
             store.update(key, stored._replace(**limits(), userid=rng.choice([None, "ada", "bob"])))
     left: dict[str, Record] = dict(store._records)
