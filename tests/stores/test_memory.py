@@ -150,7 +150,7 @@ def test_the_expired_are_found_whatever_was_changed(seed: int, monkeypatch: pyte
         elif rng.random() < 0.5:
             store.update(key, stored._replace(renewed=stored.renewed + rng.randrange(2000)))
         else:
-            store.update(key, stored._replace(**limits(), userid=rng.choice([None, "ada", "bob"])))
+            store.update(key, stored._replace(**dict([rng.choice([*limits().items(), ("userid", "bob")])])))
     left: dict[str, Record] = dict(store._records)
     assert len(store._order._ends) <= 2 * len(left) + 6
     for at in range(now - 3000, now + 4000, 300):
