@@ -10,7 +10,7 @@ from time import monotonic, time
 
 from zope.interface import implementer
 
-from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISessionStore, IUserIndex, Record, lasting
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory_order import Order
 
@@ -98,9 +98,9 @@ class MemoryStore:
             found = [(key, self._records[key]) for key in self._keys_of.get(userid, ())]
         return sorted((item for item in found if not item[1].expired(now)), key=_login)
 
-    def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
-        live = self._live()
-        return sorted(live, key=_age, reverse=True) if limit is None else heapq.nlargest(limit, live, key=_age)
+    def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
+        first = heapq.nlargest(limit, self._live(), key=lasting)
+        return [(key, record.without_contents()) for key, record in first]
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
         return list(islice((key for key, _ in self._live() if key.startswith(prefix)), limit))
@@ -170,7 +170,3 @@ class MemoryStore:
 
 def _login(item: tuple[str, Record]) -> tuple[int, str]:
     return item[1].authenticated or 0, item[0]
-
-
-def _age(item: tuple[str, Record]) -> tuple[int, str]:
-    return item[1].created, item[0]

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import NullType, TypeEngine
 
-from pyramid_sessionkit.interfaces import UNREADABLE, Record, is_sound, unreadable
+from pyramid_sessionkit.interfaces import NOT_READ, UNREADABLE, Record, is_sound, lasting, unreadable
 
 FIELDS = Record._fields
 """The columns of a record, in the order of its fields."""
@@ -128,8 +128,12 @@ class SessionStatements:
 
         owned = select(*keyed).where((c.userid == bindparam("owner")) & _alive(c, now))
         self.sessions_of = owned.order_by(c.authenticated, c.session_key)
-        newest = select(*keyed).where(_alive(c, now)).order_by(c.created.desc(), c.session_key.desc())
-        self.live_sessions = newest.limit(batch)
+        # Without contents, which would be most of the work; without the key in the order, which has no index for it.
+        without = [_as_it_is(c[name]) for name in FIELDS if name != "data"]
+        listed = select(c.session_key, *without).where(_alive(c, now)).limit(batch)
+        self.live_for_ever = listed.where(c.expires.is_(None))
+        # The index stops at those that have expired: there may be a million that wait to be purged.
+        self.live_until = listed.where(c.expires > now).order_by(c.expires.desc())
         self.find_keys = select(c.session_key).where(in_range & _alive(c, now)).limit(batch)
         self.count = select(func.count()).select_from(table).where(_alive(c, now))
         self.count_expired = select(func.count()).select_from(table).where(_expired(c, now))
@@ -234,6 +238,12 @@ def keyed_records(rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:
     """The key and the record of each row of ``session_key`` and :data:`FIELDS` that can be understood."""
     found = [(row[0], row_record(row[1:])) for row in rows]
     return [(key, record) for key, record in found if type(key) is str and record.data != UNREADABLE]
+
+
+def listed_records(rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:
+    """As :func:`keyed_records`, of rows without contents, and in the order of ``live_sessions``."""
+    found = keyed_records([(row[0], NOT_READ, *row[1:]) for row in rows])
+    return sorted(((key, record.without_contents()) for key, record in found), key=lasting, reverse=True)
 
 
 def rows_of(userid: str, rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:

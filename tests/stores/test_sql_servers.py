@@ -122,7 +122,7 @@ def test_times_that_cannot_be_break_no_list(kind: str, request: pytest.FixtureRe
                 execute(
                     store, f"UPDATE sessions SET renewed = {extreme}, timeout = {extreme} WHERE session_key = '{key}'"
                 )
-        for listed in (store.live_sessions(), store.sessions_of("ada")):
+        for listed in (store.live_sessions(9), store.sessions_of("ada")):
             assert KEY in [key for key, _ in listed]
             assert THIRD_KEY not in [key for key, _ in listed]
         assert store.count() == 2
