@@ -202,7 +202,11 @@ class TestForScripts:
 
         app = make_app(VIEWS, **{"sessionkit.store": lambda settings: Plain()})
         sessions = get_sessions(app.app.registry)
-        for call in (lambda: sessions.of_user("ada"), sessions.all, lambda: sessions.keys_beginning_with("a")):
+        for call in (
+            lambda: sessions.of_user("ada"),
+            lambda: sessions.all(9),
+            lambda: sessions.keys_beginning_with("a"),
+        ):
             with pytest.raises(NotSupported, match="memory, sql and cached_sql"):
                 call()
         for call in (sessions.count, sessions.purge):

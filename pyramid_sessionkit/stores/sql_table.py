@@ -204,12 +204,12 @@ def _rounded(record: Record) -> int | None:
     A session that is written to once a minute changes it once in a step: so a step has to be many minutes, though not
     more than half of the timeout, since so much longer an expired row may stay.
     """
-    expires = record.expires
-    if expires is None:
-        return None
-    timeout = record.timeout or 0
+    timeout, deadline = record.timeout, record.deadline
+    if timeout is None:
+        return deadline
     step = max(1, timeout // 8, min(timeout // 2, ROUNDING))
-    return -(-expires // step) * step
+    idle = -(-(record.renewed + timeout) // step) * step
+    return idle if deadline is None or idle < deadline else deadline
 
 
 def updated(record: Record) -> Record | None:

@@ -226,6 +226,18 @@ class TestTheColumnForTheIndex:
         assert sql_store.update(KEY, created) is not None
 
 
+def test_a_list_of_all_reads_no_contents_and_sorts_nothing(sql_store: SQLStore) -> None:
+    sql = SessionStatements(sessions_table(sqlalchemy.MetaData()))
+    for statement in (sql.live_until, sql.live_for_ever):
+        compiled = str(statement.compile(sql_store.engine, compile_kwargs={"render_postcompile": True}))
+        assert "sessions.data" not in compiled
+        with sql_store.engine.connect() as connection:
+            values = (5,) * compiled.count("?")
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values).fetchall())
+        assert "ix_sessions_expires" in plan
+        assert "TEMP B-TREE" not in plan
+
+
 def test_an_update_leaves_the_key_alone() -> None:
     statement = str(SessionStatements(sessions_table(sqlalchemy.MetaData())).update)
     assert "session_key" not in statement.partition(" WHERE ")[0]
