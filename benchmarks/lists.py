@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, select
+from sqlalchemy import select
 
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import Statement, create_session_engine
-from pyramid_sessionkit.stores.sql_table import FIELDS, _alive, _parameter, sessions_table
+from pyramid_sessionkit.stores.sql_table import FIELDS, _alive, _parameter
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
