@@ -23,7 +23,7 @@ from pyramid_sessionkit.stores.sql_table import FIELDS, _alive, _parameter
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
-SECONDS = 300
+SECONDS = 900
 """How long a statement may take here; that of an application gets five."""
 ROUNDS = 5
 
@@ -32,7 +32,8 @@ NUMBERS = {
     "postgresql": "WITH numbers(n) AS (SELECT generate_series(1, {rows}))",
     "mariadb": "",
 }
-SOURCE = {"mariadb": "(SELECT seq AS n FROM seq_1_to_{rows}) AS numbers"}
+# In the order of the keys: MariaDB takes minutes for rows that come in any other.
+SOURCE = {"mariadb": "(SELECT seq AS n FROM seq_1_to_{rows} ORDER BY md5(seq) LIMIT {rows}) AS numbers"}
 CONTENTS = {
     "sqlite": "zeroblob(300)",
     "postgresql": "convert_to(repeat('x', 300), 'UTF8')",
