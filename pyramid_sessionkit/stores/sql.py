@@ -259,9 +259,9 @@ class SQLStore:
         self._live_for_ever = self._statement(sql.live_for_ever)
         self._live_until = self._statement(sql.live_until)
         self._find_keys = self._statement(sql.find_keys)
-        postgresql = self.engine.dialect.name == "postgresql"
-        self._purge = self._statement(sql.purge_postgresql if postgresql else sql.purge)
-        self._purge_waiting = self._statement(sql.purge_waiting)
+        purge, waiting = sql.purge.get(self.engine.dialect.name, sql.purge["sqlite"])
+        self._purge = self._statement(purge)
+        self._purge_waiting = self._statement(waiting)
         self._count = self._statement(sql.count)
         self._count_expired = self._statement(sql.count_expired)
         self._keys = self._statement(sql.keys)

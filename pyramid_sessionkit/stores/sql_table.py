@@ -138,9 +138,14 @@ class SessionStatements:
         self.count = select(func.count()).select_from(table).where(_alive(c, now))
         self.count_expired = select(func.count()).select_from(table).where(_expired(c, now))
         unlocked = expired.with_for_update(skip_locked=True)
-        self.purge = _delete_all(table, unlocked)
-        self.purge_postgresql = _delete_all_at_once(table, unlocked)
-        self.purge_waiting = _delete_all(table, expired)
+        joined = _delete_joined(table, unlocked), _delete_joined(table, expired)
+        self.purge = {
+            "postgresql": (_delete_all_at_once(table, unlocked), _delete_all(table, expired)),
+            "mysql": joined,
+            "mariadb": joined,
+            "sqlite": (_delete_all(table, unlocked), _delete_all(table, expired)),
+        }
+        """For each database: one that leaves out what another purge has locked, and one that waits for it."""
         self.keys = select(c.session_key)
         self.clear = delete(table)
 
@@ -155,9 +160,13 @@ def _as_it_is(column: Column[Any]) -> Any:
 
 
 def _delete_all(table: Table, keys: Select[Any]) -> Executable:
-    # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
+    return delete(table).where(table.c.session_key.in_(keys))
+
+
+def _delete_joined(table: Table, keys: Select[Any]) -> Executable:
+    # MySQL and MariaDB look through all rows for those that are IN a subquery.
     derived = keys.subquery()
-    return delete(table).where(table.c.session_key.in_(select(derived.c.session_key)))
+    return delete(table).where(table.c.session_key == derived.c.session_key)
 
 
 def _delete_all_at_once(table: Table, keys: Select[Any]) -> Executable:

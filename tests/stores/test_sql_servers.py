@@ -214,6 +214,15 @@ def test_indexes_are_used(full: tuple[SQLStore, str], name: str, parameters: dic
     assert any(candidate in explained for candidate in index), explained
 
 
+def test_a_purge_does_not_look_through_the_whole_table(full: tuple[SQLStore, str]) -> None:
+    store, kind = full
+    for statement in (store._purge, store._purge_waiting):
+        explained = plan(store, statement, {"before": 5, "batch": 100})
+        assert "'sessions', 'ALL'" not in explained, explained
+        if kind == "postgresql" and statement is store._purge:
+            assert "Seq Scan" not in explained
+
+
 def test_a_postgresql_that_takes_no_writes_for_the_moment_is_an_outage(postgresql: PostgreSQL) -> None:
     for store in open_store(postgresql.url):
         created = store.create(KEY, make_record())
