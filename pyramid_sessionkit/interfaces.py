@@ -15,6 +15,9 @@ between the moment when a request loaded the session and the moment when it save
 UNREADABLE = b""
 """The ``data`` of a record that a store found but cannot understand: no JSON object is empty."""
 
+NOT_READ = b"{}"
+"""The ``data`` of a record in a list of all sessions, whose contents were not read: see ``without_contents``."""
+
 
 class Record(NamedTuple):
     """What a store holds for one key. Times are in epoch seconds unless another unit is named, durations in seconds."""
@@ -64,6 +67,10 @@ class Record(NamedTuple):
         """This record as another version."""
         return Record._make((*self[:_VERSION], version, *self[_VERSION + 1 :]))
 
+    def without_contents(self) -> Record:
+        """This record as a list of all sessions has it. It has no version, so that no store takes an update of it."""
+        return Record._make((NOT_READ, *self[1:_VERSION], None, *self[_VERSION + 1 :]))
+
     def renewed_with(self, data: bytes, renewed: int) -> Record:
         """This record with other contents, and its idle timeout restarted: what most requests that write need."""
         return Record._make((data, *self[1:_RENEWED], renewed, *self[_RENEWED + 1 :]))
@@ -76,6 +83,13 @@ _RENEWED = Record._fields.index("renewed")
 def unreadable(version: Any = None) -> Record:
     """What a store returns for a record that it found and cannot understand. It belongs to nobody and never expires."""
     return Record(UNREADABLE, "", "", None, None, None, None, 0, 0, None, None, False, version)
+
+
+def lasting(item: tuple[str, Record]) -> tuple[bool, int, int, str]:
+    """By this lists of all sessions are sorted: the largest comes first. See ``IListable``."""
+    key, record = item
+    expires = record.expires
+    return expires is None, expires or 0, record.renewed, key
 
 
 def is_sound(record: Record) -> bool:
@@ -153,10 +167,16 @@ class IUserIndex(Interface):
 class IListable(Interface):
     """A store that can list and count all of its sessions, and remove all."""
 
-    def live_sessions(limit: int | None = None) -> Iterable[tuple[str, Record]]:
-        """The key and record of live sessions, the newest (by ``created``, then key) first, ``limit`` at most.
+    def live_sessions(limit: int) -> Iterable[tuple[str, Record]]:
+        """The key and record of live sessions, ``limit`` at most, **without contents** and version.
 
-        Records that cannot be understood are left out.
+        First come those that never expire, then those that expire last. So where all have the same timeout, those used
+        last come first. A store may round expiries up as it chooses, to find the sessions by an index: to ten minutes,
+        or an eighth of the idle timeout if that is longer. Those that it chose are in their exact order.
+
+        Each record is made by ``Record.without_contents``; an update or a deletion of it is refused like that of any
+        version that has changed. Records that cannot be understood are left out, as far as that shows without their
+        contents.
         """
 
     def find_keys(prefix: str, limit: int) -> Iterable[str]:

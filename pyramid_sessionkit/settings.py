@@ -245,7 +245,7 @@ class MemorySettings:
     """``sessionkit.memory.*``"""
 
     max_sessions: int = _option(
-        100_000, _whole, "Beyond it the expired sessions go first, then the anonymous, then the oldest."
+        100_000, _whole, "Beyond it the expired sessions go first, then the anonymous, then the unused."
     )
 
 

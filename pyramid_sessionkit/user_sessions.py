@@ -32,7 +32,7 @@ class SessionInfo:
     current: bool
     """Whether it is the session of the request that asks."""
     contents: Mapping[str, Any]
-    """Read-only; empty if they cannot be decoded."""
+    """Read-only; empty if they cannot be decoded, and in :meth:`Sessions.all`."""
 
 
 class UserSessions:
@@ -100,8 +100,11 @@ class Sessions:
         """The sessions of a user that are alive, by time of login."""
         return [_info(key, record) for key, record in _user_index(self.store).sessions_of(userid)]
 
-    def all(self, limit: int | None = None) -> list[SessionInfo]:
-        """All that are alive, the newest first, ``limit`` at most."""
+    def all(self, limit: int) -> list[SessionInfo]:
+        """Those that are alive, ``limit`` at most, without their contents; :meth:`get` has those of one.
+
+        First those that never expire, then those that expire last: where all have the same timeout, those used last.
+        """
         return [_info(key, record) for key, record in _listable(self.store).live_sessions(limit)]
 
     def get(self, key: str) -> SessionInfo | None:

@@ -175,8 +175,10 @@ class TestForScripts:
         with pytest.raises(TypeError):
             phone.contents["browser"] = "other"  # type: ignore[index]
         assert sessions.count() == 3
-        assert len(sessions.all()) == 3
+        assert {info.key for info in sessions.all(9)} >= {phone.key, desk.key}
+        assert len(sessions.all(9)) == 3
         assert len(sessions.all(limit=2)) == 2
+        assert all(not info.contents for info in sessions.all(9))
         assert sessions.get(phone.key) == phone
         assert sessions.keys_beginning_with(phone.key[:20]) == [phone.key]
         assert sessions.revoke(phone.key)
@@ -200,7 +202,11 @@ class TestForScripts:
 
         app = make_app(VIEWS, **{"sessionkit.store": lambda settings: Plain()})
         sessions = get_sessions(app.app.registry)
-        for call in (lambda: sessions.of_user("ada"), sessions.all, lambda: sessions.keys_beginning_with("a")):
+        for call in (
+            lambda: sessions.of_user("ada"),
+            lambda: sessions.all(9),
+            lambda: sessions.keys_beginning_with("a"),
+        ):
             with pytest.raises(NotSupported, match="memory, sql and cached_sql"):
                 call()
         for call in (sessions.count, sessions.purge):

@@ -32,7 +32,7 @@ def list_(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
     found = sessions.all(args.limit) if args.user is None else sessions.of_user(args.user)[::-1][: args.limit]
     out.sessions(found)
     if len(found) == args.limit:
-        out.note(f"The newest {args.limit}; for more give --limit")
+        out.note(f"The first {args.limit}; for more give --limit")
     return DONE
 
 

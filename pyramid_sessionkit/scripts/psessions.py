@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    sub = command(commands.list_, "list", "List the sessions that are alive, the newest first.")
+    sub = command(commands.list_, "list", "List the sessions that are alive, those used last first.")
     sub.add_argument("--user", metavar="U", help="only those of the user with this userid")
     sub.add_argument("--limit", metavar="N", type=_positive, default=100, help="no more than so many (100)")
     sub = command(commands.show, "show", "Show a session and its contents, which may be private.")

@@ -46,6 +46,7 @@ class CachedSQLStore:
         self.find_keys = sql.find_keys
         self.purge = sql.purge
         self.count = sql.count
+        self.live_sessions = sql.live_sessions
         self.create_table = sql.create_table
         self.has_table = sql.has_table
 
@@ -71,7 +72,9 @@ class CachedSQLStore:
         return created
 
     def update(self, key: str, record: Record) -> Record | None:
-        before: Version = record.version
+        before: Version | None = record.version
+        if before is None:
+            return None
         mine: bytes | int | None = before.word
         if identity(record) != before.identity:
             mine = self.cache.mark_change(key)
@@ -97,6 +100,8 @@ class CachedSQLStore:
             self.cache.end(key)
 
     def _end_version(self, key: str, record: Record) -> bool:
+        if record.version is None:
+            return False
         # Perhaps it goes on: so the mark for an hour has to wait until it is known to have ended.
         self.cache.mark_change(key)
         try:
@@ -114,9 +119,6 @@ class CachedSQLStore:
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
         return [(key, versioned(record)) for key, record in self.sql.sessions_of(userid)]
-
-    def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
-        return [(key, versioned(record)) for key, record in self.sql.live_sessions(limit)]
 
     def close(self) -> None:
         """Close all connections; the next operation opens new ones."""

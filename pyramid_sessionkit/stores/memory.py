@@ -6,12 +6,13 @@ import heapq
 import logging
 from itertools import count, islice
 from threading import Lock
-from time import time
+from time import monotonic, time
 
 from zope.interface import implementer
 
-from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISessionStore, IUserIndex, Record, lasting
 from pyramid_sessionkit.settings import Settings
+from pyramid_sessionkit.stores.memory_order import Order
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +21,17 @@ def from_settings(settings: Settings) -> MemoryStore:
     return MemoryStore(settings.memory.max_sessions)
 
 
+WARN_EVERY = 60
+"""Seconds between two warnings that the store is full."""
+
+
 @implementer(ISessionStore, IUserIndex, IListable, IPurgeable)
 class MemoryStore:
-    """A dict behind a lock. Records are immutable and their contents bytes, so nothing can be changed in place."""
+    """A dict behind a lock. Records are immutable and their contents bytes, so nothing can be changed in place.
+
+    A full store removes a session for each that is created: one that has expired, or an anonymous one, or else one of
+    those logged in; of these the one that was written or renewed the longest time ago.
+    """
 
     process_local = True
 
@@ -31,6 +40,10 @@ class MemoryStore:
         self._records: dict[str, Record] = {}
         self._keys_of: dict[str, set[str]] = {}
         """The keys of each user's sessions."""
+        self._order = Order(self._records)
+        self._ended = 0
+        """Live sessions that ended for want of room and that no warning has told of."""
+        self._warned: float | None = None
         self._lock = Lock()
         self._versions = count(1)
         """One for all keys, so that none comes twice."""
@@ -45,14 +58,31 @@ class MemoryStore:
                 return None
             if len(self._records) >= self._max_sessions:
                 self._make_room()
-            return self._put(key, record)
+            created = record.versioned(next(self._versions))
+            self._records[key] = created
+            self._index(key, None, created.userid)
+            self._order.added(key, created)
+        if self._ended:
+            self._warn()
+        return created
 
     def update(self, key: str, record: Record) -> Record | None:
         with self._lock:
             stored = self._records.get(key)
-            if stored is None or stored.version != record.version or stored.expired(time() - GRACE):
+            if stored is None or stored.version != record.version:
                 return None
-            return self._put(key, record)
+            expires = stored.expires
+            if expires is not None and expires <= time() - GRACE:
+                return None
+            updated = record.versioned(next(self._versions))
+            self._records[key] = updated
+            if updated.userid == stored.userid:
+                self._order.used(key, stored, updated)
+            else:
+                self._index(key, stored.userid, updated.userid)
+                self._order.removed(key, stored)
+                self._order.added(key, updated)
+            return updated
 
     def delete(self, key: str, record: Record | None = None) -> bool:
         with self._lock:
@@ -68,9 +98,9 @@ class MemoryStore:
             found = [(key, self._records[key]) for key in self._keys_of.get(userid, ())]
         return sorted((item for item in found if not item[1].expired(now)), key=_login)
 
-    def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
-        live = self._live()
-        return sorted(live, key=_age, reverse=True) if limit is None else heapq.nlargest(limit, live, key=_age)
+    def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
+        first = heapq.nlargest(limit, self._live(), key=lasting)
+        return [(key, record.without_contents()) for key, record in first]
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
         return list(islice((key for key, _ in self._live() if key.startswith(prefix)), limit))
@@ -78,18 +108,28 @@ class MemoryStore:
     def count(self, expired: bool = False) -> int:
         now = time()
         with self._lock:
-            return sum(record.expired(now) is expired for record in self._records.values())
+            stored = list(self._records.values())
+        return sum(record.expired(now) is expired for record in stored)
 
     def clear(self) -> int:
         with self._lock:
             removed = len(self._records)
             self._records.clear()
             self._keys_of.clear()
+            self._order.cleared()
             return removed
 
     def purge(self, limit: int | None = None) -> int:
-        with self._lock:
-            return self._purge(limit)
+        before = time() - GRACE
+        removed = 0
+        while limit is None or removed < limit:
+            with self._lock:  # for each of them, so that nobody waits for a long purge
+                key = self._order.expired(before)
+                if key is None:
+                    break
+                self._remove(key)
+            removed += 1
+        return removed
 
     def _live(self) -> list[tuple[str, Record]]:
         now = time()
@@ -97,16 +137,10 @@ class MemoryStore:
             stored = list(self._records.items())
         return [item for item in stored if not item[1].expired(now)]
 
-    def _put(self, key: str, record: Record) -> Record:
-        stored = record.versioned(next(self._versions))
-        before = self._records.get(key)
-        self._records[key] = stored
-        if before is None or before.userid != stored.userid:
-            self._index(key, None if before is None else before.userid, stored.userid)
-        return stored
-
     def _remove(self, key: str) -> None:
-        self._index(key, self._records.pop(key).userid, None)
+        record = self._records.pop(key)
+        self._index(key, record.userid, None)
+        self._order.removed(key, record)
 
     def _index(self, key: str, before: str | None, after: str | None) -> None:
         """Note that a session belongs to another user than before."""
@@ -118,34 +152,21 @@ class MemoryStore:
         if after is not None:
             self._keys_of.setdefault(after, set()).add(key)
 
-    def _purge(self, limit: int | None) -> int:
-        before = time() - GRACE
-        over = (key for key, record in self._records.items() if record.expired(before))
-        keys = list(islice(over, limit))
-        for key in keys:
-            self._remove(key)
-        return len(keys)
-
     def _make_room(self) -> None:
-        """Remove what expired, and more up to a hundredth of all: looking through all of it should be rare."""
-        now = time()
-        batch = max(1, self._max_sessions // 100) - self._purge(None)
-        victims = heapq.nsmallest(batch, self._records.items(), key=lambda item: _worth(item[1], now))
-        for key, _ in victims:
-            self._remove(key)
-        ended = sum(not record.expired(now) for _, record in victims)
-        if ended:
+        key = self._order.expired(time())
+        if key is None:
+            key = self._order.unused_for_longest()
+            self._ended += 1
+        self._remove(key)
+
+    def _warn(self) -> None:
+        """Once a minute at most: a visitor who fills the store must not fill the log as well."""
+        now = monotonic()
+        if self._warned is None or now - self._warned >= WARN_EVERY:
+            self._warned = now
+            ended, self._ended = self._ended, 0
             log.warning("The memory store is full: %d live sessions ended; raise sessionkit.memory.max_sessions", ended)
 
 
 def _login(item: tuple[str, Record]) -> tuple[int, str]:
     return item[1].authenticated or 0, item[0]
-
-
-def _age(item: tuple[str, Record]) -> tuple[int, str]:
-    return item[1].created, item[0]
-
-
-def _worth(record: Record, now: float) -> tuple[bool, bool, int]:
-    """The expired are worth least, then the anonymous, then those that were unused for longest."""
-    return not record.expired(now), record.userid is not None, record.renewed

@@ -40,7 +40,7 @@ from pyramid_sessionkit.stores.sql_table import (
     SessionStatements,
     contents_values,
     first_version,
-    keyed_records,
+    listed_records,
     row_record,
     row_values,
     rows_of,
@@ -137,9 +137,13 @@ class SQLStore:
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
         return rows_of(userid, self._sessions_of.fetch_all({"owner": userid, "now": int(time())}))
 
-    def live_sessions(self, limit: int | None = None) -> list[tuple[str, Record]]:
-        values = {"now": int(time()), "batch": 2**31 - 1 if limit is None else limit}
-        return keyed_records(self._live_sessions.fetch_all(values))
+    def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
+        # Databases do not agree on where NULL comes in the order of an index: so two statements.
+        values = {"now": int(time()), "batch": limit}
+        rows = list(self._live_for_ever.fetch_all(values))
+        if len(rows) < limit:
+            rows += self._live_until.fetch_all({**values, "batch": limit - len(rows)})
+        return listed_records(rows)
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
         # Keys are compared byte by byte, so that a range does what LIKE would, without its wildcards.
@@ -147,7 +151,10 @@ class SQLStore:
         return [row[0] for row in self._find_keys.fetch_all(values)]
 
     def purge(self, limit: int | None = None) -> int:
-        """Remove records that expired more than a minute ago, and an eighth of their idle timeout: see ``expires``."""
+        """Remove records that expired more than a minute ago.
+
+        Some stay a little longer, since the column that finds them is rounded up: see ``ROUNDING``.
+        """
         purged = 0
         while limit is None or purged < limit:
             batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - purged)
@@ -249,11 +256,12 @@ class SQLStore:
         self._delete = self._statement(sql.delete)
         self._delete_version = self._statement(sql.delete_version)
         self._sessions_of = self._statement(sql.sessions_of)
-        self._live_sessions = self._statement(sql.live_sessions)
+        self._live_for_ever = self._statement(sql.live_for_ever)
+        self._live_until = self._statement(sql.live_until)
         self._find_keys = self._statement(sql.find_keys)
-        postgresql = self.engine.dialect.name == "postgresql"
-        self._purge = self._statement(sql.purge_postgresql if postgresql else sql.purge)
-        self._purge_waiting = self._statement(sql.purge_waiting)
+        purge, waiting = sql.purge.get(self.engine.dialect.name, sql.purge["sqlite"])
+        self._purge = self._statement(purge)
+        self._purge_waiting = self._statement(waiting)
         self._count = self._statement(sql.count)
         self._count_expired = self._statement(sql.count_expired)
         self._keys = self._statement(sql.keys)

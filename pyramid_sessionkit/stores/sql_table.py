@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import NullType, TypeEngine
 
-from pyramid_sessionkit.interfaces import UNREADABLE, Record, is_sound, unreadable
+from pyramid_sessionkit.interfaces import NOT_READ, UNREADABLE, Record, is_sound, lasting, unreadable
 
 FIELDS = Record._fields
 """The columns of a record, in the order of its fields."""
@@ -44,8 +44,8 @@ OF_SESSIONS = "pyramid_sessionkit_sessions"
 These find out who is logged in, so a guard with policies must not ask that before it lets them pass.
 """
 
-ROUNDING = 8
-"""The column ``expires`` is rounded up to this part of the idle timeout."""
+ROUNDING = 600
+"""The column ``expires`` is rounded up to so many seconds, and to an eighth of a long idle timeout."""
 
 _EXACT = literal_column("0e0", BigInteger)
 """Added to a sum, it cannot overflow: one damaged time must not break the list of all."""
@@ -128,15 +128,24 @@ class SessionStatements:
 
         owned = select(*keyed).where((c.userid == bindparam("owner")) & _alive(c, now))
         self.sessions_of = owned.order_by(c.authenticated, c.session_key)
-        newest = select(*keyed).where(_alive(c, now)).order_by(c.created.desc(), c.session_key.desc())
-        self.live_sessions = newest.limit(batch)
+        # Without contents, which would be most of the work; without the key in the order, which has no index for it.
+        without = [_as_it_is(c[name]) for name in FIELDS if name != "data"]
+        listed = select(c.session_key, *without).where(_alive(c, now)).limit(batch)
+        self.live_for_ever = listed.where(c.expires.is_(None))
+        # The index stops at those that have expired: there may be a million that wait to be purged.
+        self.live_until = listed.where(c.expires > now).order_by(c.expires.desc())
         self.find_keys = select(c.session_key).where(in_range & _alive(c, now)).limit(batch)
         self.count = select(func.count()).select_from(table).where(_alive(c, now))
         self.count_expired = select(func.count()).select_from(table).where(_expired(c, now))
         unlocked = expired.with_for_update(skip_locked=True)
-        self.purge = _delete_all(table, unlocked)
-        self.purge_postgresql = _delete_all_at_once(table, unlocked)
-        self.purge_waiting = _delete_all(table, expired)
+        joined = _delete_joined(table, unlocked), _delete_joined(table, expired)
+        self.purge = {
+            "postgresql": (_delete_all_at_once(table, unlocked), _delete_all(table, expired)),
+            "mysql": joined,
+            "mariadb": joined,
+            "sqlite": (_delete_all(table, unlocked), _delete_all(table, expired)),
+        }
+        """For each database: one that leaves out what another purge has locked, and one that waits for it."""
         self.keys = select(c.session_key)
         self.clear = delete(table)
 
@@ -151,9 +160,13 @@ def _as_it_is(column: Column[Any]) -> Any:
 
 
 def _delete_all(table: Table, keys: Select[Any]) -> Executable:
-    # MySQL takes no LIMIT in a subquery of IN, but does in a derived table.
+    return delete(table).where(table.c.session_key.in_(keys))
+
+
+def _delete_joined(table: Table, keys: Select[Any]) -> Executable:
+    # MySQL and MariaDB look through all rows for those that are IN a subquery.
     derived = keys.subquery()
-    return delete(table).where(table.c.session_key.in_(select(derived.c.session_key)))
+    return delete(table).where(table.c.session_key == derived.c.session_key)
 
 
 def _delete_all_at_once(table: Table, keys: Select[Any]) -> Executable:
@@ -195,12 +208,17 @@ def first_version() -> int:
 
 
 def _rounded(record: Record) -> int | None:
-    """When the record expires or a little later, so that most writes change no column that is indexed."""
-    expires = record.expires
-    if expires is None:
-        return None
-    step = max(1, (record.timeout or 0) // ROUNDING)
-    return -(-expires // step) * step
+    """When the record expires or a little later, so that most writes change no column that is indexed.
+
+    A session that is written to once a minute changes it once in a step: so a step has to be many minutes, though not
+    more than half of the timeout, since so much longer an expired row may stay.
+    """
+    timeout, deadline = record.timeout, record.deadline
+    if timeout is None:
+        return deadline
+    step = max(1, timeout // 8, min(timeout // 2, ROUNDING))
+    idle = -(-(record.renewed + timeout) // step) * step
+    return idle if deadline is None or idle < deadline else deadline
 
 
 def updated(record: Record) -> Record | None:
@@ -229,6 +247,12 @@ def keyed_records(rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:
     """The key and the record of each row of ``session_key`` and :data:`FIELDS` that can be understood."""
     found = [(row[0], row_record(row[1:])) for row in rows]
     return [(key, record) for key, record in found if type(key) is str and record.data != UNREADABLE]
+
+
+def listed_records(rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:
+    """As :func:`keyed_records`, of rows without contents, and in the order of ``live_sessions``."""
+    found = keyed_records([(row[0], NOT_READ, *row[1:]) for row in rows])
+    return sorted(((key, record.without_contents()) for key, record in found), key=lasting, reverse=True)
 
 
 def rows_of(userid: str, rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:

@@ -387,7 +387,7 @@ class StoreConformance:
         if IUserIndex.providedBy(store):
             assert [key for key, _ in store.sessions_of("ada")] == [OTHER_KEY]
         if IListable.providedBy(store):
-            assert [key for key, _ in store.live_sessions()] == [OTHER_KEY]
+            assert OTHER_KEY in [key for key, _ in store.live_sessions(9)]
             assert store.count() in (1, 2)
         if IPurgeable.providedBy(store):
             store.purge()
@@ -427,19 +427,51 @@ class StoreConformance:
         store.delete(KEY)
         assert list(store.sessions_of("ada")) == []
 
-    def test_live_sessions(self, store: Any) -> None:
+    def test_those_that_last_longest_are_listed_first(self, store: Any) -> None:
         if not IListable.providedBy(store):
             pytest.skip("this store has no IListable")
         now = int(time.time())
-        keys = [numbered(number) for number in range(5)]
-        for number, key in enumerate(keys):
-            store.create(key, make_record(created=now - number // 2))
+        lasting: list[dict[str, Any]] = [
+            {"timeout": None, "deadline": None},
+            {"timeout": None, "deadline": now + 400 * DAY},
+            {"timeout": 40 * DAY, "deadline": None},
+            {"timeout": 1200, "renewed": now, "deadline": None},
+            {"timeout": 1200, "renewed": now - 700, "deadline": None},
+            {"timeout": 60 * DAY, "deadline": now + 5, "userid": "ada"},
+        ]
+        keys = [numbered(7 * number % 10) for number in range(len(lasting))]
+        for number in (3, 0, 5, 1, 4, 2):
+            store.create(keys[number], make_record(b'{"much":1}', **lasting[number]))
         store.create(KEY, expired_record())
-        store.create(OTHER_KEY, expired_record(1))
-        newest = [keys[1], keys[0], keys[3], keys[2], keys[4]]
-        assert [key for key, _ in store.live_sessions()] == newest
-        assert [key for key, _ in store.live_sessions(3)] == newest[:3]
-        assert [record for _, record in store.live_sessions(1)] == [store.load(keys[1])]
+        store.create(OTHER_KEY, expired_record(1, timeout=40 * DAY, renewed=now - 40 * DAY - 1))
+        listed = list(store.live_sessions(99))
+        assert [key for key, _ in listed] == keys
+        assert [record for _, record in listed] == [store.load(key).without_contents() for key in keys]
+        for limit in range(len(keys)):
+            assert list(store.live_sessions(limit)) == listed[:limit]
+
+    def test_many_that_never_expire_are_listed(self, store: Any) -> None:
+        if not IListable.providedBy(store):
+            pytest.skip("this store has no IListable")
+        for number in range(5):
+            store.create(numbered(number), make_record(timeout=None, deadline=None))
+        store.create(KEY, make_record())
+        assert len({key for key, _ in store.live_sessions(3)} - {KEY}) == 3
+        assert len({key for key, _ in store.live_sessions(5)} - {KEY}) == 5
+        assert [key for key, _ in store.live_sessions(6)][5:] == [KEY]
+
+    def test_what_was_listed_cannot_be_written_back(self, store: Any) -> None:
+        if not IListable.providedBy(store):
+            pytest.skip("this store has no IListable")
+        created = store.create(KEY, make_record(userid="ada"))
+        ((key, listed),) = store.live_sessions(9)
+        assert (key, listed.userid, listed.version) == (KEY, "ada", None)
+        assert store.update(KEY, listed) is None
+        assert store.update(KEY, listed._replace(userid=None, authenticated=None)) is None
+        if IContentsUpdate.providedBy(store):
+            assert store.update_contents(KEY, listed) is None
+        assert store.delete(KEY, listed) is False
+        assert store.load(KEY, fresh=True) == created
 
     def test_find_keys(self, store: Any) -> None:
         if not IListable.providedBy(store):

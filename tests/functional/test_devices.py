@@ -141,7 +141,7 @@ def test_the_device_of_someone_else_is_not_found_and_stays_logged_in(
 def test_the_session_of_a_visitor_is_not_found(app: Router, laptop: TestApp) -> None:
     visitor = TestApp(app)
     visitor.get("/")
-    key = next(session.key for session in get_sessions(app.registry).all() if session.userid is None)
+    key = next(session.key for session in get_sessions(app.registry).all(99) if session.userid is None)
     page = log_out_device(laptop, key, status=303).follow()
 
     assert error(page) == "You are not logged in on such a device. Nothing was ended."

@@ -162,8 +162,8 @@ class TestList:
         assert [found["key"] for found in answer(run, "list", "--limit", "1")] == [BOB]
 
     def test_limit_is_told(self, filled: Place, run: Run) -> None:
-        assert "The newest 1;" in run("list", "--limit", "1")[2]
-        assert "The newest" not in run("list", "--limit", "1", "--json")[2]
+        assert "The first 1;" in run("list", "--limit", "1")[2]
+        assert "The first" not in run("list", "--limit", "1", "--json")[2]
 
     def test_json(self, filled: Place, run: Run) -> None:
         bob = answer(run, "list")[0]

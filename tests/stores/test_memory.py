@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import random
+import time
 from typing import Any
 
 import pytest
 
-from pyramid_sessionkit.interfaces import unreadable
+from pyramid_sessionkit.interfaces import GRACE, Record, unreadable
+from pyramid_sessionkit.stores import memory, memory_order
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.testing.conformance import StoreConformance, expired_record, make_record
 
@@ -59,6 +62,102 @@ def test_a_login_is_never_refused_for_room() -> None:
         created = store.create(f"{number}", make_record())
         assert created
         assert store.update(f"{number}", created._replace(userid="ada", authenticated=number)) is not None
+
+
+def test_a_login_finds_room_where_all_are_logged_in() -> None:
+    store = MemoryStore(max_sessions=3)
+    for name in ("ada", "bob", "eve"):
+        assert store.create(name, make_record(userid=name))
+    assert store.create("new", make_record(userid="ada"))
+    assert there(store, "ada", "bob", "eve", "new") == [False, True, True, True]
+    # Visitors who come then take the place of a visitor.
+    for number in range(9):
+        assert store.create(f"{number}", make_record())
+    assert there(store, "bob", "eve", "new", "8") == [False, True, True, True]
+
+
+def test_a_flood_of_visitors_ends_nobodys_login() -> None:
+    store = MemoryStore(max_sessions=500)
+    users = [f"user {number}" for number in range(50)]
+    for user in users:
+        store.create(user, make_record(userid=user))
+    visitors = [f"visitor {number}" for number in range(5000)]
+    for visitor in visitors:
+        assert store.create(visitor, make_record())
+    assert all(there(store, *users))
+    assert [visitor for visitor in visitors if store.load(visitor)] == visitors[-450:]
+    assert store.count() == 500
+
+
+def test_what_was_written_last_stays_longest() -> None:
+    store = MemoryStore(max_sessions=3)
+    first, second, _ = (store.create(key, make_record(renewed=5, timeout=None, deadline=None)) for key in "abc")
+    assert first
+    assert second
+    store.update("a", first)
+    store.create("d", make_record())
+    assert there(store, *"abcd") == [True, False, True, True]
+    store.create("e", make_record())
+    assert there(store, *"acde") == [True, False, True, True]
+
+
+def test_a_login_keeps_a_session_that_was_anonymous() -> None:
+    store = MemoryStore(max_sessions=2)
+    first = store.create("a", make_record())
+    assert first
+    store.create("b", make_record())
+    login = store.update("a", first._replace(userid="ada", authenticated=5))
+    assert login
+    store.create("c", make_record())
+    assert there(store, *"abc") == [True, False, True]
+    store.update("a", login._replace(userid=None, authenticated=None))
+    store.create("d", make_record())
+    assert there(store, *"acd") == [True, False, True]
+
+
+def test_a_full_store_says_so_once_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore(max_sessions=1)
+    for at in (100, 101, 159, 160, 161):
+        monkeypatch.setattr(memory, "monotonic", lambda at=at: at)
+        for number in range(10):
+            store.create(f"{at} {number}", make_record())
+    ended = [record.args for record in caplog.records]
+    assert ended == [(1,), (29,)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_expired_are_found_whatever_was_changed(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against looking through all of them."""
+    monkeypatch.setattr(memory_order, "SPARE", 5)
+    rng = random.Random(seed)
+    now = int(time.time())
+    store = MemoryStore()
+
+    def limits() -> dict[str, Any]:
+        return {
+            "renewed": now - rng.randrange(1500),
+            "timeout": rng.choice([None, 1000, 2000]),
+            "deadline": rng.choice([None, now - 100, now + 1000]),
+        }
+
+    for _ in range(400):
+        key = f"{rng.randrange(30)}"
+        stored = store.load(key, at=0)
+        if stored is None:
+            store.create(key, make_record(**limits(), userid=rng.choice([None, "ada"])))
+        elif rng.random() < 0.2:
+            store.delete(key)
+        elif rng.random() < 0.5:
+            store.update(key, stored._replace(renewed=stored.renewed + rng.randrange(2000)))
+        else:
+            store.update(key, stored._replace(**dict([rng.choice([*limits().items(), ("userid", "bob")])])))
+    left: dict[str, Record] = dict(store._records)
+    assert len(store._order._ends) <= 2 * len(left) + 6
+    for at in range(now - 3000, now + 4000, 300):
+        monkeypatch.setattr(memory, "time", lambda at=at: at)
+        store.purge()
+        left = {key: record for key, record in left.items() if not record.expired(at - GRACE)}
+        assert store._records == left
 
 
 def test_nothing_is_kept_for_users_who_left() -> None:

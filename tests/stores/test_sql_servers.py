@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.stores import sql
 from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
 from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
@@ -25,6 +26,7 @@ from pyramid_sessionkit.testing.conformance import (
     in_threads,
     make_record,
     new_session,
+    numbered,
     write_key,
 )
 from tests.conftest import SECRET
@@ -120,7 +122,7 @@ def test_times_that_cannot_be_break_no_list(kind: str, request: pytest.FixtureRe
                 execute(
                     store, f"UPDATE sessions SET renewed = {extreme}, timeout = {extreme} WHERE session_key = '{key}'"
                 )
-        for listed in (store.live_sessions(), store.sessions_of("ada")):
+        for listed in (store.live_sessions(9), store.sessions_of("ada")):
             assert KEY in [key for key, _ in listed]
             assert THIRD_KEY not in [key for key, _ in listed]
         assert store.count() == 2
@@ -144,6 +146,30 @@ def test_postgresql_updates_in_place(postgresql: PostgreSQL) -> None:
             store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
         )
         assert updated == in_place == 20
+        execute(store, "DROP TABLE sessions")
+
+
+@pytest.mark.parametrize(("minutes", "apart"), [(20, 60), (5, 0)])
+def test_most_writes_of_many_visitors_stay_in_place(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, minutes: int, apart: int
+) -> None:
+    now = int(time.time()) // 600 * 600 + 30
+    for store in open_store(postgresql.url):
+        execute(store, "DROP TABLE sessions")  # with what was counted of it
+        store.create_table()
+        records = {numbered(n): make_record(b"x" * 300, userid=f"{n}", renewed=now) for n in range(200)}
+        created = {key: store.create(key, record) for key, record in records.items()}
+        for minute in range(1, minutes + 1):
+            monkeypatch.setattr(sql, "time", lambda at=now + apart * minute: at)
+            for key, record in created.items():
+                assert record
+                created[key] = store.update_contents(key, record.renewed_with(record.data, now + apart * minute))
+        execute(store, "SELECT pg_stat_force_next_flush()")
+        ((updated, in_place),) = execute(
+            store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
+        )
+        assert updated == 200 * minutes
+        assert in_place / updated > (0.8 if apart else 0.99)
         execute(store, "DROP TABLE sessions")
 
 
@@ -178,12 +204,23 @@ def plan(store: SQLStore, statement: Any, parameters: dict[str, Any]) -> str:
         ("_sessions_of", {"owner": "user7", "now": 0}, {"ix_sessions_userid"}),
         ("_find_keys", {"first": "x", "last": "x{", "now": 0, "batch": 2}, {"sessions_pkey", "PRIMARY"}),
         ("_purge", {"before": 5, "batch": 100}, {"ix_sessions_expires"}),
+        ("_live_until", {"now": 5, "batch": 100}, {"ix_sessions_expires"}),
+        ("_live_for_ever", {"now": 5, "batch": 100}, {"ix_sessions_expires"}),
     ],
 )
 def test_indexes_are_used(full: tuple[SQLStore, str], name: str, parameters: dict[str, Any], index: set[str]) -> None:
     store, _ = full
     explained = plan(store, getattr(store, name), parameters)
     assert any(candidate in explained for candidate in index), explained
+
+
+def test_a_purge_does_not_look_through_the_whole_table(full: tuple[SQLStore, str]) -> None:
+    store, kind = full
+    for statement in (store._purge, store._purge_waiting):
+        explained = plan(store, statement, {"before": 5, "batch": 100})
+        assert "'sessions', 'ALL'" not in explained, explained
+        if kind == "postgresql" and statement is store._purge:
+            assert "Seq Scan" not in explained
 
 
 def test_a_postgresql_that_takes_no_writes_for_the_moment_is_an_outage(postgresql: PostgreSQL) -> None:

@@ -1,0 +1,80 @@
+"""Which sessions of the memory store go first when there is no room for another."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from heapq import heapify, heappop, heappush, heapreplace
+
+from pyramid_sessionkit.interfaces import Record
+
+SPARE = 1000
+"""So many entries more than twice those that are needed may stand in the heap before it is made again."""
+
+
+class Order:
+    """The expired go first, then the anonymous, then those that were unused for longest.
+
+    A session is used when it is written or renewed. The store says so after each change of its ``records``, under its
+    lock. Nothing here looks through all of them, except for the heap, which is made again once in as many changes.
+    """
+
+    def __init__(self, records: Mapping[str, Record]) -> None:
+        self._records = records
+        self._anonymous: OrderedDict[str, None] = OrderedDict()
+        self._logged_in: OrderedDict[str, None] = OrderedDict()
+        self._ends: list[tuple[int, str]] = []
+        """A heap with a time for each session that can expire, at which it does so or goes on.
+
+        Renewing leaves that time as it is. It is corrected when it has come.
+        """
+
+    def added(self, key: str, record: Record) -> None:
+        self._of(record)[key] = None
+        self._note_end(key, record)
+
+    def used(self, key: str, before: Record, after: Record) -> None:
+        """To be called after an update that left the user as it was."""
+        (self._anonymous if after.userid is None else self._logged_in).move_to_end(key)
+        # Mostly a session is only renewed, and ends no earlier than it did.
+        if after.renewed < before.renewed or after.timeout != before.timeout or after.deadline != before.deadline:
+            self._note_end(key, after)
+
+    def removed(self, key: str, record: Record) -> None:
+        del self._of(record)[key]
+
+    def cleared(self) -> None:
+        self._anonymous.clear()
+        self._logged_in.clear()
+        self._ends.clear()
+
+    def expired(self, at: float) -> str | None:
+        """One that has expired at that time, or None. It comes again until it is removed."""
+        ends = self._ends
+        while ends and ends[0][0] <= at:
+            key = ends[0][1]
+            record = self._records.get(key)
+            expires = None if record is None else record.expires
+            if expires is None:
+                heappop(ends)
+            elif expires <= at:
+                return key
+            else:
+                heapreplace(ends, (expires, key))
+        return None
+
+    def unused_for_longest(self) -> str:
+        """An anonymous one, unless all are logged in."""
+        return next(iter(self._anonymous or self._logged_in))
+
+    def _of(self, record: Record) -> OrderedDict[str, None]:
+        return self._anonymous if record.userid is None else self._logged_in
+
+    def _note_end(self, key: str, record: Record) -> None:
+        expires = record.expires
+        if expires is not None:
+            heappush(self._ends, (expires, key))
+        # Those that were removed are still in it.
+        if len(self._ends) > 2 * len(self._records) + SPARE:
+            self._ends[:] = [(end, key) for key, record in self._records.items() if (end := record.expires) is not None]
+            heapify(self._ends)
