@@ -35,7 +35,7 @@ class Site:
         named = {f"sessionkit.sql.{name}": value for name, value in {"url": url, "timeout": "1", **settings}.items()}
         config = Configurator(settings={"sessionkit.secret": SECRET, "sessionkit.store": self._open, **named})
         config.include("pyramid_sessionkit")
-        for view in (count, read, plain):
+        for view in (count, read, fill, plain):
             config.add_route(view.__name__, f"/{view.__name__}")
             config.add_view(view, route_name=view.__name__)
         config.add_exception_view(refused, context=StoreError)
@@ -65,6 +65,12 @@ def count(request: Request) -> Response:
 
 def read(request: Request) -> Response:
     return Response(str(request.session.get("n", 0)))
+
+
+def fill(request: Request) -> Response:
+    """Needs room on the disk; not so much that a database would compress it, or keep it apart."""
+    request.session["filler"] = "x" * 1500
+    return Response("filled")
 
 
 def plain(request: Request) -> Response:

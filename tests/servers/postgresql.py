@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.servers.process import Server, free_port, program
+from tests.servers.process import Server, family, free_port, program
 
 FOLDERS = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
 
@@ -53,6 +53,13 @@ class PostgreSQL(Server):
         assert self._primary is not None
         command = [program("pg_basebackup", "postgresql", *FOLDERS), "-D", str(self.folder / "data"), "-R", "-N"]
         return [*command, "-c", "fast", "-U", "postgres", "-h", "127.0.0.1", "-p", str(self._primary.port)]
+
+    def limit_files(self, size: str) -> None:
+        """No file may grow beyond so many bytes; ``unlimited`` ends it. It stands for a disk that is full."""
+        assert self._process is not None
+        for pid in family(self._process.pid):
+            command = [*as_postgres(self.folder), program("prlimit", "util-linux"), f"--pid={pid}"]
+            subprocess.run([*command, f"--fsize={size}:unlimited"], check=False, capture_output=True)
 
     def stop(self, signum: int = signal.SIGINT) -> None:
         # SIGINT is PostgreSQL's fast shutdown, which does not wait for clients to leave.

@@ -1,0 +1,103 @@
+"""A disk that is full: 503, nothing is lost, and all is well once there is room.
+
+A disk cannot be filled without mounting one. PostgreSQL has a limit to the size of its files instead, which ends in
+the same error; a full disk under its log, after which it restarts, is not simulated. MariaDB's InnoDB has a limit to
+the size of its tablespace, and SQLite to the number of its pages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy import event
+
+from tests.operator.databases import MariaDBDatabase, url_of
+from tests.operator.site import SECONDS, Counting, Site
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
+
+pytestmark = pytest.mark.servers
+
+OpenSite = Callable[..., Site]
+
+WAL_SEGMENT = 1024 * 1024
+"""The limit is above that, so that PostgreSQL's log goes on. It is in the middle of a page, so that what is written
+is cut short: PostgreSQL takes that for a full disk."""
+
+
+def fill(site: Site) -> tuple[int, str]:
+    """New sessions until one is refused."""
+    deadline = time.monotonic() + SECONDS
+    while (answer := site.ask("/fill")).status_int == 200:
+        assert time.monotonic() < deadline
+    return answer.status_int, answer.text
+
+
+def counted_while_full(site: Site, fill_disk: Callable[[], object], make_room: Callable[[], object]) -> None:
+    with Counting(site) as counting:
+        counting.go_on()
+        fill_disk()
+        status, text = fill(site)
+        time.sleep(0.3)
+        make_room()
+        counting.go_on()
+    print(f"a new session: {status} {text}; {counting}")
+    assert status == 503
+    assert set(counting.answers) <= {200, 503}
+    assert counting.missing(site) == 0
+    assert site.ask("/fill").status_int == 200
+
+
+def test_postgresql(postgresql: PostgreSQL, open_site: OpenSite) -> None:
+    site = open_site(url_of(postgresql.port), create_table="true")
+    site.store.clear()
+    try:
+        counted_while_full(
+            site,
+            lambda: postgresql.limit_files(str(WAL_SEGMENT + 4096)),
+            lambda: postgresql.limit_files("unlimited"),
+        )
+    finally:
+        postgresql.limit_files("unlimited")
+
+
+def test_mariadb(mariadb: MariaDB, open_site: OpenSite) -> None:
+    database = MariaDBDatabase(mariadb)
+    mariadb.execute("DROP TABLE IF EXISTS test.sessions")
+    mariadb.execute("SET GLOBAL innodb_file_per_table = 0")
+    try:
+        site = open_site(database.url, create_table="true")
+        mariadb.execute("CREATE TABLE test.filler (data LONGBLOB)")
+        counted_while_full(site, lambda: fill_tablespace(mariadb), lambda: mariadb.execute("DROP TABLE test.filler"))
+    finally:
+        mariadb.execute("SET GLOBAL innodb_file_per_table = 1")
+        mariadb.execute("DROP TABLE IF EXISTS test.filler, test.sessions")
+        database.close()
+
+
+def fill_tablespace(mariadb: MariaDB) -> None:
+    for size in 1_000_000, 20_000:
+        with suppress(pymysql.Error):
+            while True:
+                mariadb.execute(f"INSERT INTO test.filler VALUES (REPEAT('x', {size}))")
+
+
+def test_sqlite(tmp_path: Path, open_site: OpenSite) -> None:
+    site = open_site(f"sqlite:///{tmp_path}/sessions.sqlite", create_table="true")
+    limits = [200]
+
+    @event.listens_for(site.store.engine, "connect")
+    def limit(connection: Any, _: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count = {limits[-1]}")
+
+    def make_room() -> None:
+        limits.append(1_000_000)
+        site.store.close()
+
+    counted_while_full(site, lambda: None, make_room)
