@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import SessionConflict, StoreError, StoreUnavailable, TransactionFailed
 from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record
-from pyramid_sessionkit.stores.sql_engine import RolledBack, Taken, codes_of, first_line, translated
+from pyramid_sessionkit.stores.sql_errors import RolledBack, Taken, codes_of, first_line, translated
 from pyramid_sessionkit.stores.sql_table import (
     OF_SESSIONS,
     SessionStatements,
