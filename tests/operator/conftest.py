@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,15 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _threads_take_turns() -> Iterator[None]:
+    """More often than by default: a thread that watches must not wait for a dozen that count."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    yield
+    sys.setswitchinterval(interval)
+
+
 @pytest.fixture(scope="package")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     with PostgreSQL(tmp_path_factory.mktemp("postgresql"), max_connections=MOST_CONNECTIONS) as server:
@@ -19,8 +29,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]
 
 @pytest.fixture(scope="package")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    options = [f"--max-connections={MOST_CONNECTIONS}", "--innodb-data-file-path=ibdata1:12M:autoextend:max:20M"]
-    with MariaDB(tmp_path_factory.mktemp("mariadb"), *options) as server:
+    with MariaDB(tmp_path_factory.mktemp("mariadb"), f"--max-connections={MOST_CONNECTIONS}") as server:
         yield server
 
 

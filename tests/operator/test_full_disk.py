@@ -8,7 +8,7 @@ the size of its tablespace, and SQLite to the number of its pages.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pymysql
 import pytest
 from sqlalchemy import event
 
-from tests.operator.databases import MariaDBDatabase, url_of
+from tests.operator.databases import url_of
 from tests.operator.site import SECONDS, Counting, Site
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
@@ -67,25 +67,32 @@ def test_postgresql(postgresql: PostgreSQL, open_site: OpenSite) -> None:
         postgresql.limit_files("unlimited")
 
 
-def test_mariadb(mariadb: MariaDB, open_site: OpenSite) -> None:
-    database = MariaDBDatabase(mariadb)
-    mariadb.execute("DROP TABLE IF EXISTS test.sessions")
-    mariadb.execute("SET GLOBAL innodb_file_per_table = 0")
-    try:
-        site = open_site(database.url, create_table="true")
-        mariadb.execute("CREATE TABLE test.filler (data LONGBLOB)")
-        counted_while_full(site, lambda: fill_tablespace(mariadb), lambda: mariadb.execute("DROP TABLE test.filler"))
-    finally:
-        mariadb.execute("SET GLOBAL innodb_file_per_table = 1")
-        mariadb.execute("DROP TABLE IF EXISTS test.filler, test.sessions")
-        database.close()
+@pytest.fixture
+def small_mariadb(tmp_path: Path) -> Iterator[MariaDB]:
+    """All tables are in one tablespace, which is small. What a transaction needs to undo it is in another."""
+    options = [
+        "--innodb-data-file-path=ibdata1:12M:autoextend:max:20M",
+        "--skip-innodb-file-per-table",
+        "--innodb-undo-tablespaces=2",
+    ]
+    with MariaDB(tmp_path, *options) as server:
+        yield server
+
+
+def test_mariadb(small_mariadb: MariaDB, open_site: OpenSite) -> None:
+    site = open_site(small_mariadb.url, create_table="true")
+    small_mariadb.execute("CREATE TABLE test.filler (data LONGBLOB)")
+    counted_while_full(
+        site,
+        lambda: fill_tablespace(small_mariadb),
+        lambda: small_mariadb.execute("DROP TABLE test.filler"),
+    )
 
 
 def fill_tablespace(mariadb: MariaDB) -> None:
-    for size in 1_000_000, 20_000:
-        with suppress(pymysql.Error):
-            while True:
-                mariadb.execute(f"INSERT INTO test.filler VALUES (REPEAT('x', {size}))")
+    with suppress(pymysql.Error):
+        while True:
+            mariadb.execute("INSERT INTO test.filler VALUES (REPEAT('x', 1000000))")
 
 
 def test_sqlite(tmp_path: Path, open_site: OpenSite) -> None:

@@ -66,9 +66,10 @@ def far_away(database: Database) -> Iterator[Proxy]:
 
 def test_a_server_that_is_far_away(database: Database, far_away: Proxy, site: Site, open_site: OpenSite) -> None:
     far = open_site(database.url.replace(str(database.port), str(far_away.port)), timeout="5")
-    far_away.delay = 0.1
+    far_away.delay = 0.2
     with Counting(far) as counting:
         counting.go_on(60)
     print(counting)
     assert counting.missing(site) == 0
-    assert set(counting.answers) == {200}
+    # Two requests on one session all the time: each may have to try again until its time is over.
+    assert all("was changed by other requests again and again" in text for text in counting.reasons)

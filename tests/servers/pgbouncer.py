@@ -50,8 +50,16 @@ class PgBouncer(Server):
         # At once: with SIGINT it would wait for its clients.
         super().stop(signum)
 
+    def client(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="postgres",
+            dbname="postgres",
+            autocommit=True,
+            prepare_threshold=None,
+        )
+
     def _answer(self) -> None:
-        with psycopg.connect(
-            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True
-        ) as connection:
-            connection.execute("SELECT 1", prepare=False)
+        with self.client() as connection:
+            connection.execute("SELECT 1")
