@@ -1,4 +1,4 @@
-"""Connections that are lost, interrupted or late, and what a database refuses: SQLite, behind a pool as others are."""
+"""Connections that are lost, interrupted or late, and what a database refuses: SQLite, as if it were a server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy.pool import QueuePool
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.stores import sql_engine
+from pyramid_sessionkit.stores import sql_connections, sql_engine, sql_statements
 from pyramid_sessionkit.stores.sql import SQLStore
-from pyramid_sessionkit.stores.sql_engine import CONFLICT_ATTEMPTS, QUICK, create_session_engine
+from pyramid_sessionkit.stores.sql_connections import QUICK, Limits
+from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.stores.sql_statements import CONFLICT_ATTEMPTS
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, make_record
 
 POOL_SIZE = 2
@@ -94,6 +95,12 @@ class Server:
 Open = Callable[..., SQLStore]
 
 
+def in_use(store: SQLStore) -> int:
+    """How many connections were taken and not given back."""
+    lifo = store._connections._lifo
+    return len(lifo.all) - len(lifo.idle)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path / "sessions.sqlite")
@@ -104,32 +111,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def open_store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """The store as it is for a server database; with ``pooled=False`` as it is for SQLite."""
+    """The store as it is for a server database; with ``server=False`` as it is for SQLite."""
 
-    def create_engine(url: Any, *, pool_reset_on_return: Any, pool_timeout: int, **options: Any) -> Any:
-        return CREATE_ENGINE(
-            "sqlite://",
-            creator=server.connect,
-            poolclass=QueuePool,
-            pool_size=POOL_SIZE,
-            max_overflow=0,
-            pool_timeout=pool_timeout,
-            pool_reset_on_return=pool_reset_on_return,
-            isolation_level=options["isolation_level"],
-        )
+    def create_engine(url: Any, *, connect_args: Any, **options: Any) -> Any:
+        return CREATE_ENGINE("sqlite://", creator=server.connect, **options)
 
-    def open_(pooled: bool = True) -> SQLStore:
+    def open_(is_server: bool = True, **limits: Any) -> SQLStore:
         engine = create_session_engine("postgresql://host/db", timeout=0)
         engine.dialect.is_disconnect = lambda error, connection, cursor: isinstance(error, Lost)
-        if pooled:
-            engine.dialect.name = "pooled"
-        store = SQLStore(engine)
+        if is_server:
+            engine.dialect.name = "server"
+        store = SQLStore(engine, limits=Limits(**{"pool_size": POOL_SIZE, "timeout": 0, **limits}))
         store.create_table()
         store.close()
         return store
 
     monkeypatch.setattr(sql_engine, "create_engine", create_engine)
-    monkeypatch.setattr(sql_engine, "monotonic", lambda: server.now)
+    for module in (sql_statements, sql_connections):
+        monkeypatch.setattr(module, "monotonic", lambda: server.now)
     return open_
 
 
@@ -217,9 +216,9 @@ class TestLostConnections:
             operation(store, record)
         assert len(server.used) == 1
 
-    @pytest.mark.parametrize("pooled", [True, False])
-    def test_they_are_closed_and_never_given_out_again(self, open_store: Open, server: Server, pooled: bool) -> None:
-        store = open_store(pooled)
+    @pytest.mark.parametrize("is_server", [True, False])
+    def test_they_are_closed_and_never_given_out_again(self, open_store: Open, server: Server, is_server: bool) -> None:
+        store = open_store(is_server)
         record = store.create(KEY, make_record())
         assert record
         server.restart()
@@ -235,7 +234,7 @@ class TestLostConnections:
 
     def test_one_takes_all_that_are_idle_with_it(self, store: SQLStore, record: Record, server: Server) -> None:
         connections = store._connections
-        for taken in [connections.take() for _ in range(POOL_SIZE)]:
+        for taken in [connections.take(server.now) for _ in range(POOL_SIZE)]:
             connections.give_back(taken)
         server.restart()
         with pytest.raises(StoreUnavailable):
@@ -243,14 +242,14 @@ class TestLostConnections:
         assert store.update(KEY, record)
 
 
-class TestThePool:
+class TestConnections:
     def test_every_connection_is_given_back(self, store: SQLStore, record: Record, server: Server) -> None:
         opened = len(server.opened)
         for _ in range(50):
             assert store.load(KEY)
             assert store.load(OTHER_KEY) is None
             assert store.create(KEY, make_record()) is None
-            assert store.engine.pool.checkedout() == 0
+            assert in_use(store) == 0
         assert len(server.opened) == opened
 
     @pytest.mark.parametrize(
@@ -269,7 +268,7 @@ class TestThePool:
             server.failures = [failure]
             with pytest.raises((StoreError, KeyboardInterrupt)):
                 store.update(KEY, record)
-            assert store.engine.pool.checkedout() == 0
+            assert in_use(store) == 0
 
     def test_an_operation_is_one_statement_and_no_rollback(
         self, store: SQLStore, record: Record, server: Server
@@ -282,8 +281,8 @@ class TestThePool:
 
     def test_where_it_is_empty_that_is_an_outage(self, store: SQLStore, record: Record) -> None:
         connections = store._connections
-        taken = [connections.take() for _ in range(POOL_SIZE)]
-        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        taken = [connections.take(0) for _ in range(POOL_SIZE)]
+        with pytest.raises(StoreUnavailable, match=r"All 2 connections .* sessionkit\.sql\.pool_size"):
             store.load(KEY)
         for connection in taken:
             connections.give_back(connection)
@@ -291,12 +290,12 @@ class TestThePool:
 
 
 class TestInterruptions:
-    @pytest.mark.parametrize("pooled", [True, False])
+    @pytest.mark.parametrize("is_server", [True, False])
     @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
     def test_a_connection_that_may_still_answer_is_used_no_more(
-        self, open_store: Open, server: Server, pooled: bool, interruption: type[BaseException]
+        self, open_store: Open, server: Server, is_server: bool, interruption: type[BaseException]
     ) -> None:
-        store = open_store(pooled)
+        store = open_store(is_server)
         store.create(KEY, make_record())
         server.failures = [interruption()]
         with pytest.raises(interruption):
@@ -356,7 +355,7 @@ class TestConflicts:
     @pytest.fixture(autouse=True)
     def pauses(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         slept: list[float] = []
-        monkeypatch.setattr(sql_engine, "sleep", slept.append)
+        monkeypatch.setattr(sql_statements, "sleep", slept.append)
         return slept
 
     @refusals(sqlite3.OperationalError, ["40001", "40P01"], [1213, 1020])
@@ -367,7 +366,7 @@ class TestConflicts:
         server.failures = [refuse(), refuse()]
         assert operation(store, record)
         assert len(server.used) == 3
-        assert store.engine.pool.checkedout() == 0
+        assert in_use(store) == 0
 
     @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
     def test_but_not_for_ever(

@@ -161,7 +161,7 @@ def test_start_up_leaves_nothing_open(kind: str, request: pytest.FixtureRequest)
             {"sessionkit.secret": SECRET, "sessionkit.sql.url": server.url, "sessionkit.sql.create_table": "true"}
         )
     )
-    assert store.engine.pool.checkedin() == 0
+    assert not store._connections._idle
     store.close()
 
 
