@@ -32,9 +32,12 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
             "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
             "name a file, or use sessionkit.store = memory"
         )
+    # To find out whether PostgreSQL has the type hstore would take a transaction, which some poolers refuse.
+    hstore = {"use_native_hstore": False} if parsed.get_dialect().driver in ("psycopg", "psycopg2") else {}
     try:
         engine = create_engine(
             parsed,
+            **hstore,
             isolation_level="AUTOCOMMIT",
             connect_args=connect_arguments(parsed, timeout, prepare),
             poolclass=NullPool,
@@ -49,7 +52,7 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
     if sqlite:
         event.listen(engine, "connect", _let_readers_pass_the_writer)
         event.listen(engine, "connect", _take_any_text)
-    limit_answers(engine, timeout, cancel=not prepare)
+    limit_answers(engine, timeout, prepare)
     return engine
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 
+from pyramid_sessionkit.stores.sql_pooler import leave_to_pooler, warn
+
 SERVERS_SHARE = 0.8
 """The part of the time-out after which the server gives up."""
 
@@ -66,29 +68,39 @@ def _count_hosts(url: URL) -> int:
     return max(1, sum(len(word.split(",")) for word in written))
 
 
-def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
+def limit_answers(engine: Engine, seconds: int, prepare: bool) -> None:
     """Give psycopg the time-out that libpq lacks: without it a server that froze would hold a request forever.
 
-    ``cancel``: also ask the server to give up what it was doing.
+    Without ``prepare``, or where a pooler is found, the server is also asked to give up what it was doing.
     """
     if engine.dialect.driver != "psycopg":
         return
-    connection_class = _impatient_connection(seconds, seconds * TO_CANCEL if cancel else None)
+    connection_class = _impatient_connection(seconds)
+    warned = not prepare
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        return connection_class.connect(*arguments, **options)
+        nonlocal warned
+        connection = connection_class.connect(*arguments, **options, autocommit=True)
+        try:
+            if prepare and leave_to_pooler(connection) and not warned:
+                warned = True
+                warn()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
-def _impatient_connection(seconds: int, to_cancel: float | None) -> Any:
+def _impatient_connection(seconds: int) -> Any:
     import psycopg
 
     class ImpatientConnection(psycopg.Connection[Any]):
         """A connection that closes when an answer takes too long, since the answer may still come."""
 
         def _give_up(self) -> psycopg.OperationalError:
-            if to_cancel is not None:
-                self._cancel(to_cancel)
+            if self.prepare_threshold is None:
+                self._cancel(seconds * TO_CANCEL)
             self.pgconn.finish()
             return psycopg.OperationalError(f"no answer within {seconds} seconds")
 
