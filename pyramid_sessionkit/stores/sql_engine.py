@@ -32,12 +32,9 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
             "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
             "name a file, or use sessionkit.store = memory"
         )
-    # To find out whether PostgreSQL has the type hstore would take a transaction, which some poolers refuse.
-    hstore = {"use_native_hstore": False} if parsed.get_dialect().driver in ("psycopg", "psycopg2") else {}
     try:
         engine = create_engine(
             parsed,
-            **hstore,
             isolation_level="AUTOCOMMIT",
             connect_args=connect_arguments(parsed, timeout, prepare),
             poolclass=NullPool,
@@ -53,6 +50,9 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
         event.listen(engine, "connect", _let_readers_pass_the_writer)
         event.listen(engine, "connect", _take_any_text)
     limit_answers(engine, timeout, prepare)
+    if engine.dialect.driver == "psycopg":
+        # To look for the type hstore takes a transaction, which a pooler that lends for a statement refuses.
+        engine.dialect.use_native_hstore = False  # type: ignore[attr-defined]
     return engine
 
 
