@@ -68,8 +68,8 @@ def read(request: Request) -> Response:
 
 
 def fill(request: Request) -> Response:
-    """Needs room on the disk; not so much that a database would compress it, or keep it apart."""
-    request.session["filler"] = "x" * 1500
+    """Takes room on the disk."""
+    request.session["filler"] = "x" * int(request.params["size"])
     return Response("filled")
 
 

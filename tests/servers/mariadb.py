@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import getpass
+import resource
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,9 @@ class MariaDB(Server):
         self.folder = folder
         self.url = f"mariadb+pymysql://test:test@127.0.0.1:{self.port}/test?connect_timeout=2"
         self.socket = str(folder / "mariadb.sock")
-        command = [program("mariadbd", "mariadb-server", "/usr/sbin"), "--no-defaults", f"--datadir={folder / 'data'}"]
+        # That a file cannot grow is to be an error for it, and not the end.
+        command = ["env", "--ignore-signal=XFSZ", program("mariadbd", "mariadb-server", "/usr/sbin")]
+        command += ["--no-defaults", f"--datadir={folder / 'data'}"]
         command += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.socket}"]
         command += [
             f"--pid-file={folder / 'mariadb.pid'}",
@@ -31,6 +34,11 @@ class MariaDB(Server):
         install = program("mariadb-install-db", "mariadb-server")
         command = [install, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={getpass.getuser()}"]
         subprocess.run([*command, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
+
+    def limit_files(self, size: int = resource.RLIM_INFINITY) -> None:
+        """No file may grow beyond so many bytes: it stands for a disk that is full."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def start(self) -> None:
         super().start()
