@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
 
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.stores.sql_timeouts import connect_arguments, limit_answers
@@ -92,7 +91,7 @@ def test_a_url_of_several_hosts_reaches_psycopg(monkeypatch: pytest.MonkeyPatch)
     engine = create_session_engine(
         "postgresql+psycopg://u@/db?host=h1:5432&host=h2:5433&target_session_attrs=read-write", 6
     )
-    with pytest.raises(DBAPIError):
+    with pytest.raises(psycopg.OperationalError):
         engine.raw_connection()
     assert seen[0]["host"] == "h1,h2"
     assert seen[0]["port"] == "5432,5433"
