@@ -49,7 +49,7 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
     if sqlite:
         event.listen(engine, "connect", _let_readers_pass_the_writer)
         event.listen(engine, "connect", _take_any_text)
-    limit_answers(engine, timeout, prepare)
+    limit_answers(engine, timeout, cancel=not prepare)
     if engine.dialect.driver == "psycopg":
         # To look for the type hstore takes a transaction, which a pooler that lends for a statement refuses.
         engine.dialect.use_native_hstore = False  # type: ignore[attr-defined]

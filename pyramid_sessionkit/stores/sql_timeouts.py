@@ -68,22 +68,22 @@ def _count_hosts(url: URL) -> int:
     return max(1, sum(len(word.split(",")) for word in written))
 
 
-def limit_answers(engine: Engine, seconds: int, prepare: bool) -> None:
+def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
     """Give psycopg the time-out that libpq lacks: without it a server that froze would hold a request forever.
 
-    Without ``prepare``, or where a pooler is found, the server is also asked to give up what it was doing.
+    ``cancel``: also ask the server to give up what it was doing. It is asked too where a pooler is found.
     """
     if engine.dialect.driver != "psycopg":
         return
-    connection_class = _impatient_connection(seconds)
-    warned = not prepare
+    connection_class = _impatient_connection(seconds, seconds * TO_CANCEL)
+    warned = False
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         nonlocal warned
         connection = connection_class.connect(*arguments, **options, autocommit=True)
         try:
-            if prepare and leave_to_pooler(connection) and not warned:
+            if not cancel and leave_to_pooler(connection) and not warned:
                 warned = True
                 warn()
         except BaseException:
@@ -92,15 +92,15 @@ def limit_answers(engine: Engine, seconds: int, prepare: bool) -> None:
         return connection
 
 
-def _impatient_connection(seconds: int) -> Any:
+def _impatient_connection(seconds: int, to_cancel: float) -> Any:
     import psycopg
 
     class ImpatientConnection(psycopg.Connection[Any]):
         """A connection that closes when an answer takes too long, since the answer may still come."""
 
         def _give_up(self) -> psycopg.OperationalError:
-            if self.prepare_threshold is None:
-                self._cancel(seconds * TO_CANCEL)
+            if self.prepare_threshold is None:  # behind a pooler
+                self._cancel(to_cancel)
             self.pgconn.finish()
             return psycopg.OperationalError(f"no answer within {seconds} seconds")
 
