@@ -81,7 +81,7 @@ def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         nonlocal warned
-        connection = connection_class.connect(*arguments, **options, autocommit=True)
+        connection = connection_class.connect(*arguments, **{**options, "autocommit": True})
         try:
             if not cancel and leave_to_pooler(connection) and not warned:
                 warned = True
