@@ -89,7 +89,7 @@ def test_mariadb(small_mariadb: MariaDB, open_site: OpenSite) -> None:
 
 def test_sqlite(tmp_path: Path, open_site: OpenSite) -> None:
     site = open_site(f"sqlite:///{tmp_path}/sessions.sqlite", create_table="true")
-    limits = [200]
+    limits = [60]
 
     @event.listens_for(site.store.engine, "connect")
     def limit(connection: Any, _: Any) -> None:
