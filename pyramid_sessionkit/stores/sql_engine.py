@@ -32,6 +32,8 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
             "sessionkit.sql.url names an in-memory SQLite database, of which each thread would have its own: "
             "name a file, or use sessionkit.store = memory"
         )
+    # To look for a type that we do not use, SQLAlchemy would begin a transaction: no pooler of statements takes that.
+    own = {"use_native_hstore": False} if parsed.drivername.endswith(("+psycopg", "+psycopg2")) else {}
     try:
         engine = create_engine(
             parsed,
@@ -39,6 +41,7 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
             connect_args=connect_arguments(parsed, timeout, prepare),
             poolclass=NullPool,
             pool_reset_on_return=None,
+            **own,
         )
     except NoSuchModuleError:
         raise ConfigurationError(f"sessionkit.sql.url: SQLAlchemy does not know {parsed.drivername}") from None

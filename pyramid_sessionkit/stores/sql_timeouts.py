@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 from collections.abc import Generator, Sequence
+from secrets import randbits
 from typing import Any
 
 from sqlalchemy import event
@@ -77,7 +78,19 @@ def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        return connection_class.connect(*arguments, **options)
+        connection = connection_class.connect(*arguments, **options)
+        _name_statements(connection)
+        return connection
+
+
+def _name_statements(connection: Any) -> None:
+    """Let no other connection have prepared statements of the same names.
+
+    psycopg numbers them from 0. A pooler that was set to ignore what tells it apart would lend us the server's
+    connection of another client, where ``_pg3_0`` deletes the session that ours would read.
+    """
+    with contextlib.suppress(AttributeError):
+        connection._prepared._prepared_idx += randbits(62)
 
 
 def _impatient_connection(seconds: int, to_cancel: float | None) -> Any:
