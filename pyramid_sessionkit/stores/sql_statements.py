@@ -58,37 +58,35 @@ class Statement:
         return self._execute(values, True, True)
 
     def _execute(self, values: tuple[Any, ...], again: bool, rows: bool) -> Any:
+        connections = self._connections
         parameters = self._arrange(values + self._more)
-        breaker = self._connections.breaker
         started = monotonic()
-        if breaker.timeouts:
-            self._connections.check()  # a process that was forked begins with a breaker of its own
-            breaker = self._connections.breaker
-            with breaker.permission():
-                return self._try(parameters, again, rows, started)
-        return self._try(parameters, again, rows, started)
-
-    def _try(self, parameters: Any, again: bool, rows: bool, started: float) -> Any:
+        if connections.breaker.timeouts:
+            connections.check()  # a process that was forked begins with a breaker of its own
+            with connections.breaker.permission():
+                return self._repeat(parameters, again, rows, started)
         try:
             return self._attempt(parameters, again, rows, started)
         except NoAnswer:
-            self._connections.breaker.timed_out(started)
+            connections.breaker.timed_out(started)
             raise
-        except RolledBack as conflict:
-            return self._repeat(parameters, again, rows, conflict)
+        except RolledBack:
+            sleep(uniform(0, 0.005))
+            return self._repeat(parameters, again, rows, monotonic())
 
-    def _repeat(self, parameters: Any, again: bool, rows: bool, conflict: RolledBack) -> Any:
-        for attempt in range(1, CONFLICT_ATTEMPTS):
-            sleep(uniform(0, 0.005 * attempt))
-            started = monotonic()
+    def _repeat(self, parameters: Any, again: bool, rows: bool, started: float) -> Any:
+        """As often as the database undoes it, within bounds."""
+        for attempt in range(2, CONFLICT_ATTEMPTS + 1):
             try:
                 return self._attempt(parameters, again, rows, started)
             except NoAnswer:
                 self._connections.breaker.timed_out(started)
                 raise
-            except RolledBack as another:
-                conflict = another
-        raise StoreUnavailable(f"The sessions' database saw conflicts again and again: {conflict}")
+            except RolledBack as conflict:
+                refused = conflict
+            sleep(uniform(0, 0.005 * attempt))
+            started = monotonic()
+        raise StoreUnavailable(f"The sessions' database saw conflicts again and again: {refused}")
 
     def _attempt(self, parameters: Any, again: bool, rows: bool, started: float) -> Any:
         connections = self._connections
@@ -110,15 +108,12 @@ class Statement:
             raise StoreError(f"A session cannot be stored: {type(error).__name__}: {first_line(error)}") from error
         else:
             connections.give_back(kept)
-            self._answered(started)
+            breaker = connections.breaker
+            breaker.answered_at = started
+            if breaker.timeouts:
+                breaker.close()
             return answer
         return self._attempt(parameters, False, rows, monotonic())
-
-    def _answered(self, started: float) -> None:
-        breaker = self._connections.breaker
-        breaker.answered_at = started
-        if breaker.timeouts:
-            breaker.close()
 
     def _after(self, error: Any, kept: Kept, again: bool, started: float) -> None:
         """Raise what an error says; return if the statement may be run once more, on another connection."""
@@ -139,7 +134,8 @@ class Statement:
             connections.give_back(kept)
         meaning = translated(error, self._driver, self._table)
         if not isinstance(meaning, StoreUnavailable):
-            self._answered(started)
+            connections.breaker.answered_at = started
+            connections.breaker.close()
         raise meaning from error
 
 

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 from collections.abc import Generator, Sequence
+from secrets import randbits
 from typing import Any
 
 from sqlalchemy import event
@@ -82,6 +83,7 @@ def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         nonlocal warned
         connection = connection_class.connect(*arguments, **{**options, "autocommit": True})
+        _name_statements(connection)
         try:
             if not cancel and leave_to_pooler(connection) and not warned:
                 warned = True
@@ -90,6 +92,16 @@ def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
             connection.close()
             raise
         return connection
+
+
+def _name_statements(connection: Any) -> None:
+    """Let no other connection have prepared statements of the same names.
+
+    psycopg numbers them from 0. A pooler that was set to ignore what tells it apart would lend us the server's
+    connection of another client, where ``_pg3_0`` deletes the session that ours would read.
+    """
+    with contextlib.suppress(AttributeError):
+        connection._prepared._prepared_idx += randbits(62)
 
 
 def _impatient_connection(seconds: int, to_cancel: float) -> Any:
