@@ -51,7 +51,7 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
         event.listen(engine, "connect", _take_any_text)
     limit_answers(engine, timeout, cancel=not prepare)
     if engine.dialect.driver == "psycopg":
-        # SQLAlchemy would begin a transaction to look for a type that we do not use: no pooler of statements takes that.
+        # SQLAlchemy would begin a transaction to look for a type that we do not use. No pooler of statements takes it.
         engine.dialect.use_native_hstore = False  # type: ignore[attr-defined]
     return engine
 
