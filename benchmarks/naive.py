@@ -46,6 +46,7 @@ class NaiveSQLite:
 
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=FULL")  # the default of Python's builds, and so ours
         self.connection.execute("CREATE TABLE IF NOT EXISTS naive (key TEXT PRIMARY KEY, data BLOB)")
 
     def get(self, key: str) -> bytes | None:

@@ -286,6 +286,23 @@ class SQLSettings:
     table: str = _option("sessions", _identifier, "The table's name; schema.table where the database has schemas.")
     create_table: bool = _option(False, _boolean, "Make the table at start-up where it is missing.")
     timeout: int = _option(5, _duration, "How long connecting, and each answer, may take.")
+    pool_size: int = _option(
+        15,
+        _whole,
+        "How many connections each process keeps at most. A request that finds all in use waits for timeout at most.",
+    )
+    max_age: int | None = _option(
+        600,
+        _or_none(_duration),
+        "How long a connection is kept before another takes its place: after a failover, the longest that a process "
+        "still reads from a server that was the primary. none: for as long as it works.",
+    )
+    prepare: bool = _option(
+        True,
+        _boolean,
+        "Prepare statements, and have the server give up shortly before timeout passes. false behind a pooler that "
+        "lends connections for a transaction or a statement, such as PgBouncer with pool_mode = transaction.",
+    )
     dbsession: str | None = _option(
         None,
         _or_none(_attribute),

@@ -65,6 +65,9 @@ DEFAULTS = {
     "sql.table": "sessions",
     "sql.create_table": False,
     "sql.timeout": 5,
+    "sql.pool_size": 15,
+    "sql.max_age": 600,
+    "sql.prepare": True,
     "sql.dbsession": None,
     "cached_sql.ttl": 60,
 }
@@ -180,6 +183,10 @@ def test_boolean_refused(name, bad):
         ("identity", len, len),
         ("identity", "none", None),
         ("sql.table", "web.sessions", "web.sessions"),
+        ("sql.pool_size", " 40 ", 40),
+        ("sql.max_age", "2m", 120),
+        ("sql.max_age", "none", None),
+        ("sql.prepare", "false", False),
     ],
 )
 def test_value(name, given, expected):
@@ -215,6 +222,10 @@ def test_value(name, given, expected):
         ("sql.table", "sessions; drop table users"),
         ("sql.table", ""),
         ("sql.url", ""),
+        ("sql.pool_size", "0"),
+        ("sql.pool_size", "none"),
+        ("sql.max_age", "0"),
+        ("sql.prepare", "never"),
         ("identity", ""),
     ],
 )

@@ -27,22 +27,22 @@ from pyramid_sessionkit.interfaces import (
     Record,
 )
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.stores.sql_engine import (
-    Connections,
-    Statement,
-    Taken,
-    create_session_engine,
-    first_line,
-    older_layout,
-)
+from pyramid_sessionkit.stores.sql_connections import Connections, Limits
+from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.stores.sql_errors import Taken, cannot_connect, first_line, older_layout
 from pyramid_sessionkit.stores.sql_joined import JoinedSQLStore
+from pyramid_sessionkit.stores.sql_statements import Statement
 from pyramid_sessionkit.stores.sql_table import (
+    CONDITIONS,
+    CONTENTS,
+    NEW_ROW,
+    ROW,
     SessionStatements,
-    contents_values,
+    contents_of,
     first_version,
     listed_records,
+    row_of,
     row_record,
-    row_values,
     rows_of,
     sessions_table,
     updated,
@@ -51,6 +51,8 @@ from pyramid_sessionkit.stores.sql_table import (
 log = logging.getLogger(__name__)
 
 __all__ = ["SQLStore", "from_settings", "sessions_table"]
+
+DEFAULT_LIMITS = Limits()
 
 PURGE_BATCH = 1000
 
@@ -68,8 +70,10 @@ def from_settings(settings: Settings) -> SQLStore:
     """The store of ``sessionkit.sql.*``, with an engine of its own."""
     if not settings.sql.url:
         raise ConfigurationError("sessionkit.store = sql needs a database: set sessionkit.sql.url or sqlalchemy.url")
-    store = SQLStore(create_session_engine(settings.sql.url, settings.sql.timeout), settings.sql.table)
-    if settings.sql.create_table:
+    sql = settings.sql
+    engine = create_session_engine(settings.sql.url, sql.timeout, sql.prepare)
+    store = SQLStore(engine, sql.table, Limits(sql.pool_size, sql.max_age, sql.timeout))
+    if sql.create_table:
         store.create_table()
     else:
         store.warn_of_older_layout()
@@ -80,15 +84,16 @@ def from_settings(settings: Settings) -> SQLStore:
 class SQLStore:
     """Sessions in the table ``table`` of the database that ``engine`` reaches.
 
-    ``engine`` must commit by itself, as that of :func:`create_session_engine` does.
+    ``engine`` must commit by itself, as that of :func:`create_session_engine` does. Its pool is not used: ``limits``
+    says how many connections are kept, for how long, and how long a request waits for one.
     """
 
     _purge: Statement
     _purge_waiting: Statement
 
-    def __init__(self, engine: Engine, table: str = "sessions") -> None:
+    def __init__(self, engine: Engine, table: str = "sessions", limits: Limits = DEFAULT_LIMITS) -> None:
         self.engine = engine
-        self._connections = Connections(engine)
+        self._connections = Connections(engine, limits)
         self._table = sessions_table(MetaData(), table)
         self._sql = SessionStatements(self._table)
         self._prepare()
@@ -98,7 +103,7 @@ class SQLStore:
         return JoinedSQLStore(dbsession, self._table, self._sql)
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
-        row = self._load.fetch({"key": key}, again=True)
+        row = self._load.fetch((key,), True)
         if row is None:
             return None
         record = row_record(row)
@@ -107,47 +112,48 @@ class SQLStore:
     def create(self, key: str, record: Record) -> Record | None:
         created = record.versioned(first_version())
         try:
-            self._create.run({"session_key": key, **row_values(created)}, again=True)
+            self._create.run((*row_of(created), key), True)
         except Taken as error:
-            if self._load.fetch({"key": key}, again=True) is None:
+            if self._load.fetch((key,), True) is None:
                 raise StoreError(f"The sessions' database refused a new session: {error}") from error
             return None
         return created
 
     def update(self, key: str, record: Record) -> Record | None:
-        return self._updated(self._update, row_values, key, record)
-
-    def update_contents(self, key: str, record: Record) -> Record | None:
-        return self._updated(self._update_contents, contents_values, key, record)
-
-    def _updated(
-        self, statement: Statement, values_of: Callable[[Record], dict[str, Any]], key: str, record: Record
-    ) -> Record | None:
         stored = updated(record)
         if stored is None:
             return None
-        values = {**values_of(stored), "key": key, "current": record.version, "before": _grace()}
-        return stored if statement.run(values, again=False) else None
+        values = (*row_of(stored), key, record.version, _grace())
+        return stored if self._update.run(values, False) else None
+
+    def update_contents(self, key: str, record: Record) -> Record | None:
+        stored = updated(record)
+        if stored is None:
+            return None
+        values = (*contents_of(stored), key, record.version, _grace())
+        if self._update_contents_only is not None and self._update_contents_only.run(values, False):
+            return stored
+        return stored if self._update_contents.run(values, False) else None
 
     def delete(self, key: str, record: Record | None = None) -> bool:
         if record is None:
-            return self._delete.run({"key": key}, again=True) > 0
-        return self._delete_version.run({"key": key, "current": record.version}, again=True) > 0
+            return self._delete.run((key,), True) > 0
+        return self._delete_version.run((key, record.version), True) > 0
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
-        return rows_of(userid, self._sessions_of.fetch_all({"owner": userid, "now": int(time())}))
+        return rows_of(userid, self._sessions_of.fetch_all((userid, int(time()))))
 
     def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
         # Databases do not agree on where NULL comes in the order of an index: so two statements.
-        values = {"now": int(time()), "batch": limit}
-        rows = list(self._live_for_ever.fetch_all(values))
+        now = int(time())
+        rows = list(self._live_for_ever.fetch_all((now, limit)))
         if len(rows) < limit:
-            rows += self._live_until.fetch_all({**values, "batch": limit - len(rows)})
+            rows += self._live_until.fetch_all((now, limit - len(rows)))
         return listed_records(rows)
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
         # Keys are compared byte by byte, so that a range does what LIKE would, without its wildcards.
-        values = {"now": int(time()), "first": prefix, "last": prefix + ABOVE_ALL, "batch": limit}
+        values = (int(time()), prefix, prefix + ABOVE_ALL, limit)
         return [row[0] for row in self._find_keys.fetch_all(values)]
 
     def purge(self, limit: int | None = None) -> int:
@@ -158,13 +164,13 @@ class SQLStore:
         purged = 0
         while limit is None or purged < limit:
             batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - purged)
-            removed = self._purge_batch({"before": _grace(), "batch": batch})
+            removed = self._purge_batch((_grace(), batch))
             purged += removed
             if removed < batch:
                 break
         return purged
 
-    def _purge_batch(self, values: dict[str, Any]) -> int:
+    def _purge_batch(self, values: tuple[int, int]) -> int:
         try:
             return self._purge.run(values, again=True)
         except StoreUnavailable:
@@ -175,20 +181,20 @@ class SQLStore:
             return self._purge.run(values, again=True)
 
     def count(self, expired: bool = False) -> int:
-        row = (self._count_expired if expired else self._count).fetch({"now": int(time())}, again=True)
+        row = (self._count_expired if expired else self._count).fetch((int(time()),), again=True)
         return int(row[0]) if row else 0
 
     def clear(self) -> int:
-        return self._clear.run({}, again=True)
+        return self._clear.run((), again=True)
 
     def all_keys(self) -> list[str]:
         """The keys of all rows, live or not."""
-        return [row[0] for row in self._keys.fetch_all({})]
+        return [row[0] for row in self._keys.fetch_all(())]
 
     def clock(self) -> float | None:
         """The database's time, in epoch seconds; None where it has no clock of its own, or one we cannot ask."""
         now = _NOW.get(self.engine.dialect.name)
-        row = None if now is None else self._statement(select(now)).fetch({}, again=True)
+        row = None if now is None else self._statement(select(now)).fetch((), again=True)
         return None if row is None else float(row[0])
 
     def close(self) -> None:
@@ -245,30 +251,35 @@ class SQLStore:
         try:
             return question(inspect(self.engine), self._table.name, self._table.schema)
         except SQLAlchemyError as error:
-            raise StoreUnavailable(f"The sessions' database cannot be reached: {first_line(error)}") from error
+            raise cannot_connect(error, False) from error
 
     def _prepare(self) -> None:
         sql = self._sql
-        self._load = self._statement(sql.load)
-        self._create = self._statement(sql.create)
-        self._update = self._statement(sql.update)
-        self._update_contents = self._statement(sql.update_contents)
-        self._delete = self._statement(sql.delete)
-        self._delete_version = self._statement(sql.delete_version)
-        self._sessions_of = self._statement(sql.sessions_of)
-        self._live_for_ever = self._statement(sql.live_for_ever)
-        self._live_until = self._statement(sql.live_until)
-        self._find_keys = self._statement(sql.find_keys)
+        self._load = self._statement(sql.load, "key")
+        self._create = self._statement(sql.create, *NEW_ROW)
+        self._update = self._statement(sql.update, *ROW, *CONDITIONS)
+        self._update_contents = self._statement(sql.update_contents, *CONTENTS, *CONDITIONS)
+        self._update_contents_only = (
+            self._statement(sql.update_contents_only, *CONTENTS, *CONDITIONS)
+            if self.engine.dialect.name == "sqlite"
+            else None
+        )
+        self._delete = self._statement(sql.delete, "key")
+        self._delete_version = self._statement(sql.delete_version, "key", "current")
+        self._sessions_of = self._statement(sql.sessions_of, "owner", "now")
+        self._live_for_ever = self._statement(sql.live_for_ever, "now", "batch")
+        self._live_until = self._statement(sql.live_until, "now", "batch")
+        self._find_keys = self._statement(sql.find_keys, "now", "first", "last", "batch")
         purge, waiting = sql.purge.get(self.engine.dialect.name, sql.purge["sqlite"])
-        self._purge = self._statement(purge)
-        self._purge_waiting = self._statement(waiting)
-        self._count = self._statement(sql.count)
-        self._count_expired = self._statement(sql.count_expired)
+        self._purge = self._statement(purge, "before", "batch")
+        self._purge_waiting = self._statement(waiting, "before", "batch")
+        self._count = self._statement(sql.count, "now")
+        self._count_expired = self._statement(sql.count_expired, "now")
         self._keys = self._statement(sql.keys)
         self._clear = self._statement(sql.clear)
 
-    def _statement(self, statement: Executable) -> Statement:
-        return Statement(self._connections, statement, self._table.fullname)
+    def _statement(self, statement: Executable, *names: str) -> Statement:
+        return Statement(self._connections, statement, names, self._table.fullname)
 
 
 def _grace() -> int:

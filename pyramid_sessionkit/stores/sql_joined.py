@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import SessionConflict, StoreError, StoreUnavailable, TransactionFailed
 from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record
-from pyramid_sessionkit.stores.sql_engine import RolledBack, Taken, codes_of, first_line, translated
+from pyramid_sessionkit.stores.sql_errors import UNKNOWN_PREPARED, RolledBack, Taken, codes_of, first_line, translated
 from pyramid_sessionkit.stores.sql_table import (
     OF_SESSIONS,
     SessionStatements,
@@ -96,6 +96,12 @@ class JoinedSQLStore:
             return StoreUnavailable("The connection to the application's database was lost")
         if codes_of(original) & FAILED:
             return _transaction_failed(original)
+        if codes_of(original) & UNKNOWN_PREPARED:
+            return StoreError(
+                f"The application's database lost a prepared statement ({first_line(original)}): behind a pooler that "
+                "lends connections for a transaction, give the application's engine "
+                'connect_args={"prepare_threshold": None}'
+            )
         meaning = translated(original, self._bind().dialect.loaded_dbapi, self._table.fullname)
         if isinstance(meaning, RolledBack):
             return SessionConflict(f"The database refused the transaction, since another was first: {meaning}")

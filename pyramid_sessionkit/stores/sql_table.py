@@ -51,8 +51,15 @@ _EXACT = literal_column("0e0", BigInteger)
 """Added to a sum, it cannot overflow: one damaged time must not break the list of all."""
 
 
-CONTENTS = ("data", "renewed", "expires", "version")
+ROW = (*FIELDS, "expires")
+"""The columns of a row, without its key."""
+
+CONTENTS = ("data", "renewed", "version", "expires")
 """The columns that change with the contents."""
+
+NEW_ROW = (*ROW, "session_key")
+CONDITIONS = ("key", "current", "before")
+"""Names of parameters: of the statement that creates, and of what an update asks for."""
 
 
 def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
@@ -104,7 +111,7 @@ class SessionStatements:
         now, before, batch = _parameter("now"), _parameter("before"), _parameter("batch")
         record = [_as_it_is(c[name]) for name in FIELDS]
         keyed = [c.session_key, *record]
-        changed: dict[str, Any] = {name: bindparam(name) for name in (*FIELDS, "expires")}
+        changed: dict[str, Any] = {name: bindparam(name) for name in ROW}
         values = {"session_key": bindparam("session_key"), **changed}
 
         is_key = c.session_key == bindparam("key")
@@ -123,6 +130,10 @@ class SessionStatements:
         self.update = update(table).values(changed).where(is_version & _alive(c, before))
         contents = {name: changed[name] for name in CONTENTS}
         self.update_contents = update(table).values(contents).where(is_version & _alive(c, before))
+        # SQLite writes to an index even if the value in it stays.
+        expires = contents.pop("expires")
+        same_expiry = is_version & c.expires.is_not_distinct_from(expires)
+        self.update_contents_only = update(table).values(contents).where(same_expiry & _alive(c, before))
         self.delete = delete(table).where(is_key)
         self.delete_version = delete(table).where(is_version)
 
@@ -191,15 +202,18 @@ def _idle(c: Any) -> ColumnElement[int]:
 
 
 def row_values(record: Record) -> dict[str, Any]:
-    """The columns of a row, without its key."""
-    values = record._asdict()
-    values["expires"] = _rounded(record)
-    return values
+    """The columns of a row, without its key, by name."""
+    return dict(zip(ROW, row_of(record), strict=True))
 
 
-def contents_values(record: Record) -> dict[str, Any]:
-    """The columns that change with the contents."""
-    return {"data": record.data, "renewed": record.renewed, "expires": _rounded(record), "version": record.version}
+def row_of(record: Record) -> tuple[Any, ...]:
+    """The values of :data:`ROW`."""
+    return (*record, _rounded(record))
+
+
+def contents_of(record: Record) -> tuple[Any, ...]:
+    """The values of :data:`CONTENTS`."""
+    return record.data, record.renewed, record.version, _rounded(record)
 
 
 def first_version() -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import getpass
+import resource
 import subprocess
 from pathlib import Path
 
@@ -10,27 +11,34 @@ from tests.servers.process import Server, free_port, program
 
 
 class MariaDB(Server):
-    """MariaDB in a data folder of its own, on a loopback port."""
+    """MariaDB in a data folder of its own, on a loopback port, with the given options."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.folder = folder
         self.url = f"mariadb+pymysql://test:test@127.0.0.1:{self.port}/test?connect_timeout=2"
-        self._socket = str(folder / "mariadb.sock")
-        command = [program("mariadbd", "mariadb-server", "/usr/sbin"), "--no-defaults", f"--datadir={folder / 'data'}"]
-        command += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self._socket}"]
+        self.socket = str(folder / "mariadb.sock")
+        # That a file cannot grow is to be an error for it, and not the end.
+        command = ["env", "--ignore-signal=XFSZ", program("mariadbd", "mariadb-server", "/usr/sbin")]
+        command += ["--no-defaults", f"--datadir={folder / 'data'}"]
+        command += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.socket}"]
         command += [
             f"--pid-file={folder / 'mariadb.pid'}",
             f"--user={getpass.getuser()}",
             "--innodb-flush-log-at-trx-commit=2",
         ]
-        command += ["--max-allowed-packet=64M", "--skip-name-resolve"]
+        command += ["--max-allowed-packet=64M", "--skip-name-resolve", *options]
         super().__init__(command, self._answer, folder / "mariadb.log")
 
     def initialise(self) -> None:
         install = program("mariadb-install-db", "mariadb-server")
         command = [install, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={getpass.getuser()}"]
         subprocess.run([*command, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
+
+    def limit_files(self, size: int = resource.RLIM_INFINITY) -> None:
+        """No file may grow beyond so many bytes: it stands for a disk that is full."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def start(self) -> None:
         super().start()
@@ -39,7 +47,7 @@ class MariaDB(Server):
         self.execute("GRANT ALL ON test.* TO test@'%'")
 
     def execute(self, statement: str) -> tuple[tuple[object, ...], ...]:
-        connection = pymysql.connect(unix_socket=self._socket, user="root", autocommit=True)
+        connection = pymysql.connect(unix_socket=self.socket, user="root", autocommit=True)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
@@ -49,6 +57,6 @@ class MariaDB(Server):
 
     def _answer(self) -> None:
         # PyMySQL leaves a socket behind when it cannot connect.
-        if not Path(self._socket).exists():
-            raise FileNotFoundError(self._socket)
+        if not Path(self.socket).exists():
+            raise FileNotFoundError(self.socket)
         self.execute("SELECT 1")

@@ -91,7 +91,7 @@ class Server:
         """It keeps its connections and answers nothing."""
         self._signal(signal.SIGSTOP)
         if self._process is not None:
-            for pid in _family(self._process.pid):
+            for pid in family(self._process.pid):
                 while _state(pid) not in ("T", ""):
                     time.sleep(0.001)
 
@@ -114,7 +114,7 @@ class Server:
 
     def _signal(self, signum: int) -> None:
         if self._process is not None and self._process.poll() is None:
-            for pid in _family(self._process.pid):
+            for pid in family(self._process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signum)
 
@@ -126,10 +126,10 @@ def _state(pid: int) -> str:
         return ""
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and its children: PostgreSQL answers from those."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):  # it has ended just now
         return []
-    return [pid, *(child for word in children for child in _family(int(word)))]
+    return [pid, *(child for word in children for child in family(int(word)))]

@@ -3,16 +3,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 
 class Proxy:
-    """Stands between a client and a server, and can lose the server's answers, or answer nothing at all."""
+    """Stands between a client and a server: it can lose the server's answers, delay them, or pass on nothing."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self.lose_answers = False
+        self.delay = 0.0
+        """Seconds that each answer takes on its way."""
+        self.swallow = False
+        """Connections are accepted, and stay open, but nothing gets through."""
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._run(self._accept)
@@ -45,5 +50,9 @@ class Proxy:
             while data := source.recv(65536):
                 if answers and self.lose_answers:
                     break
+                if self.swallow:
+                    continue
+                if answers and self.delay:
+                    time.sleep(self.delay)
                 target.sendall(data)
             target.shutdown(socket.SHUT_RDWR)

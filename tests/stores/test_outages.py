@@ -14,6 +14,7 @@ from pyramid.response import Response
 from pyramid.security import forget, remember
 from webtest import TestApp
 
+from pyramid_sessionkit.stores.breaker import PAUSE
 from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
 from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached import MemcachedStore
@@ -233,5 +234,6 @@ def test_a_write_whose_answer_was_lost_is_not_applied_twice(setup: Setup, path: 
 def recover(setup: Setup, fault: str) -> None:
     if fault == "freeze":
         setup.server.thaw()
+        time.sleep(PAUSE)  # for so long nobody asks a database that let two requests wait in vain
     else:
         setup.server.start()

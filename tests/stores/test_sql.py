@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -350,19 +351,25 @@ def test_other_databases_take_the_table(dialect: Any, expected: list[str]) -> No
 
 def test_a_child_process_opens_connections_of_its_own(sql_store: SQLStore) -> None:
     sql_store.create(KEY, make_record())
-    connection = sql_store._connections.take()
+    connection = _idle_connection(sql_store)
     in_processes(lambda _: _load_in_child(sql_store, connection), 1)
-    assert sql_store._connections.take() is connection
+    assert _idle_connection(sql_store) is connection
     assert sql_store.load(KEY) is not None
 
 
 def _load_in_child(store: SQLStore, parents: Any) -> None:
     assert store.load(KEY) is not None
-    assert store._connections.take() is not parents
+    assert _idle_connection(store) is not parents
+
+
+def _idle_connection(store: SQLStore) -> Any:
+    kept = store._connections.take(monotonic())
+    store._connections.give_back(kept)
+    return kept.raw
 
 
 def test_a_child_process_can_close_the_store(sql_store: SQLStore) -> None:
-    connection = sql_store._connections.take()
+    connection = _idle_connection(sql_store)
     in_processes(lambda _: sql_store.close(), 1)
-    assert sql_store._connections.take() is connection
+    assert _idle_connection(sql_store) is connection
     assert connection.cursor().execute("SELECT 1").fetchone() == (1,)

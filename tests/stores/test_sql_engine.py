@@ -1,4 +1,4 @@
-"""Connections that are lost, interrupted or late, and what a database refuses: SQLite, behind a pool as others are."""
+"""Connections that are lost, interrupted or late, and what a database refuses: SQLite, as if it were a server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from sqlalchemy.pool import QueuePool
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.stores import sql_engine
+from pyramid_sessionkit.stores import sql_connections, sql_engine, sql_statements
+from pyramid_sessionkit.stores.breaker import PAUSE, Breaker
 from pyramid_sessionkit.stores.sql import SQLStore
-from pyramid_sessionkit.stores.sql_engine import CONFLICT_ATTEMPTS, QUICK, create_session_engine
-from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, make_record
+from pyramid_sessionkit.stores.sql_connections import QUICK, Limits
+from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.stores.sql_errors import Taken
+from pyramid_sessionkit.stores.sql_statements import CONFLICT_ATTEMPTS
+from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, in_processes, in_threads, make_record
 
 POOL_SIZE = 2
 
@@ -58,6 +62,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.up = True
+        self.refusal = "connection refused"
         self.opened: list[Connection] = []
         self.used: list[Connection] = []
         """The connection of each statement."""
@@ -70,7 +75,7 @@ class Server:
 
     def connect(self) -> Connection:
         if not self.up:
-            raise sqlite3.OperationalError("connection refused")
+            raise sqlite3.OperationalError(self.refusal)
         connection = sqlite3.connect(self.path, factory=Connection, check_same_thread=False)
         connection.server = self
         self.opened.append(connection)
@@ -94,6 +99,12 @@ class Server:
 Open = Callable[..., SQLStore]
 
 
+def in_use(store: SQLStore) -> int:
+    """How many connections were taken and not given back."""
+    lifo = store._connections._lifo
+    return len(lifo.all) - len(lifo.idle)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path / "sessions.sqlite")
@@ -104,32 +115,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def open_store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """The store as it is for a server database; with ``pooled=False`` as it is for SQLite."""
+    """The store as it is for a server database; with ``server=False`` as it is for SQLite."""
 
-    def create_engine(url: Any, *, pool_reset_on_return: Any, pool_timeout: int, **options: Any) -> Any:
-        return CREATE_ENGINE(
-            "sqlite://",
-            creator=server.connect,
-            poolclass=QueuePool,
-            pool_size=POOL_SIZE,
-            max_overflow=0,
-            pool_timeout=pool_timeout,
-            pool_reset_on_return=pool_reset_on_return,
-            isolation_level=options["isolation_level"],
-        )
+    def create_engine(url: Any, *, connect_args: Any, **options: Any) -> Any:
+        return CREATE_ENGINE("sqlite://", creator=server.connect, **options)
 
-    def open_(pooled: bool = True) -> SQLStore:
+    def open_(is_server: bool = True, **limits: Any) -> SQLStore:
         engine = create_session_engine("postgresql://host/db", timeout=0)
         engine.dialect.is_disconnect = lambda error, connection, cursor: isinstance(error, Lost)
-        if pooled:
-            engine.dialect.name = "pooled"
-        store = SQLStore(engine)
+        if is_server:
+            engine.dialect.name = "server"
+        store = SQLStore(engine, limits=Limits(**{"pool_size": POOL_SIZE, "timeout": 0, **limits}))
         store.create_table()
         store.close()
         return store
 
     monkeypatch.setattr(sql_engine, "create_engine", create_engine)
-    monkeypatch.setattr(sql_engine, "monotonic", lambda: server.now)
+    for module in (sql_statements, sql_connections):
+        monkeypatch.setattr(module, "monotonic", lambda: server.now)
     return open_
 
 
@@ -217,9 +220,9 @@ class TestLostConnections:
             operation(store, record)
         assert len(server.used) == 1
 
-    @pytest.mark.parametrize("pooled", [True, False])
-    def test_they_are_closed_and_never_given_out_again(self, open_store: Open, server: Server, pooled: bool) -> None:
-        store = open_store(pooled)
+    @pytest.mark.parametrize("is_server", [True, False])
+    def test_they_are_closed_and_never_given_out_again(self, open_store: Open, server: Server, is_server: bool) -> None:
+        store = open_store(is_server)
         record = store.create(KEY, make_record())
         assert record
         server.restart()
@@ -235,7 +238,7 @@ class TestLostConnections:
 
     def test_one_takes_all_that_are_idle_with_it(self, store: SQLStore, record: Record, server: Server) -> None:
         connections = store._connections
-        for taken in [connections.take() for _ in range(POOL_SIZE)]:
+        for taken in [connections.take(server.now) for _ in range(POOL_SIZE)]:
             connections.give_back(taken)
         server.restart()
         with pytest.raises(StoreUnavailable):
@@ -243,14 +246,14 @@ class TestLostConnections:
         assert store.update(KEY, record)
 
 
-class TestThePool:
+class TestConnections:
     def test_every_connection_is_given_back(self, store: SQLStore, record: Record, server: Server) -> None:
         opened = len(server.opened)
         for _ in range(50):
             assert store.load(KEY)
             assert store.load(OTHER_KEY) is None
             assert store.create(KEY, make_record()) is None
-            assert store.engine.pool.checkedout() == 0
+            assert in_use(store) == 0
         assert len(server.opened) == opened
 
     @pytest.mark.parametrize(
@@ -269,7 +272,7 @@ class TestThePool:
             server.failures = [failure]
             with pytest.raises((StoreError, KeyboardInterrupt)):
                 store.update(KEY, record)
-            assert store.engine.pool.checkedout() == 0
+            assert in_use(store) == 0
 
     def test_an_operation_is_one_statement_and_no_rollback(
         self, store: SQLStore, record: Record, server: Server
@@ -282,21 +285,184 @@ class TestThePool:
 
     def test_where_it_is_empty_that_is_an_outage(self, store: SQLStore, record: Record) -> None:
         connections = store._connections
-        taken = [connections.take() for _ in range(POOL_SIZE)]
-        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        taken = [connections.take(0) for _ in range(POOL_SIZE)]
+        with pytest.raises(StoreUnavailable, match=r"All 2 connections .* sessionkit\.sql\.pool_size"):
             store.load(KEY)
         for connection in taken:
             connections.give_back(connection)
         assert store.load(KEY) == record
 
+    def test_one_that_is_old_is_renewed(self, open_store: Open, server: Server) -> None:
+        store = open_store(max_age=100)
+        store.create(KEY, make_record())
+        first = server.used[-1]
+        server.now += 100 * (1 - sql_connections.JITTER) - 1
+        assert store.load(KEY)
+        assert server.used[-1] is first
+        server.now += 100 * sql_connections.JITTER + 1
+        assert store.load(KEY)
+        assert server.used[-1] is not first
+        assert first.closed
+
+    def test_those_opened_together_are_not_renewed_together(self, open_store: Open) -> None:
+        connections = open_store(max_age=100, pool_size=9)._connections
+        ends = [connections.take(0).until for _ in range(9)]
+        assert len(set(ends)) == 9
+        assert all(100 * (1 - sql_connections.JITTER) <= end <= 100 for end in ends)
+
+    def test_without_a_greatest_age_none_is(self, open_store: Open, server: Server) -> None:
+        store = open_store(max_age=None)
+        store.create(KEY, make_record())
+        opened = len(server.opened)
+        server.now += 1e9
+        assert store.load(KEY)
+        assert len(server.opened) == opened
+
+    def test_one_that_cannot_be_opened_leaves_its_place(self, store: SQLStore, record: Record, server: Server) -> None:
+        store.close()
+        server.up = False
+        for _ in range(2 * POOL_SIZE):
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                store.load(KEY)
+        server.up = True
+        taken = [store._connections.take(0) for _ in range(POOL_SIZE)]
+        assert all(kept.raw for kept in taken)
+
+    def test_those_in_use_are_closed_when_they_come_back(self, store: SQLStore, record: Record) -> None:
+        connections = store._connections
+        kept = connections.take(0)
+        raw = kept.raw
+        store.close()
+        assert not raw.closed
+        connections.give_back(kept)
+        assert raw.closed
+        assert in_use(store) == 0
+
+    def test_threads_take_turns(self, open_store: Open, server: Server) -> None:
+        store = open_store(timeout=20)
+        store.create(KEY, make_record())
+        opened = len(server.opened)
+
+        def work(_: int) -> None:
+            for _ in range(20):
+                assert store.load(KEY)
+
+        in_threads(work, 4 * POOL_SIZE)
+        assert len(server.opened) - opened < POOL_SIZE
+        assert in_use(store) == 0
+
+    def test_an_engine_of_the_applications_own_will_do(self, server: Server) -> None:
+        """With a pool of its own, which is left alone."""
+        engine = CREATE_ENGINE(
+            "sqlite://",
+            creator=server.connect,
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            isolation_level="AUTOCOMMIT",
+        )
+        store = SQLStore(engine)
+        store.create_table()
+        taken = [store._connections.take(0) for _ in range(3)]
+        assert len({id(kept.raw) for kept in taken}) == 3
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        for kept in taken:
+            store._connections.give_back(kept)
+        assert store.create(KEY, make_record())
+        store.close()
+        assert all(connection.closed for connection in server.opened)
+
+    def test_nothing_is_open_for_reading_after_a_read(self, tmp_path: Path) -> None:
+        store = SQLStore(create_session_engine(f"sqlite:///{tmp_path}/s.sqlite"))
+        store.create_table()
+        for key in (KEY, OTHER_KEY):
+            store.create(key, make_record(userid="ada"))
+        for read in (lambda: store.load(KEY), lambda: store.sessions_of("ada"), store.count, store.live_sessions):
+            assert read()
+        with sqlite3.connect(tmp_path / "s.sqlite") as other:
+            # Refused while somebody has a snapshot of before the write.
+            other.execute("UPDATE sessions SET data = x'00'")
+            other.commit()
+            busy, *_ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy
+        store.close()
+
+
+class TestTimeouts:
+    """A server that gives no answer, and one that says itself that it took too long."""
+
+    def silent(self, server: Server) -> None:
+        server.failures = [Lost("no answer")]
+        server.seconds = QUICK + 0.1
+
+    def test_after_two_in_a_row_nobody_waits(self, store: SQLStore, record: Record, server: Server) -> None:
+        for _ in range(2):
+            self.silent(server)
+            with pytest.raises(StoreUnavailable, match="lost before it answered"):
+                store.load(KEY)
+        asked = len(server.used)
+        with pytest.raises(StoreUnavailable, match="did not answer 2 times in a row"):
+            store.load(KEY)
+        assert len(server.used) == asked
+
+    def test_an_answer_lets_all_ask_again(self, store: SQLStore, record: Record, server: Server) -> None:
+        store._connections.breaker = Breaker(lambda: server.now)
+        for _ in range(2):
+            self.silent(server)
+            with pytest.raises(StoreUnavailable):
+                store.load(KEY)
+        server.now += PAUSE
+        server.seconds = 0
+        assert store.load(KEY) == record
+        assert store._connections.breaker.timeouts == 0
+
+    @pytest.mark.parametrize(
+        "failure",
+        [sqlite3.IntegrityError("taken"), sqlite3.InternalError("permission denied")],
+        ids=lambda failure: type(failure).__name__,
+    )
+    def test_a_refusal_is_an_answer_too(
+        self, store: SQLStore, record: Record, server: Server, failure: Exception
+    ) -> None:
+        store._connections.breaker.timeouts = 1
+        server.failures = [failure]
+        with pytest.raises((StoreError, Taken)):
+            store.update(KEY, record)
+        assert store._connections.breaker.timeouts == 0
+
+    def test_what_waits_for_a_connection_in_vain_counts(self, store: SQLStore, record: Record) -> None:
+        taken = [store._connections.take(0) for _ in range(POOL_SIZE)]
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="in use"):
+                store.load(KEY)
+        store._connections.give_back(taken[0])
+        with pytest.raises(StoreUnavailable, match="in a row"):
+            store.load(KEY)
+
+    def test_a_server_that_is_down_is_asked_each_time(self, store: SQLStore, record: Record, server: Server) -> None:
+        store.close()
+        server.up = False
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                store.load(KEY)
+
+    def test_a_process_that_was_forked_asks_for_itself(self, tmp_path: Path) -> None:
+        store = SQLStore(create_session_engine(f"sqlite:///{tmp_path}/s.sqlite"))
+        store.create_table()
+        for _ in range(2):
+            store._connections.breaker.timed_out(0)
+        with pytest.raises(StoreUnavailable, match="in a row"):
+            store.load(KEY)
+        in_processes(lambda _: store.load(KEY), 1)
+
 
 class TestInterruptions:
-    @pytest.mark.parametrize("pooled", [True, False])
+    @pytest.mark.parametrize("is_server", [True, False])
     @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
     def test_a_connection_that_may_still_answer_is_used_no_more(
-        self, open_store: Open, server: Server, pooled: bool, interruption: type[BaseException]
+        self, open_store: Open, server: Server, is_server: bool, interruption: type[BaseException]
     ) -> None:
-        store = open_store(pooled)
+        store = open_store(is_server)
         store.create(KEY, make_record())
         server.failures = [interruption()]
         with pytest.raises(interruption):
@@ -356,7 +522,7 @@ class TestConflicts:
     @pytest.fixture(autouse=True)
     def pauses(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         slept: list[float] = []
-        monkeypatch.setattr(sql_engine, "sleep", slept.append)
+        monkeypatch.setattr(sql_statements, "sleep", slept.append)
         return slept
 
     @refusals(sqlite3.OperationalError, ["40001", "40P01"], [1213, 1020])
@@ -367,7 +533,7 @@ class TestConflicts:
         server.failures = [refuse(), refuse()]
         assert operation(store, record)
         assert len(server.used) == 3
-        assert store.engine.pool.checkedout() == 0
+        assert in_use(store) == 0
 
     @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
     def test_but_not_for_ever(
@@ -391,6 +557,71 @@ class TestConflicts:
 
 
 class TestRefusals:
+    @refusals(sqlite3.OperationalError, ["57014", "55P03"], [1969, 3024, 1205])
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_a_server_that_gives_up_is_a_timeout_and_keeps_the_connection(
+        self, store: SQLStore, record: Record, server: Server, refuse: Any, operation: Any
+    ) -> None:
+        server.failures = [refuse()]
+        with pytest.raises(StoreUnavailable, match="gave up a statement"):
+            operation(store, record)
+        assert len(server.used) == 1
+        assert not server.used[0].closed
+        assert store._connections.breaker.timeouts == 1
+
+    @refusals(sqlite3.OperationalError, ["57P01", "57P02", "57P03"], [1053])
+    def test_a_server_that_shuts_down_has_closed_all(
+        self, store: SQLStore, record: Record, server: Server, refuse: Any
+    ) -> None:
+        server.failures = [refuse()]
+        assert store.load(KEY) == record
+        assert server.used[0].closed
+        assert server.used[1] is not server.used[0]
+        server.failures = [refuse()]
+        with pytest.raises(StoreUnavailable, match="lost before it answered"):
+            store.update(KEY, record)
+
+    @refusals(sqlite3.InternalError, ["25006"], [1290, 1792, 1836])
+    def test_one_that_became_a_standby_is_left_with_all_idle_connections(
+        self, store: SQLStore, record: Record, server: Server, refuse: Any
+    ) -> None:
+        connections = store._connections
+        for taken in [connections.take(0) for _ in range(POOL_SIZE)]:
+            connections.give_back(taken)
+        opened = len(server.opened)
+        server.failures = [refuse()]
+        with pytest.raises(StoreUnavailable):
+            store.update(KEY, record)
+        assert all(connection.closed for connection in server.opened)
+        assert store.update(KEY, record)
+        assert len(server.opened) == opened + 1
+
+    @refusals(sqlite3.ProgrammingError, ["26000", "42P05"], [])
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_a_pooler_that_lends_for_a_transaction_is_named(
+        self, store: SQLStore, record: Record, server: Server, refuse: Any, operation: Any
+    ) -> None:
+        server.failures = [refuse()]
+        with pytest.raises(StoreError, match=r"pooler .* sessionkit\.sql\.prepare = false"):
+            operation(store, record)
+        assert server.used[0].closed
+
+    def test_also_when_it_refuses_the_connection(self, store: SQLStore, server: Server) -> None:
+        store.close()
+        server.up, server.refusal = False, "FATAL:  unsupported startup parameter: options"
+        for operation in (lambda: store.load(KEY), store.has_table):
+            with pytest.raises(StoreError, match=r"pooler .* sessionkit\.sql\.prepare = false"):
+                operation()
+
+    @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
+    def test_a_plan_of_before_a_migration_is_made_again(
+        self, store: SQLStore, record: Record, server: Server, operation: Any
+    ) -> None:
+        server.failures = [refusal(sqlite3.NotSupportedError, "cached plan must not change result type")]
+        assert operation(store, record)
+        assert server.used[0].closed
+        assert len(server.used) == 2
+
     # An InternalError, as psycopg has it: an OperationalError is an outage anyway.
     @refusals(sqlite3.InternalError, ["25006"], [1290, 1792, 1836])
     @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from zope.interface import implementer
 
@@ -212,3 +214,16 @@ class TestInOneTransaction:
                 assert store.own.joined(dbsession).create(KEY, make_record()) is not None
                 dbsession.commit()
             assert store.own.load(KEY) is not None
+
+
+def test_a_pooler_in_front_of_the_applications_database_is_named(tmp_path: Any) -> None:
+    """Ours is another engine: its setting would not help."""
+    store = Committing(f"sqlite:///{tmp_path}/joined.sqlite")
+    refused = sqlite3.OperationalError("prepared statement does not exist")
+    refused.sqlstate = "26000"  # type: ignore[attr-defined]
+    with Session(store.engine) as dbsession:
+        meaning = store.own.joined(dbsession)._translated(DBAPIError("SELECT", {}, refused))
+    assert type(meaning) is StoreError
+    assert "prepare_threshold" in str(meaning)
+    assert "sessionkit" not in str(meaning)
+    store.engine.dispose()

@@ -1,0 +1,67 @@
+"""Requests fail at once, for a moment, where each of the last ones waited in vain.
+
+A database that gives no answer costs each request that uses its session the whole time-out, and soon all threads of the
+server wait, with them those for pages without a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from pyramid_sessionkit.exceptions import StoreUnavailable
+
+IN_A_ROW = 2
+"""Time-outs after which requests fail at once."""
+
+PAUSE = 1.0
+"""Seconds until one of them tries again, and after each time-out more."""
+
+
+class Breaker:
+    """Counts time-outs with no answer between them.
+
+    Who gets an answer sets ``answered_at`` to the time when it asked, and calls :meth:`close` if ``timeouts`` is not 0:
+    so the usual case costs two attributes and no call.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.timeouts = 0
+        self.answered_at = 0.0
+        self._clock = clock
+        self._shut_until = 0.0
+        self._tickets = [None]  # of one who tries; pop and append are atomic
+
+    def timed_out(self, asked_at: float) -> None:
+        """Count it, unless somebody who asked later had an answer: then one row is locked, and the database is well."""
+        if self.answered_at > asked_at:
+            return
+        self.timeouts += 1
+        self._shut_until = self._clock() + PAUSE
+
+    def close(self) -> None:
+        """An answer came."""
+        self.timeouts = 0
+
+    @contextmanager
+    def permission(self) -> Iterator[None]:
+        """To ask the database: refused for a moment after time-outs, then given to one at a time."""
+        if self.timeouts < IN_A_ROW:
+            yield
+            return
+        if self._clock() < self._shut_until or not self._take_ticket():
+            raise StoreUnavailable(
+                f"The sessions' database did not answer {self.timeouts} times in a row: for a moment it is not asked"
+            )
+        try:
+            yield
+        finally:
+            self._tickets.append(None)
+
+    def _take_ticket(self) -> bool:
+        try:
+            self._tickets.pop()
+        except IndexError:
+            return False
+        return True

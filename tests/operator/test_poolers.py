@@ -1,0 +1,116 @@
+"""pgbouncer in front of PostgreSQL: two connections to the server, which all of an application's share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+import pytest
+from psycopg import Connection
+
+from pyramid_sessionkit import StoreError
+from pyramid_sessionkit.stores.sql import SQLStore
+from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from tests.operator.databases import USER, url_of
+from tests.operator.site import Counting, Site
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.postgresql import PostgreSQL
+
+pytestmark = pytest.mark.servers
+
+OpenSite = Callable[..., Site]
+OpenPooler = Callable[..., PgBouncer]
+
+CURE = "sessionkit.sql.prepare = false"
+
+
+@pytest.fixture
+def direct(postgresql: PostgreSQL, open_site: OpenSite) -> Site:
+    """An application that goes round the pooler."""
+    return open_site(url_of(postgresql.port), create_table="true")
+
+
+@pytest.fixture
+def open_pooler(postgresql: PostgreSQL) -> Iterator[OpenPooler]:
+    poolers: list[PgBouncer] = []
+
+    def open_(mode: str, **settings: object) -> PgBouncer:
+        poolers.append(PgBouncer(postgresql.port, USER, mode, **settings).__enter__())
+        return poolers[-1]
+
+    yield open_
+    for pooler in poolers:
+        pooler.stop()
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_sessions_work_without_prepared_statements(
+    direct: Site, open_pooler: OpenPooler, open_site: OpenSite, mode: str
+) -> None:
+    # In session mode a connection keeps its connection to the server.
+    pooler = open_pooler(mode, size=15 if mode == "session" else 2)
+    site = open_site(pooler.url, prepare="false")
+    with Counting(site) as counting:
+        counting.go_on(200)
+    print(counting)
+    assert counting.missing(direct) == 0
+    assert set(counting.answers) == {200}
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_pooler_that_refuses_our_options_is_named(open_pooler: OpenPooler, open_site: OpenSite, mode: str) -> None:
+    """pgbouncer refuses options, unless it was told to ignore them."""
+    with pytest.raises(StoreError) as refused:
+        open_site(open_pooler(mode).url)
+    print(refused.value)
+    assert CURE in str(refused.value)
+    assert "missing" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_pooler_that_ignores_our_options_is_found_out(
+    direct: Site, open_pooler: OpenPooler, open_site: OpenSite, caplog: pytest.LogCaptureFixture, mode: str
+) -> None:
+    site = open_site(open_pooler(mode, ignored="extra_float_digits,options").url)
+    with Counting(site) as counting:
+        counting.go_on(200)
+    print(counting)
+    assert caplog.text.count(CURE) == 1
+    assert counting.missing(direct) == 0
+    assert set(counting.answers) == {200}
+
+
+def test_no_statement_is_taken_for_another(direct: Site, open_pooler: OpenPooler, open_site: OpenSite) -> None:
+    """Drivers number what they prepare. On a connection of the server that is shared, the first of one client is also
+    the first of another, who may have prepared something else: to end a session where the other wants to read one."""
+    pooler = open_pooler("transaction", ignored="extra_float_digits,options")
+    reader, ender = (SQLStore(create_session_engine(pooler.url)) for _ in range(2))
+    for _ in range(2):
+        direct.visitor()
+    keys = direct.store.all_keys()
+    with closing(pooler.client()) as first, closing(pooler.client()) as second:
+        for store in reader, ender:
+            store.load("nobody")  # so that SQLAlchemy has asked what it asks at first
+            store.close()
+            forget_prepared(first, second)
+        first.execute("BEGIN")  # has one connection of the server, until its transaction ends
+        ender.delete("nobody")
+        second.execute("BEGIN")  # has the other
+        first.execute("ROLLBACK")
+        reader.load(keys[0])
+        first.execute("BEGIN")
+        second.execute("ROLLBACK")
+        with suppress(StoreError):
+            reader.load(keys[1])
+        first.execute("ROLLBACK")
+    reader.close()
+    ender.close()
+    assert direct.store.all_keys() == keys
+
+
+def forget_prepared(*clients: Connection[Any]) -> None:
+    """What applications prepared while they started, on both connections of the server."""
+    for statement in "BEGIN", "DEALLOCATE ALL", "ROLLBACK":
+        for client in clients:
+            client.execute(statement)
