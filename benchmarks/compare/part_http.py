@@ -1,0 +1,162 @@
+"""Requests per second over HTTP, as a share of a bare view's, with ``wrk``: 64 connections, 64 sessions."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compare.catalogue import FLOOR, OURS, App
+from benchmarks.compare.goals import LEAST_SHARE
+from benchmarks.compare.run import Row, Run
+from benchmarks.compare.servers import find_program
+from benchmarks.compare.worker import workers
+from tests.servers.process import Server, free_port
+
+SESSIONS = 64
+KINDS = {"read": "/read", "write": "/change"}
+SCRIPT = Path(__file__).with_name("cookies.lua")
+
+SERVERS = {
+    "waitress": ["-m", "waitress", "--threads=4", "--listen={address}", "benchmarks.compare.serve:app"],
+    "gunicorn gthread": [
+        *("-m", "gunicorn", "--workers=1", "--worker-class=gthread", "--threads=8", "--bind={address}"),
+        *("--no-control-socket", "--log-level=error", "benchmarks.compare.serve:app"),
+    ],
+    "gunicorn sync": [
+        *("-m", "gunicorn", "--workers=2", "--worker-class=sync", "--bind={address}"),
+        *("--no-control-socket", "--log-level=error", "benchmarks.compare.serve:app"),
+    ],
+}
+PROCESSES = {"gunicorn sync": 2}
+
+
+class HTTPServer(Server):
+    """One application, served by one of the WSGI servers on a loopback port."""
+
+    def __init__(self, name: str, app: App, run: Run) -> None:
+        self.app = app
+        self.address = f"127.0.0.1:{free_port()}"
+        self.cookies = run.folder / f"cookies-{self.address.rpartition(':')[2]}"
+        self.cookies.touch()
+        command = [sys.executable, *(word.format(address=self.address) for word in SERVERS[name])]
+        environment = {"BENCHMARK_APP": json.dumps(app[:3]), "BENCHMARK_ADDRESSES": json.dumps(run.addresses)}
+        super().__init__(command, self._answer, run.folder / f"http-{self.address.rpartition(':')[2]}.log", environment)
+
+    def fill(self) -> None:
+        """Make the sessions, whose cookies ``wrk`` sends."""
+        made = [dict(self._get("/fill"))["set-cookie"].partition(";")[0] for _ in range(SESSIONS)]
+        self.cookies.write_text("".join(f"{cookie}\n" for cookie in made))
+
+    def _answer(self) -> None:
+        self._get("/plain")
+
+    def _get(self, path: str) -> list[tuple[str, str]]:
+        connection = http.client.HTTPConnection(self.address, timeout=10)
+        try:
+            connection.request("GET", path, headers={"Host": "localhost"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise ConnectionError(f"{path} answered {answer.status}")
+            return [(name.lower(), value) for name, value in answer.getheaders()]
+        finally:
+            connection.close()
+
+
+def measure(run: Run, others: set[int]) -> list[Row]:
+    """``others`` are the cores that nothing else has: those of ``wrk``."""
+    wrk = find_program("wrk")
+    if wrk is None:
+        run.say("wrk is not installed (Debian's package wrk): what it measures is left out")
+        return []
+    rows = []
+    for name in SERVERS:
+        with ExitStack() as stack:
+            started = list(_started(run, name, stack))
+            best = _measured(run, started, wrk, others)
+        rows += _rows(best, name)
+        run.say(f"http, {name}: {_told(rows, name)}")
+    return rows
+
+
+def _started(run: Run, name: str, stack: ExitStack) -> Iterator[HTTPServer]:
+    apps = [app for app in run.apps if _applies(app, name)]
+    # Tables are made here, and not by processes that race.
+    with workers([app for app in apps if not app.bare and app.store != "memory"], run.addresses, run.say) as prepared:
+        usable = {worker.app for worker in prepared}
+    for app in apps:
+        if app in usable or app.bare or app.store == "memory":
+            try:
+                server = stack.enter_context(HTTPServer(name, app, run))
+                if not app.bare:
+                    server.fill()
+            except (AssertionError, OSError) as error:
+                run.say(f"left out: {app.name} on {name}: {str(error).strip().splitlines()[-1]}")
+                continue
+            yield server
+
+
+def _applies(app: App, name: str) -> bool:
+    """Every library on waitress; on the others ours and its measures, in memory where there is one process."""
+    if name == "waitress":
+        return True
+    return app.framework == "Pyramid" and (
+        app.bare or (app.library in (OURS, FLOOR) and not (app.process_local and PROCESSES.get(name, 1) > 1))
+    )
+
+
+def _measured(run: Run, started: list[HTTPServer], wrk: str, others: set[int]) -> dict[tuple[App, str], Row]:
+    seconds, rounds = ("1s", 1) if run.quick else ("1s", 3)
+    best: dict[tuple[App, str], Row] = {}
+    for _ in range(rounds):
+        for server in started:
+            for kind, path in ({"bare": "/plain"} if server.app.bare else KINDS).items():
+                row = _wrk(wrk, server, path, seconds, others)
+                known = best.get((server.app, kind))
+                failed = row["failed"] + (known["failed"] if known else 0)
+                if known is None or row["rate"] > known["rate"]:
+                    best[server.app, kind] = known = row
+                known["failed"] = failed
+    return best
+
+
+def _wrk(wrk: str, server: HTTPServer, path: str, seconds: str, others: set[int]) -> Row:
+    command = [wrk, "-t1", f"-c{SESSIONS}", f"-d{seconds}", "-s", str(SCRIPT), f"http://{server.address}{path}", "--"]
+    done = subprocess.run(
+        [*command, str(server.cookies)],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, others),
+    )
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return {"rate": told["requests"] / told["microseconds"] * 1e6, "failed": told["failed"], "p99": told["p99"]}
+
+
+def _rows(best: dict[tuple[App, str], Row], name: str) -> list[Row]:
+    bare = {app.framework: row["rate"] for (app, _), row in best.items() if app.bare}
+    shares = {(app.library, app.store, kind): row["rate"] / bare[app.framework] for (app, kind), row in best.items()}
+    rows = []
+    for (app, kind), row in best.items():
+        share = shares[app.library, app.store, kind]
+        least = None
+        if app.library == OURS and name == "waitress" and app.store == "memory":
+            least = LEAST_SHARE
+        if app.library == OURS and name == "waitress" and (app.store, kind) == ("memcached", "read"):
+            least = shares.get((FLOOR, "memcached", "read"))
+        told = {"library": app.library, "store": app.store, "framework": app.framework, "kind": kind}
+        rows.append({"server": name, **told, **row, "share": share, "least": least})
+    return rows
+
+
+def _told(rows: list[Row], name: str) -> str:
+    ours = [row for row in rows if row["server"] == name and row["library"] == OURS]
+    told = ", ".join(f"{row['store']} {row['kind']} {row['share']:.2f} of bare" for row in ours)
+    return told or "none of ours"
