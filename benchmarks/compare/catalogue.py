@@ -30,11 +30,6 @@ class App(NamedTuple):
         return f"{self.library}, {self.store}" if self.store else f"{self.library}, {self.framework}"
 
     @property
-    def process_local(self) -> bool:
-        """Whether another process does not see its sessions."""
-        return self.store == "memory"
-
-    @property
     def bare(self) -> bool:
         return self.library == BARE
 

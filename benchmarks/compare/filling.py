@@ -48,7 +48,14 @@ def make_record(number: int, data: bytes, ago: int = 0) -> Record:
     userid = f"user-{number % 100_000}"
     times = {"created": now, "renewed": now, "timeout": 1200, "deadline": now + 43200, "persistent": False}
     return Record(
-        bytes(bytearray(data)), verifier, verifier[:16], None, userid, now * 1_000_000 + number % 1_000_000, None, **times
+        bytes(bytearray(data)),
+        verifier,
+        verifier[:16],
+        None,
+        userid,
+        now * 1_000_000 + number % 1_000_000,
+        None,
+        **times,
     )
 
 

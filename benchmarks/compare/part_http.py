@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.catalogue import FLOOR, OURS, App
+from benchmarks.compare.catalogue import FLOOR, OURS, SQL, App
 from benchmarks.compare.goals import LEAST_SHARE
 from benchmarks.compare.run import Row, Run
 from benchmarks.compare.servers import find_program
@@ -35,6 +36,8 @@ SERVERS = {
     ],
 }
 PROCESSES = {"gunicorn sync": 2}
+ELSEWHERE = ("memory", "memcached", "postgresql", "cached_sql")
+"""What is measured on gunicorn too."""
 
 
 class HTTPServer(Server):
@@ -53,6 +56,11 @@ class HTTPServer(Server):
         """Make the sessions, whose cookies ``wrk`` sends."""
         made = [dict(self._get("/fill"))["set-cookie"].partition(";")[0] for _ in range(SESSIONS)]
         self.cookies.write_text("".join(f"{cookie}\n" for cookie in made))
+
+    def stop(self, signum: int = signal.SIGKILL) -> None:
+        # All of its processes at once: a master would take its time, and nothing of theirs is needed any more.
+        self._signal(signum)
+        super().stop(signum)
 
     def _answer(self) -> None:
         self._get("/plain")
@@ -88,35 +96,36 @@ def measure(run: Run, others: set[int]) -> list[Row]:
 
 def _started(run: Run, name: str, stack: ExitStack) -> Iterator[HTTPServer]:
     apps = [app for app in run.apps if _applies(app, name)]
-    # Tables are made here, and not by processes that race.
-    with workers([app for app in apps if not app.bare and app.store != "memory"], run.addresses, run.say) as prepared:
-        usable = {worker.app for worker in prepared}
+    if PROCESSES.get(name, 1) > 1:
+        # Tables are made here, and not by processes that race.
+        with workers([app for app in apps if set(app.needs) & set(SQL)], run.addresses, run.say):
+            pass
     for app in apps:
-        if app in usable or app.bare or app.store == "memory":
-            try:
-                server = stack.enter_context(HTTPServer(name, app, run))
-                if not app.bare:
-                    server.fill()
-            except (AssertionError, OSError) as error:
-                run.say(f"left out: {app.name} on {name}: {str(error).strip().splitlines()[-1]}")
-                continue
-            yield server
+        try:
+            server = stack.enter_context(HTTPServer(name, app, run))
+            if not app.bare:
+                server.fill()
+        except (AssertionError, OSError) as error:
+            run.say(f"left out: {app.name} on {name}: {str(error).strip().splitlines()[-1]}")
+            continue
+        yield server
 
 
 def _applies(app: App, name: str) -> bool:
-    """Every library on waitress; on the others ours and its measures, in memory where there is one process."""
+    """Every library on waitress; on the others ours and its floor, in memory where there is one process."""
     if name == "waitress":
         return True
-    return app.framework == "Pyramid" and (
-        app.bare or (app.library in (OURS, FLOOR) and not (app.process_local and PROCESSES.get(name, 1) > 1))
-    )
+    if app.bare:
+        return app.framework == "Pyramid"
+    too_many = app.store == "memory" and PROCESSES.get(name, 1) > 1
+    return app.library in (OURS, FLOOR) and app.store in ELSEWHERE and not too_many
 
 
 def _measured(run: Run, started: list[HTTPServer], wrk: str, others: set[int]) -> dict[tuple[App, str], Row]:
     seconds, rounds = ("1s", 1) if run.quick else ("1s", 3)
     best: dict[tuple[App, str], Row] = {}
     for _ in range(rounds):
-        for server in started:
+        for server in _in_turns(started):
             for kind, path in ({"bare": "/plain"} if server.app.bare else KINDS).items():
                 row = _wrk(wrk, server, path, seconds, others)
                 known = best.get((server.app, kind))
@@ -125,6 +134,17 @@ def _measured(run: Run, started: list[HTTPServer], wrk: str, others: set[int]) -
                     best[server.app, kind] = known = row
                 known["failed"] = failed
     return best
+
+
+def _in_turns(started: list[HTTPServer]) -> Iterator[HTTPServer]:
+    """By store, with the bare view of Pyramid again before each: what disturbs the machine disturbs all alike."""
+    bare = [server for server in started if server.app.bare]
+    yield from bare
+    stores = dict.fromkeys(server.app.store for server in started if not server.app.bare)
+    for number, store in enumerate(stores):
+        if number:
+            yield from bare[:1]
+        yield from (server for server in started if server.app.store == store)
 
 
 def _wrk(wrk: str, server: HTTPServer, path: str, seconds: str, others: set[int]) -> Row:

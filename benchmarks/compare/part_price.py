@@ -39,7 +39,7 @@ def _group(apps: list[App], store: str) -> list[App]:
 
 def _times(run: Run, started: list[Worker]) -> Times:
     """Everything in turns, so that what disturbs the machine disturbs all alike."""
-    seconds, rounds = (0.01, 5) if run.quick else (0.03, 25)
+    seconds, rounds = (0.01, 5) if run.quick else (0.025, 20)
     counts: dict[tuple[App, str], int] = {}
     for worker in started:
         if not worker.app.bare:
@@ -96,6 +96,9 @@ def _compared(added: dict[tuple[str, str, str], float], app: App, kind: str) -> 
 
 def _told(rows: list[Row], store: str) -> str:
     ours = [row for row in rows if row["store"] == store and row["library"] == OURS]
-    told = [f"{row['kind']} +{row['added']:.1f} us" + (f" ({row['ratio']:.2f} of {row['allowed']})" if "ratio" in row
-            else "") for row in ours]
+    told = [
+        f"{row['kind']} +{row['added']:.1f} us"
+        + (f" ({row['ratio']:.2f} of {row['allowed']})" if "ratio" in row else "")
+        for row in ours
+    ]
     return ", ".join(told) or "none of ours"

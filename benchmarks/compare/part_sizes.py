@@ -46,7 +46,9 @@ def _memcached(run: Run, count: int, extra: int) -> Row:
     client.flush_all(noreply=False)
     store = open_store(run.addresses, "memcached", f"_size{extra}")
     fill(store, count, extra)
-    items, slabs = ({_text(name): _text(value) for name, value in client.stats(of).items()} for of in ("items", "slabs"))
+    items, slabs = (
+        {_text(name): _text(value) for name, value in client.stats(of).items()} for of in ("items", "slabs")
+    )
     numbers = {name.split(":")[1]: int(value) for name, value in items.items() if name.endswith(":number")}
     # All of the same size, they are in the same slab.
     slab = max(numbers, key=lambda name: numbers[name])
@@ -104,9 +106,7 @@ def _mariadb_bytes(store: Any, table: str) -> tuple[float, float]:
     _ask(store, f"ANALYZE TABLE {table}")
     # The engine counts pages as they are taken, a moment after the rows.
     time.sleep(1)
-    row = _ask(
-        store, f"SELECT data_length, index_length FROM information_schema.tables WHERE table_name = '{table}'"
-    )
+    row = _ask(store, f"SELECT data_length, index_length FROM information_schema.tables WHERE table_name = '{table}'")
     return float(row[0]), float(row[1])
 
 

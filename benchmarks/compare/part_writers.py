@@ -8,7 +8,7 @@ from benchmarks.compare.worker import Worker, workers
 
 
 def measure(run: Run) -> list[Row]:
-    threads, seconds = ((1, 16), 0.3) if run.quick else ((1, 4, 16, 64), 0.6)
+    threads, seconds = ((1, 16), 0.3) if run.quick else ((1, 4, 16, 64), 0.4)
     rows: list[Row] = []
     for app in run.apps:
         if not app.bare:

@@ -118,7 +118,10 @@ class Commands:
             browsers[number].get("/read")
             barrier.wait()
             while not stop.is_set():
-                status, _ = browsers[number].get("/add", f"who={number}")
+                try:
+                    status, _ = browsers[number].get("/add", f"who={number}")
+                except Exception:  # as a server, which answers 500
+                    status = 500
                 (answered if status == 200 else refused)[number] += 1
 
         running = [threading.Thread(target=add, args=(number,)) for number in range(threads)]
@@ -183,9 +186,7 @@ class Worker:
 
 
 @contextmanager
-def workers(
-    apps: list[catalogue.App], addresses: dict[str, str], say: Callable[[str], None]
-) -> Iterator[list[Worker]]:
+def workers(apps: list[catalogue.App], addresses: dict[str, str], say: Callable[[str], None]) -> Iterator[list[Worker]]:
     """One for each application that can be made; a line for each that cannot."""
     started = []
     try:
