@@ -95,7 +95,7 @@ def test_every_part_of_the_results_is_on_the_page(made):
 
 
 def test_a_price_is_told_with_its_ratio_to_the_floor(made):
-    assert row_of(made["price.inc"], "memory", OURS) == ["–", "–", "9.0", "20.0", "1.12 / 1.67", "0.5"]  # noqa: RUF001
+    assert row_of(made["price.inc"], "memory", OURS) == ["–", "–", "9.0", "20.0", "1.12 / 1.67", "0.5"]
 
 
 def test_a_goal_is_met_or_not(made):
