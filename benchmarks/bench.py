@@ -17,7 +17,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare import catalogue, machine, report, servers
+from benchmarks.compare import (
+    catalogue,
+    machine,
+    part_http,
+    part_million,
+    part_price,
+    part_sizes,
+    part_writers,
+    report,
+    servers,
+)
 from benchmarks.compare.run import Row, Run, one_core
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +54,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=_words, help="these stores: memory,memcached,sql,sqlite,postgresql,mariadb,...")
     parser.add_argument("--parts", type=_words, default=PARTS, help=f"these parts: {','.join(PARTS)}")
     parser.add_argument("--rounds", type=int, help="so many rounds in process")
-    parser.add_argument("--million", action="store_true", help="also beside a million stored sessions: some minutes")
+    help_of_million = "also beside a million stored sessions, or so many: some minutes"
+    parser.add_argument(
+        "--million", nargs="?", type=int, const=part_million.MANY, metavar="COUNT", help=help_of_million
+    )
     parser.add_argument("--report", action="store_true", help="measure nothing: make tables and charts again")
     return parser.parse_args()
 
@@ -73,8 +86,6 @@ def _measure(options: argparse.Namespace, results: Path, say: Callable[[str], No
 
 
 def _parts(options: argparse.Namespace, others: set[int]) -> dict[str, Callable[[Run], list[Row]]]:
-    from benchmarks.compare import part_http, part_million, part_price, part_sizes, part_writers
-
     parts: dict[str, Callable[[Run], list[Row]]] = {
         "price": part_price.measure,
         "http": lambda run: part_http.measure(run, others),
@@ -82,7 +93,9 @@ def _parts(options: argparse.Namespace, others: set[int]) -> dict[str, Callable[
         "sizes": part_sizes.measure,
     }
     chosen = {name: parts[name] for name in parts if name in options.parts}
-    return {**chosen, "million": part_million.measure} if options.million else chosen
+    if options.million:
+        chosen["million"] = lambda run: part_million.measure(run, options.million)
+    return chosen
 
 
 def _keep(path: Path, part: str, measured: dict[str, Any]) -> None:

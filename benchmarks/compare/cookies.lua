@@ -8,9 +8,6 @@ function init(arguments)
 end
 
 function request()
-   if #cookies == 0 then
-      return wrk.format()
-   end
    number = number % #cookies + 1
    return wrk.format(nil, nil, {["Cookie"] = cookies[number], ["Host"] = "localhost"})
 end

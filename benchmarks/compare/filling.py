@@ -70,9 +70,10 @@ def fill(store: Any, count: int, extra: int = 0, ago: int = 0) -> None:
     rows = _rows(store, count, data, ago)
     with store.engine.connect() as connection:
         while batch := list(islice(rows, BATCH)):
-            # One statement for each batch, which commits by itself.
-            for start in range(0, len(batch), 500):
-                connection.execute(insert(store._table).values(batch[start : start + 500]))
+            # The engine commits each statement by itself, and SQLite and PostgreSQL have one for each row.
+            connection.exec_driver_sql("BEGIN")
+            connection.execute(insert(store._table), batch)
+            connection.exec_driver_sql("COMMIT")
 
 
 def _rows(store: Any, count: int, data: bytes, ago: int) -> Iterator[dict[str, Any]]:

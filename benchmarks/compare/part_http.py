@@ -47,7 +47,8 @@ class HTTPServer(Server):
         self.app = app
         self.address = f"127.0.0.1:{free_port()}"
         self.cookies = run.folder / f"cookies-{self.address.rpartition(':')[2]}"
-        self.cookies.touch()
+        # A bare view is sent a cookie too: reading a header is the server's work.
+        self.cookies.write_text(f"session={'x' * 100}\n")
         command = [sys.executable, *(word.format(address=self.address) for word in SERVERS[name])]
         environment = {"BENCHMARK_APP": json.dumps(app[:3]), "BENCHMARK_ADDRESSES": json.dumps(run.addresses)}
         super().__init__(command, self._answer, run.folder / f"http-{self.address.rpartition(':')[2]}.log", environment)

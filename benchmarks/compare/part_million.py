@@ -14,8 +14,7 @@ FEW, MANY = 1_000, 1_000_000
 SAMPLE = 500
 
 
-def measure(run: Run) -> list[Row]:
-    many = 20_000 if run.quick else MANY
+def measure(run: Run, many: int = MANY) -> list[Row]:
     rows = []
     for app in run.apps:
         if app.library == OURS and app.store != "cached_sql":

@@ -42,8 +42,6 @@ def _times(run: Run, started: list[Worker]) -> Times:
     seconds, rounds = (0.01, 5) if run.quick else (0.025, 20)
     counts: dict[tuple[App, str], int] = {}
     for worker in started:
-        if not worker.app.bare:
-            worker.ask("fill")
         for kind, (path, cookie) in _kinds(worker.app).items():
             worker.ask("time", path, cookie, 20)
             counts[worker.app, kind] = max(5, int(seconds / worker.ask("time", path, cookie, 20)))

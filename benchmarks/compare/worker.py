@@ -80,13 +80,14 @@ class Commands:
         self._cookies: dict[str, str] = {"": ""}
 
     def fill(self) -> str:
-        """Make a session and remember its cookie."""
+        """Make a session, see that it keeps what is put into it, and remember its cookie."""
         browser = Browser(self._app)
-        status, _ = browser.get("/fill")
-        assert status == 200, status
+        expected = {"/fill": "", "/read": "ada", "/change": "ok"}
+        for path, text in expected.items():
+            status, body = browser.get(path)
+            if status != 200 or text not in body:
+                raise RuntimeError(f"{path} answered {status}, {body[:80]!r}")
         self._cookies["filled"] = browser.cookie
-        read = browser.get("/read")
-        assert read == (200, "ada"), read
         return browser.cookie
 
     def time(self, path: str, cookie: str, count: int) -> float:
@@ -185,6 +186,18 @@ class Worker:
         self._errors.extend(line.rstrip() for line in self._process.stderr)
 
 
+def _tried(app: catalogue.App, addresses: dict[str, str]) -> Worker:
+    """One whose views answer what they should."""
+    worker = Worker(app, addresses)
+    try:
+        if not app.bare:
+            worker.ask("fill")
+    except RuntimeError:
+        worker.close()
+        raise
+    return worker
+
+
 @contextmanager
 def workers(apps: list[catalogue.App], addresses: dict[str, str], say: Callable[[str], None]) -> Iterator[list[Worker]]:
     """One for each application that can be made; a line for each that cannot."""
@@ -192,7 +205,7 @@ def workers(apps: list[catalogue.App], addresses: dict[str, str], say: Callable[
     try:
         for app in apps:
             try:
-                worker = Worker(app, addresses)
+                worker = _tried(app, addresses)
             except RuntimeError as error:
                 say(f"left out: {app.name}: {error}")
                 continue
@@ -204,6 +217,7 @@ def workers(apps: list[catalogue.App], addresses: dict[str, str], say: Callable[
 
 
 def main() -> None:
+    """Answer the parent's commands until it closes the pipe. An exception ends the process: the parent reports it."""
     library, store, framework = json.loads(sys.argv[1])
     commands = Commands(catalogue.find(library, store, framework).make(json.loads(sys.argv[2])))
     _say(None)
