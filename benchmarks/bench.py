@@ -35,6 +35,7 @@ RESULTS = ROOT / "benchmarks" / "results.json"
 PAGE = ROOT / "docs" / "measured"
 ASIDE = ROOT / "build" / "bench"
 PARTS = ("price", "http", "writers", "sizes")
+"""Those of a run that names none; a million sessions take too long for every day."""
 
 
 def main() -> None:
@@ -52,14 +53,20 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench BENCH=...", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: whether it works, not what it costs")
     parser.add_argument("--only", type=_words, help="these stores: memory,memcached,sql,sqlite,postgresql,mariadb,...")
-    parser.add_argument("--parts", type=_words, default=PARTS, help=f"these parts: {','.join(PARTS)}")
+    parser.add_argument("--parts", type=_words, default=PARTS, help=f"these parts: {','.join(PARTS)},million")
     parser.add_argument("--rounds", type=int, help="so many rounds in process")
     help_of_million = "also beside a million stored sessions, or so many: some minutes"
     parser.add_argument(
         "--million", nargs="?", type=int, const=part_million.MANY, metavar="COUNT", help=help_of_million
     )
     parser.add_argument("--report", action="store_true", help="measure nothing: make tables and charts again")
-    return parser.parse_args()
+    options = parser.parse_args()
+    unknown = set(options.parts) - {*PARTS, "million"}
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if "million" in options.parts:
+        options.million = options.million or part_million.MANY
+    return options
 
 
 def _words(text: str) -> list[str]:

@@ -193,7 +193,7 @@ def _sizes(measured: Results) -> str:
 def _parts_of(row: Row) -> str:
     if "indexes" in row:
         return f"table {row['table']:,.0f}, indexes {row['indexes']:,.0f}"
-    return f"item {row['item']:,.0f}, in a chunk of that size" if "item" in row else "the process"
+    return f"item {row['item']:,.0f}, and room that its chunk has left" if "item" in row else "the process"
 
 
 def _upkeep(measured: Results) -> str:
@@ -203,7 +203,7 @@ def _upkeep(measured: Results) -> str:
             a_million = f"{1e6 / row['rate']:,.0f} s for a million (arithmetic)"
             lines.append([NAMES[row["store"]], "purge", f"{row['rate']:,.0f} sessions per second; {a_million}"])
         if row["what"] == "wal":
-            logged = f"{row['first']:,.0f} bytes for the first write to a page after a checkpoint, {row['later']:,.0f} "
+            logged = f"{row['first']:,.0f} bytes for the first write to a page after a checkpoint, {row['later']:,.0f}"
             lines.append([NAMES[row["store"]], "WAL", f"{logged} later; {row['hot']:.0%} of updates were HOT"])
     return table(["store", "", "measured"], lines)
 
