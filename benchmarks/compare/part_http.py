@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ SERVERS = {
 PROCESSES = {"gunicorn sync": 2}
 ELSEWHERE = ("memory", "memcached", "postgresql", "cached_sql")
 """What is measured on gunicorn too."""
+
+
+Samples = dict[tuple[App, str], list[Row]]
 
 
 class HTTPServer(Server):
@@ -89,8 +93,8 @@ def measure(run: Run, others: set[int]) -> list[Row]:
     for name in SERVERS:
         with ExitStack() as stack:
             started = list(_started(run, name, stack))
-            best = _measured(run, started, wrk, others)
-        rows += _rows(best, name)
+            samples = _measured(run, started, wrk, others)
+        rows += _rows(samples, name)
         run.say(f"http, {name}: {_told(rows, name)}")
     return rows
 
@@ -122,34 +126,34 @@ def _applies(app: App, name: str) -> bool:
     return app.library in (OURS, FLOOR) and app.store in ELSEWHERE and not too_many
 
 
-def _measured(run: Run, started: list[HTTPServer], wrk: str, others: set[int]) -> dict[tuple[App, str], Row]:
-    seconds, rounds = ("1s", 1) if run.quick else ("1s", 3)
-    best: dict[tuple[App, str], Row] = {}
-    for _ in range(rounds):
+def _measured(run: Run, started: list[HTTPServer], wrk: str, others: set[int]) -> Samples:
+    """Each rate with its share of the bare view's that was measured just before."""
+    samples: Samples = {}
+    for _ in range(1 if run.quick else 3):
+        bare: dict[str, float] = {}
         for server in _in_turns(started):
-            for kind, path in ({"bare": "/plain"} if server.app.bare else KINDS).items():
-                row = _wrk(wrk, server, path, seconds, others)
-                known = best.get((server.app, kind))
-                failed = row["failed"] + (known["failed"] if known else 0)
-                if known is None or row["rate"] > known["rate"]:
-                    best[server.app, kind] = known = row
-                known["failed"] = failed
-    return best
+            app = server.app
+            for kind, path in ({"bare": "/plain"} if app.bare else KINDS).items():
+                row = _wrk(wrk, server, path, others)
+                if app.bare:
+                    bare[app.framework] = row["rate"]
+                row["share"] = row["rate"] / bare[app.framework]
+                samples.setdefault((app, kind), []).append(row)
+    return samples
 
 
 def _in_turns(started: list[HTTPServer]) -> Iterator[HTTPServer]:
-    """By store, with the bare view of Pyramid again before each: what disturbs the machine disturbs all alike."""
-    bare = [server for server in started if server.app.bare]
-    yield from bare
+    """By store, with the bare views of their frameworks before each: what disturbs the machine disturbs all alike."""
     stores = dict.fromkeys(server.app.store for server in started if not server.app.bare)
-    for number, store in enumerate(stores):
-        if number:
-            yield from bare[:1]
-        yield from (server for server in started if server.app.store == store)
+    for store in stores:
+        group = [server for server in started if server.app.store == store]
+        frameworks = {server.app.framework for server in group}
+        yield from (server for server in started if server.app.bare and server.app.framework in frameworks)
+        yield from group
 
 
-def _wrk(wrk: str, server: HTTPServer, path: str, seconds: str, others: set[int]) -> Row:
-    command = [wrk, "-t1", f"-c{SESSIONS}", f"-d{seconds}", "-s", str(SCRIPT), f"http://{server.address}{path}", "--"]
+def _wrk(wrk: str, server: HTTPServer, path: str, others: set[int]) -> Row:
+    command = [wrk, "-t1", f"-c{SESSIONS}", "-d1s", "-s", str(SCRIPT), f"http://{server.address}{path}", "--"]
     done = subprocess.run(
         [*command, str(server.cookies)],
         capture_output=True,
@@ -161,19 +165,23 @@ def _wrk(wrk: str, server: HTTPServer, path: str, seconds: str, others: set[int]
     return {"rate": told["requests"] / told["microseconds"] * 1e6, "failed": told["failed"], "p99": told["p99"]}
 
 
-def _rows(best: dict[tuple[App, str], Row], name: str) -> list[Row]:
-    bare = {app.framework: row["rate"] for (app, _), row in best.items() if app.bare}
-    shares = {(app.library, app.store, kind): row["rate"] / bare[app.framework] for (app, kind), row in best.items()}
+def _rows(samples: Samples, name: str) -> list[Row]:
+    middle = {
+        (app.library, app.store, app.framework, kind): {
+            "rate": statistics.median(row["rate"] for row in taken),
+            "share": statistics.median(row["share"] for row in taken),
+            "p99": statistics.median(row["p99"] for row in taken),
+            "failed": sum(row["failed"] for row in taken),
+        }
+        for (app, kind), taken in samples.items()
+    }
+    floor = middle.get((FLOOR, "memcached", "Pyramid", "read"), {}).get("share")
+    least = {("memory", "read"): LEAST_SHARE, ("memory", "write"): LEAST_SHARE, ("memcached", "read"): floor}
     rows = []
-    for (app, kind), row in best.items():
-        share = shares[app.library, app.store, kind]
-        least = None
-        if app.library == OURS and name == "waitress" and app.store == "memory":
-            least = LEAST_SHARE
-        if app.library == OURS and name == "waitress" and (app.store, kind) == ("memcached", "read"):
-            least = shares.get((FLOOR, "memcached", "read"))
-        told = {"library": app.library, "store": app.store, "framework": app.framework, "kind": kind}
-        rows.append({"server": name, **told, **row, "share": share, "least": least})
+    for (library, store, framework, kind), row in middle.items():
+        held = least.get((store, kind)) if library == OURS and name == "waitress" else None
+        told = {"server": name, "library": library, "store": store, "framework": framework, "kind": kind}
+        rows.append({**told, **row, "least": held})
     return rows
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.catalogue import BARE, FLOOR, OURS
+from benchmarks.compare.catalogue import BARE, OURS
 from benchmarks.compare.chart import Bar, Group, bar_chart
 
 Row = dict[str, Any]
@@ -230,6 +230,4 @@ PARTS = {
     "million": {"million.inc": _million},
     "sizes": {"sizes.inc": _sizes, "upkeep.inc": _upkeep},
 }
-"""The files of each part. ``FLOOR`` and the others of the catalogue are in them by name."""
-
-__all__ = ["FLOOR", "PARTS", "table", "write"]
+"""The files of each part."""
