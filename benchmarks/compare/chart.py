@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-LINE, LEFT, WIDTH, RIGHT = 20, 310, 380, 70
+LINE, LEFT, WIDTH, RIGHT, MARGIN = 20, 390, 330, 70, 16
 
 STYLE = """
+.page { fill: #ffffff }
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 }
 .group { font-weight: 600 }
@@ -16,6 +17,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .ours { fill: #0969da }
 .other { fill: #afb8c1 }
 @media (prefers-color-scheme: dark) {
+  .page { fill: #0d1117 }
   text { fill: #e6edf3 }
   .note, .value { fill: #9198a1 }
   .ours { fill: #4493f8 }
@@ -46,9 +48,12 @@ def bar_chart(title: str, note: str, groups: Iterable[Group], form: str, full: f
         for bar in group.bars:
             body += _bar(bar, top, min(1.0, bar.value / longest) * WIDTH, form)
             top += LINE
-    size = f'viewBox="0 0 {LEFT + WIDTH + RIGHT} {top + 10}" width="{LEFT + WIDTH + RIGHT}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n<title>{escape(title)}</title>'
-    return "\n".join([head, f"<style>{STYLE}</style>", *body, "</svg>", ""])
+    width, height = LEFT + WIDTH + RIGHT + 2 * MARGIN, top + 2 * MARGIN
+    box = f"{-MARGIN} {-MARGIN} {width} {height}"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="{width}" role="img">'
+    # A background of its own: the page around it may not follow what the reader prefers.
+    page = f'<rect class="page" x="{-MARGIN}" y="{-MARGIN}" width="{width}" height="{height}"/>'
+    return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", page, *body, "</svg>", ""])
 
 
 def _bar(bar: Bar, top: float, width: float, form: str) -> list[str]:

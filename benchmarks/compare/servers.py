@@ -93,5 +93,6 @@ def running(names: Iterable[str], folder: Path) -> Iterator[dict[str, str]]:
 def version(name: str) -> str:
     """The first line of what the server's program says of itself."""
     program = "postgres" if name == "postgresql" else SERVERS[name][0]
-    asked = subprocess.run([find_program(program) or program, "--version"], capture_output=True, text=True, check=False)
-    return (asked.stdout or asked.stderr).strip().splitlines()[0]
+    path = find_program(program) or program
+    asked = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    return (asked.stdout or asked.stderr).strip().splitlines()[0].replace(path, program)
