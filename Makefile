@@ -6,13 +6,14 @@ DECLARED := setup.cfg pyproject.toml
 # One more than there are processors, since tests that wait for servers leave theirs idle.
 PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help serve test fuzz lint docs clean
+.PHONY: help serve test fuzz bench lint docs clean
 
 help:
 	@echo "make serve   run the example application on http://localhost:6543"
 	@echo "make test    run all tests, with each Python from 3.10 on that is here"
 	@echo "make fuzz    run requests that race in up to 5,000 orders, 8,000 statements on owned rows, and 300,000"
 	@echo "             wrong answers of memcached"
+	@echo "make bench   measure what sessions cost, beside other libraries' (10 minutes; BENCH=--quick: 3)"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make clean   remove everything that was made"
@@ -27,6 +28,9 @@ test: $(VENV)/.tox
 
 fuzz: $(VENV)/.tox
 	@$(BIN)/tox -q -e fuzz
+
+bench: $(VENV)/.tox
+	@$(BIN)/tox -q -e bench -- $(BENCH)
 
 lint: $(VENV)/.tox
 	@$(BIN)/tox -q -e lint

@@ -15,9 +15,10 @@ from pyramid_sessionkit.testing.conformance import new_session, open_session
 from tests.servers.postgresql import PostgreSQL
 
 FILL = """
-    INSERT INTO sessions (session_key, data, created, renewed, timeout, deadline, persistent, expires, version)
-    SELECT lpad(to_hex(n), 64, '0'), repeat('x', 300)::bytea, {now}, {now}, 1200, NULL, false,
-           CASE WHEN n % 2 = 0 THEN {now} - 60 ELSE {now} + 86400 END, 1
+    INSERT INTO sessions
+           (session_key, data, verifier, salt, created, renewed, timeout, deadline, persistent, expires, version)
+    SELECT md5(n::text), repeat('x', 300)::bytea, repeat('f', 64), '', {now}, {now} - (1 - n % 2) * 86400, 43200, NULL,
+           false, {now} - (1 - n % 2) * 86400 + 43200, 1
     FROM generate_series(1, {rows}) AS n
 """
 THREADS = 8

@@ -377,7 +377,7 @@ class TestConnections:
         store.create_table()
         for key in (KEY, OTHER_KEY):
             store.create(key, make_record(userid="ada"))
-        for read in (lambda: store.load(KEY), lambda: store.sessions_of("ada"), store.count, store.live_sessions):
+        for read in (lambda: store.load(KEY), lambda: store.sessions_of("ada"), store.count, lambda: store.live_sessions(9)):
             assert read()
         with sqlite3.connect(tmp_path / "s.sqlite") as other:
             # Refused while somebody has a snapshot of before the write.
