@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from secrets import randbits
+from selectors import DefaultSelector
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import event
@@ -133,20 +135,20 @@ def _impatient_connection(seconds: int, to_cancel: float) -> Any:
                 raise self._give_up() from None
 
     class WaitingOnce(ImpatientConnection):
-        """psycopg before 3.3 has none: its interval is made as long, and what it sends afterwards noticed."""
+        """psycopg before 3.3 has none, and does not say when its interval has passed: so we wait ourselves."""
 
         def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
-            return super().wait(self._until(gen), seconds)
-
-        def _until(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+            until = monotonic() + seconds
             try:
                 wanted = next(gen)
-                while True:
-                    # psycopg sends 0 when its interval, here the time-out, has passed.
-                    ready = yield wanted
-                    if not ready:
-                        raise self._give_up()
-                    wanted = gen.send(ready)
+                with DefaultSelector() as selector:
+                    while True:
+                        selector.register(self.pgconn.socket, wanted)
+                        ready = selector.select(max(0, until - monotonic()))
+                        selector.unregister(self.pgconn.socket)
+                        if not ready:
+                            raise self._give_up()
+                        wanted = gen.send(ready[0][1])
             except StopIteration as stopped:
                 return stopped.value
 

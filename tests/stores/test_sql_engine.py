@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -379,7 +380,7 @@ class TestConnections:
             store.create(key, make_record(userid="ada"))
         for read in (lambda: store.load(KEY), lambda: store.sessions_of("ada"), store.count, lambda: store.live_sessions(9)):
             assert read()
-        with sqlite3.connect(tmp_path / "s.sqlite") as other:
+        with closing(sqlite3.connect(tmp_path / "s.sqlite")) as other:
             # Refused while somebody has a snapshot of before the write.
             other.execute("UPDATE sessions SET data = x'00'")
             other.commit()
@@ -454,6 +455,7 @@ class TestTimeouts:
         with pytest.raises(StoreUnavailable, match="in a row"):
             store.load(KEY)
         in_processes(lambda _: store.load(KEY), 1)
+        store.close()
 
 
 class TestInterruptions:

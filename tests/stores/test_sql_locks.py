@@ -130,6 +130,8 @@ def test_a_connection_begins_no_transaction(postgresql: PostgreSQL) -> None:
 @pytest.mark.parametrize("kind", ["Waiting", "WaitingOnce"])
 def test_a_frozen_server_is_given_up_with_each_psycopg(kind: str, postgresql: PostgreSQL) -> None:
     """psycopg 3.3 has a time-out of its own; older ones do not."""
+    if kind == "Waiting" and not hasattr(psycopg.errors, "_WaitTimeout"):
+        pytest.skip("this psycopg has no time-out of its own")
     made = _impatient_connection(1, 0.2)
     classes = {cls.__name__: cls for cls in made.__mro__[1].__subclasses__()}
     with classes[kind].connect(host="127.0.0.1", port=postgresql.port, user="postgres") as connection:
