@@ -69,13 +69,13 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         transaction = None if joined_mode is None else joined_mode.transaction_of(request)
         try:
             response = handler(request)
-            if not has_tm:
+            if not has_tm and request.exception is not None:
                 _mark_rendered(request, response)
         except Exception as error:
             response = _response_to(error, request, saver, transaction)
             if response is None:
                 raise
-        work = work_of(request)
+        work = work_of(request) if "session" in request.__dict__ else None
         if work is None:
             saver.finish_later(request)
             return saver.own_response(request, response, None)
