@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -62,13 +63,14 @@ class Record(NamedTuple):
 
     def versioned(self, version: Any) -> Record:
         """This record as another version."""
-        return Record._make((*self[:_VERSION], version, *self[_VERSION + 1 :]))
+        return _record((*self[:_VERSION], version))
 
     def renewed_with(self, data: bytes, renewed: int) -> Record:
         """This record with other contents, and its idle timeout restarted: what most requests that write need."""
-        return Record._make((data, *self[1:_RENEWED], renewed, *self[_RENEWED + 1 :]))
+        return _record((data, *self[1:_RENEWED], renewed, *self[_RENEWED + 1 :]))
 
 
+_record = partial(tuple.__new__, Record)  # as Record._make, which also counts the fields, in half the time
 _VERSION = Record._fields.index("version")
 _RENEWED = Record._fields.index("renewed")
 
