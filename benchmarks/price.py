@@ -107,7 +107,8 @@ def report(name: str, path: str, times: dict[str, list[float]], allowed: float, 
     ratio = (our - bare_) / (floor_ - floor_bare)
     print(
         f"{name:<10} {path:<10} bare {bare_:6.1f} us   twenty lines, {floor}: +{floor_ - floor_bare:6.1f} us   "
-        f"ours +{our - bare_:6.1f} us (spread {statistics.pstdev(times['ours']):4.1f})   ratio {ratio:5.2f} of {allowed}"
+        f"ours +{our - bare_:6.1f} us (spread {statistics.pstdev(times['ours']):4.1f})   "
+        f"ratio {ratio:5.2f} of {allowed}"
     )
 
 
