@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
-from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence, nothing_found
+from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
-from pyramid_sessionkit.state import Cookie, Found, Opened, Phase, Presented, Stored
+from pyramid_sessionkit.state import NO_COOKIE, Cookie, Found, Opened, Phase, Presented, Stored
 from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 
 LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
@@ -58,12 +58,13 @@ class CookieCarrier:
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
         environ = self._environ
         header = environ.get("HTTP_COOKIE")
-        opened = self._find(persistence, header, fresh) if header else nothing_found()
-        return opened if "retry.attempts" not in environ else self._with_standing(persistence, opened)
+        if "retry.attempts" not in environ:
+            return self._find(persistence, header, fresh) if header else NO_COOKIE
+        return self._with_standing(persistence, self._find(persistence, header or "", fresh))
 
     def _find(self, persistence: Persistence, header: str, fresh: bool) -> Opened:
         presented = self._cookies.signer.presented(header)
-        if not presented:
+        if header and not presented:
             self._tell_of_forgeries(header)
         return persistence.find(presented, fresh)
 

@@ -26,15 +26,8 @@ CONFLICT_SECONDS = 2.0
 _LONGEST_PAUSE = 0.05
 
 _PREFERRED = tuple(Found)
-_NOTHING = Found.NOTHING
-
 
 _opened = partial(tuple.__new__, Opened)  # in a third of the time that a NamedTuple with defaults takes
-
-
-def nothing_found() -> Opened:
-    """There is no cookie of ours."""
-    return _opened((_NOTHING, None, None, {}, time(), OPEN, KEEP))
 
 
 class Persistence:
@@ -82,14 +75,14 @@ class Persistence:
                 continue
             if best is None or _PREFERRED.index(opened.found) < _PREFERRED.index(best.found):
                 best = opened
-        return best or nothing_found()
+        return best or Opened(Found.NOTHING, None, None, {}, time())
 
     def find_by_key(self, key: str, fresh: bool = False) -> Opened:
         """The session with this key, opened without its secret: for scripts, which no browser waits for."""
         record = self.store.load(key, fresh)
         contents = None if record is None else self.decoded(key, record)
         if record is None or contents is None:
-            return nothing_found()
+            return Opened(Found.NOTHING, None, None, {}, time())
         return Opened(Found.LIVE, None, Stored(key, record, None), contents, time())
 
     def _open(self, presented: Presented, fresh: bool) -> Opened:
