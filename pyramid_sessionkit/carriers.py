@@ -12,7 +12,7 @@ from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
-from pyramid_sessionkit.state import Cookie, Found, Opened, Phase, Presented, Stored
+from pyramid_sessionkit.state import NO_COOKIE, Cookie, Found, Opened, Phase, Presented, Stored
 from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 
 LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
@@ -57,12 +57,16 @@ class CookieCarrier:
 
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
         environ = self._environ
-        header = environ.get("HTTP_COOKIE", "")
-        presented = self._cookies.signer.presented(header) if header else []
+        header = environ.get("HTTP_COOKIE")
+        if "retry.attempts" not in environ:
+            return self._find(persistence, header, fresh) if header else NO_COOKIE
+        return self._with_standing(persistence, self._find(persistence, header or "", fresh))
+
+    def _find(self, persistence: Persistence, header: str, fresh: bool) -> Opened:
+        presented = self._cookies.signer.presented(header)
         if header and not presented:
             self._tell_of_forgeries(header)
-        opened = persistence.find(presented, fresh)
-        return opened if "retry.attempts" not in environ else self._with_standing(persistence, opened)
+        return persistence.find(presented, fresh)
 
     def _tell_of_forgeries(self, header: str) -> None:
         for claimed in self._cookies.signer.unsigned(header)[:TRIED_COOKIES]:

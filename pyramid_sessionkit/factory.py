@@ -45,7 +45,7 @@ class SessionFactory:
             self._warn_of_other_processes()
         self._finish_later(request)
         persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
-        return Session(persistence, CookieCarrier(self._cookies, request), FINISHED in request.__dict__)
+        return Session(persistence, CookieCarrier(self._cookies, request), request.__dict__[FINISHED])
 
     def has_cookie(self, request: Any) -> bool:
         """Whether a cookie of our name came with the request, ours or not."""

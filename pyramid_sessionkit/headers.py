@@ -154,16 +154,12 @@ def _path(request: Any) -> str:
 
 def _vary_on_cookie(headers: HeaderList) -> None:
     """Caches must not give one visitor's page to another (RFC 9110, 12.5.5)."""
-    first = None
-    for index, (name, value) in enumerate(headers):
-        if name.lower() == "vary":
-            if any(field.strip().lower() in ("cookie", "*") for field in value.split(",")):
-                return
-            first = index if first is None else first
-    if first is None:
+    vary = [header for header in headers if len(header[0]) == 4 and header[0].lower() == "vary"]
+    if not vary:
         headers.append(("Vary", "Cookie"))
-    else:
-        headers[first] = (headers[first][0], f"{headers[first][1]}, Cookie")
+    elif not any(field.strip().lower() in ("cookie", "*") for _, value in vary for field in value.split(",")):
+        name, value = vary[0]
+        headers[headers.index(vary[0])] = (name, f"{value}, Cookie")
 
 
 def _keep_from_shared_caches(headers: HeaderList) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import weakref
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -15,7 +16,7 @@ from pyramid.threadlocal import manager
 
 from pyramid_sessionkit.exceptions import StoreError, TransactionFailed
 from pyramid_sessionkit.saver import work_of
-from pyramid_sessionkit.unit_of_work import Snapshot
+from pyramid_sessionkit.unit_of_work import Snapshot, UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -44,14 +45,14 @@ class RequestTransaction:
         "_commit_veto",
         "_deferred",
         "_mark_changed",
-        "_request",
+        "_request_ref",
         "_savepoints",
         "_transaction",
         "state",
     )
 
     def __init__(self, request: Any, attribute: str, mark_changed: Any, commit_veto: Any) -> None:
-        self._request = request
+        self._request_ref = weakref.ref(request)  # the request holds this
         self._attribute = attribute
         self._mark_changed = mark_changed
         self._commit_veto = commit_veto
@@ -60,11 +61,22 @@ class RequestTransaction:
         self._deferred: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self._savepoints: dict[Any, tuple[Snapshot | None, int]] = {}  # and how much was deferred
 
+    @property
+    def _request(self) -> Any:
+        """The request; None once that is gone, while somebody still holds its session."""
+        return self._request_ref()
+
+    @property
+    def _work(self) -> UnitOfWork | None:
+        request = self._request
+        return None if request is None else work_of(request)
+
     # For the store and the persistence.
 
     @property
     def has_transaction(self) -> bool:
-        return "tm.active" in self._request.environ
+        request = self._request
+        return request is not None and "tm.active" in request.environ
 
     @property
     def dbsession(self) -> Any:
@@ -194,20 +206,20 @@ class RequestTransaction:
         self._transaction, self._deferred = None, []
         if self.state is not State.ABORTED:
             self.state = State.NONE
-        work = work_of(self._request)
+        work = self._work
         if work is not None:
             work.revert()
 
     # Events of SQLAlchemy.
 
     def savepoint_begins(self, transaction: Any) -> None:
-        work = work_of(self._request)
+        work = self._work
         snapshot = None if work is None or not work.used else work.snapshot()
         self._savepoints[transaction] = snapshot, len(self._deferred)
 
     def savepoint_rolled_back(self, transaction: Any) -> None:
         """Restore the state of that savepoint: what was saved since is not stored any more."""
-        work = work_of(self._request)
+        work = self._work
         if work is None or transaction not in self._savepoints:
             return
         snapshot, deferred = self._savepoints.pop(transaction)

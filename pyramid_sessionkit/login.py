@@ -93,12 +93,20 @@ class LoginGate:
     def __call__(self, request: Any) -> Any:
         response = _unauthorized(request) if _is_api_client(request) else self._to_login(request)
         response.vary = (response.vary or ()) + ("Accept", "X-Requested-With")
+        request.add_finished_callback(_forget_traceback)
         return response
 
     def _to_login(self, request: Any) -> Any:
         origin = _came_from(request)
         query = {} if origin is None else {"_query": {NEXT: origin}}
         return HTTPSeeOther(request.route_path(self._login_route, **query))
+
+
+def _forget_traceback(request: Any) -> None:
+    """Of the error that became a redirect. Pyramid keeps it in the request, which is one of its variables: a cycle."""
+    request.__dict__.pop("exc_info", None)
+    if request.exception is not None:
+        request.exception.__traceback__ = None
 
 
 class _GateFailedPredicate:

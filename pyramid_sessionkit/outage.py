@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from traceback import clear_frames
 from typing import Any
 
 from pyramid.httpexceptions import HTTPNotFound
@@ -21,14 +22,16 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 def respond(request: Any, error: Exception, committed: bool) -> Any:
     """The answer of the application's exception view for ``error``; without one, a plain 503 for an outage.
 
-    Any other error without a view is raised. ``committed``: the request may have changed something, so that it must
-    not be sent again unless its method is safe.
+    None for any other error without a view: the caller is to raise it again, since from here it would have this frame
+    in its traceback, and this frame has the error. ``committed``: the request may have changed something, so that it
+    must not be sent again unless its method is safe.
     """
     response = _exception_view(request, error)
     if response is None:
         if not isinstance(error, StoreUnavailable):
-            raise error
+            return None
         response = _plain()
+        _forget_variables(error)
     mark(request, response, error, committed)
     return response
 
@@ -62,6 +65,16 @@ def _exception_view(request: Any, error: Exception) -> Any:
     except Exception:
         log.exception("The exception view for %s failed itself", type(error).__name__)
         return None
+
+
+def _forget_variables(error: BaseException | None) -> None:
+    """Of the frames that an error went through, which is dealt with.
+
+    One of Pyramid has the error itself in a variable: it would stay, with the request, until the collector runs.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _plain() -> Response:

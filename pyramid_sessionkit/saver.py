@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
@@ -21,10 +22,7 @@ SAVER = "pyramid_sessionkit.saver"
 """Where the registry holds the :class:`Saver`."""
 
 FINISHED = "_sessionkit_finished"
-"""Set in the ``__dict__`` of a request whose response callbacks have run."""
-
-FINISHER = "_sessionkit_finisher"
-"""Set in the ``__dict__`` of a request that has the response callback."""
+"""In the ``__dict__`` of a request that has our response callback: whether that has run, after all others."""
 
 MAX_ROUNDS = 10
 _ROUNDS = "_sessionkit_rounds"
@@ -42,6 +40,7 @@ class Saver:
     def __init__(self, settings: Settings, headers: SessionHeaders) -> None:
         self._settings = settings
         self._headers = headers
+        self._callbacks = (self.finish,)
 
     def check(self, request: Any, work: UnitOfWork) -> None:
         """Raise if the session could not be saved, while the transaction can still be aborted."""
@@ -72,26 +71,29 @@ class Saver:
 
     def finish_later(self, request: Any) -> None:
         """Register the response callback once: both the session's factory and the outer tween ask for it."""
-        if FINISHER not in request.__dict__:
-            request.__dict__[FINISHER] = True
-            request.add_response_callback(self.finish)
+        attributes = request.__dict__
+        if FINISHED not in attributes:
+            attributes[FINISHED] = False
+            if "response_callbacks" in attributes:
+                request.add_response_callback(self.finish)
+            else:
+                # What Pyramid would do. Every request pays for this, and so it costs a tenth.
+                attributes["response_callbacks"] = deque(self._callbacks)
 
     def finish(self, request: Any, response: Any) -> None:
         """The response callback, which puts itself behind the others until it is the last."""
         attributes = request.__dict__
-        if request.response_callbacks:
+        if attributes["response_callbacks"]:
             rounds = attributes.get(_ROUNDS, 0)
             if rounds < MAX_ROUNDS:
                 attributes[_ROUNDS] = rounds + 1
                 request.add_response_callback(self.finish)
                 return
         attributes[FINISHED] = True
-        work = work_of(request)
-        if work is None:
-            return
-        if work.found is not None:
-            self._finish(request, response, work)
-        work.close()
+        if "session" in attributes and (work := work_of(request)) is not None:
+            if work.found is not None:
+                self._finish(request, response, work)
+            work.close()
 
     def _finish(self, request: Any, response: Any, work: UnitOfWork) -> None:
         try:

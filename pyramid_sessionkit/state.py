@@ -84,10 +84,15 @@ class Opened(NamedTuple):
     found: Found
     seed: Presented | None
     stored: Stored | None
-    contents: dict[str, Any]
+    contents: dict[str, Any] | None
+    """None for new ones."""
     at: float
     phase: Phase = Phase.OPEN
     cookie: Cookie = Cookie.KEEP
+
+
+NO_COOKIE = Opened(Found.NOTHING, None, None, None, 0.0)
+"""For a request without any cookie, as most are: one for all of them, so that ``at`` is not known here."""
 
 
 class Condition(Enum):

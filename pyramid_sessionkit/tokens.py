@@ -10,6 +10,7 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from hashlib import sha256, sha512
 
@@ -116,6 +117,7 @@ def _succession(secret: str, key: str, why: NewSecret, userid: str | None, salt:
     return "\0".join((secret, key, why.value, salt, userid or ""))
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _WITHOUT_SIGNS = {ord("-"): None, ord("_"): None, ord("="): None}
 
 
@@ -141,4 +143,4 @@ class MessageKey:
 
     def text(self, message: str) -> str:
         """The digest in URL-safe base64: 43 characters."""
-        return urlsafe_b64encode(self.digest(message))[:43].decode("ascii")
+        return b2a_base64(self.digest(message), newline=False)[:43].translate(_URL_SAFE).decode("ascii")

@@ -69,11 +69,13 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         transaction = None if joined_mode is None else joined_mode.transaction_of(request)
         try:
             response = handler(request)
-            if not has_tm:
+            if not has_tm and request.exception is not None:
                 _mark_rendered(request, response)
         except Exception as error:
             response = _response_to(error, request, saver, transaction)
-        work = work_of(request)
+            if response is None:
+                raise
+        work = work_of(request) if "session" in request.__dict__ else None
         if work is None:
             saver.finish_later(request)
             return saver.own_response(request, response, None)
@@ -85,6 +87,8 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         except Exception as error:
             work.abandon()
             response = respond(request, error, committed=was_committed(request))
+            if response is None:
+                raise
         return saver.own_response(request, response, work)
 
     return outer_tween
@@ -153,15 +157,13 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
 
 
 def _response_to(error: Exception, request: Any, saver: Saver, transaction: RequestTransaction | None) -> Any:
-    """The response to an error of ours that the application raised; any other error is raised again."""
+    """The response to an error of ours that the application raised; None for any other, which is to be raised again."""
     if transaction is not None:
         _leave_after_failure(request, transaction)
     if will_be_retried(request, error):
-        raise error
+        return None
     _end_after_failure(request, error, saver)
-    if not isinstance(error, SessionError):
-        raise error
-    return respond(request, error, committed=False)
+    return respond(request, error, committed=False) if isinstance(error, SessionError) else None
 
 
 def _check_joined_mode(joined_mode: JoinedMode, has_tm: bool, registry: Any) -> None:

@@ -126,7 +126,8 @@ class UnitOfWork:
             return self._take(self._carrier.find(self.persistence)) if contents is None else contents
 
     def _take(self, opened: Opened) -> Contents:
-        self.found, seed, self.stored, contents, self.at, phase, cookie = opened
+        self.found, seed, self.stored, contents, at, phase, cookie = opened
+        self.at = at or time()
         if seed is not None or self.cookie is not BLANK:
             self.seed = seed
             self.cookie = cookie
@@ -134,6 +135,7 @@ class UnitOfWork:
             self.phase = phase
         if self._is_to_be_saved_unasked(opened):
             self._pending = Pending(renew=opened.stored is not None)
+        contents = {} if contents is None else contents
         self.contents = contents  # last, since other threads look at it
         return contents
 
