@@ -378,7 +378,12 @@ class TestConnections:
         store.create_table()
         for key in (KEY, OTHER_KEY):
             store.create(key, make_record(userid="ada"))
-        for read in (lambda: store.load(KEY), lambda: store.sessions_of("ada"), store.count, lambda: store.live_sessions(9)):
+        for read in (
+            lambda: store.load(KEY),
+            lambda: store.sessions_of("ada"),
+            store.count,
+            lambda: store.live_sessions(9),
+        ):
             assert read()
         with closing(sqlite3.connect(tmp_path / "s.sqlite")) as other:
             # Refused while somebody has a snapshot of before the write.
