@@ -21,6 +21,7 @@ UNKNOWN_PREPARED, STALE_PLAN = frozenset(("26000", "42P05")), "cached plan must 
 """What PostgreSQL says of prepared statements that it does not have, or has already; and of tables that changed."""
 
 UNSUPPORTED_OPTIONS = "unsupported startup parameter"
+"""What PgBouncer says of the options that PostgreSQL would take when it is connected to."""
 
 POOLER = (
     "this looks like a pooler that lends connections for a transaction, such as PgBouncer: set "
@@ -71,8 +72,11 @@ def translated(error: Exception, driver: Any, table: str) -> Exception:
 def cannot_connect(error: Exception, late: bool) -> StoreError:
     """What an error while connecting says; ``late``: it took so long that it was a time-out."""
     original = getattr(error, "orig", None) or error
-    if UNSUPPORTED_OPTIONS in str(original) or codes_of(original) & UNKNOWN_PREPARED:
-        return StoreError(f"The sessions' database cannot be used: {first_line(original)}: {POOLER}")
+    refused = f"The sessions' database cannot be used: {first_line(original)}: {POOLER}"
+    if UNSUPPORTED_OPTIONS in str(original):
+        return StoreError(f"{refused}, and leave options out of sessionkit.sql.url and PGOPTIONS")
+    if codes_of(original) & UNKNOWN_PREPARED:
+        return StoreError(refused)
     kind = NoAnswer if late else StoreUnavailable
     return kind(f"The sessions' database cannot be reached: {first_line(error)}")
 

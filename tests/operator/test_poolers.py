@@ -68,6 +68,12 @@ def test_a_pooler_that_refuses_our_options_is_named(open_pooler: OpenPooler, ope
     assert "missing" not in str(refused.value)
 
 
+def test_options_of_the_url_are_named_too(open_pooler: OpenPooler, open_site: OpenSite) -> None:
+    """To whom has the setting already, it alone would say nothing."""
+    with pytest.raises(StoreError, match=r"options out of sessionkit\.sql\.url"):
+        open_site(f"{open_pooler('transaction').url}?options=-c%20statement_timeout%3D2000", prepare="false")
+
+
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 def test_a_pooler_that_ignores_our_options_is_found_out(
     direct: Site, open_pooler: OpenPooler, open_site: OpenSite, caplog: pytest.LogCaptureFixture, mode: str
