@@ -122,7 +122,7 @@ class Statement:
             connections.drop_all(kept)
             late = monotonic() - started > QUICK
             if late or not again:
-                raise (NoAnswer if late else StoreUnavailable)(LOST) from error
+                raise (NoAnswer if late else StoreUnavailable)(f"{LOST}: {first_line(error)}") from error
             return
         if is_read_only(error):
             # It was the primary once, and may stay up as a standby: connections have to be opened to find the new one.

@@ -68,7 +68,7 @@ def test_behind_a_pooler_we_ask_it_to(postgresql: PostgreSQL) -> None:
     store = open_store(postgresql.url, prepare=False)
     record = store.create(KEY, make_record())
     with locked(postgresql):
-        with pytest.raises(StoreUnavailable, match="lost before it answered"):
+        with pytest.raises(StoreUnavailable, match="lost before it answered: no answer within"):
             store.load(KEY)
         assert waiting(postgresql, until_none=True) == 0
     assert store.load(KEY) == record
