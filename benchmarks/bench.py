@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ PAGE = ROOT / "docs" / "measured"
 ASIDE = ROOT / "build" / "bench"
 PARTS = ("price", "http", "writers", "sizes")
 """Those of a run that names none; a million sessions take too long for every day."""
+STORES = ("sql", *dict.fromkeys(app.store for app in catalogue.CATALOGUE if app.store))
+"""What --only takes."""
 
 
 def main() -> None:
@@ -43,6 +45,8 @@ def main() -> None:
     started = time.monotonic()
     aside = options.quick or options.only is not None
     results, page = (ASIDE / "results.json", ASIDE) if aside else (RESULTS, PAGE)
+    if options.report and not results.exists():
+        sys.exit(f"There is no {results.relative_to(ROOT)} yet: measure without --report first")
     if not options.report:
         _measure(options, results, lambda line: print(f"[{time.monotonic() - started:4.0f} s] {line}", flush=True))
     for path in report.write(json.loads(results.read_text(encoding="utf-8")), page):
@@ -52,7 +56,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench BENCH=...", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: whether it works, not what it costs")
-    parser.add_argument("--only", type=_words, help="these stores: memory,memcached,sql,sqlite,postgresql,mariadb,...")
+    parser.add_argument("--only", type=_words, help=f"these stores: {','.join(STORES)}; sql is all databases")
     parser.add_argument("--parts", type=_words, default=PARTS, help=f"these parts: {','.join(PARTS)},million")
     parser.add_argument("--rounds", type=int, help="so many rounds in process")
     help_of_million = "also beside a million stored sessions, or so many: some minutes"
@@ -61,12 +65,17 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--report", action="store_true", help="measure nothing: make tables and charts again")
     options = parser.parse_args()
-    unknown = set(options.parts) - {*PARTS, "million"}
-    if unknown:
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    _refuse_unknown(parser, "part", options.parts, [*PARTS, "million"])
+    _refuse_unknown(parser, "store", options.only or [], STORES)
     if "million" in options.parts:
         options.million = options.million or part_million.MANY
     return options
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, kind: str, words: list[str], known: Sequence[str]) -> None:
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        parser.error(f"no such {kind}: {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 def _words(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import bench
 from benchmarks.compare import catalogue, goals, report, servers
 from benchmarks.compare.catalogue import BARE, FLOOR, OURS
 from benchmarks.compare.chart import Bar, Group, bar_chart
@@ -168,6 +169,23 @@ def test_only_takes_the_stores_named_and_what_they_are_measured_by():
         ("Flask-Session", "postgresql"),
         (BARE, ""),
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--only", "memory,redid"], "no such store: redid; there are sql, memory, memcached,"),
+        (["--parts", "prise"], "no such part: prise; there are price, http,"),
+        (["--quick", "--report"], "There is no build/bench/results.json yet"),
+    ],
+)
+def test_what_a_run_cannot_do_is_refused_at_once(monkeypatch, tmp_path, capsys, options, said):
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setattr(bench, "ASIDE", tmp_path / "build" / "bench")
+    monkeypatch.setattr(sys, "argv", ["bench", *options])
+    with pytest.raises(SystemExit) as refused:
+        bench.main()
+    assert said in capsys.readouterr().err + str(refused.value)
 
 
 def test_the_goals_are_those_of_the_design():
