@@ -245,7 +245,7 @@ class MemorySettings:
     """``sessionkit.memory.*``"""
 
     max_sessions: int = _option(
-        100_000, _whole, "Beyond it the expired sessions go first, then the anonymous, then the unused."
+        100_000, _whole, "Beyond it the expired sessions go first, then the anonymous, then those unused for longest."
     )
 
 
@@ -300,8 +300,8 @@ class SQLSettings:
     prepare: bool = _option(
         True,
         _boolean,
-        "Prepare statements, and have the server give up shortly before timeout passes. false behind a pooler that "
-        "lends connections for a transaction or a statement, such as PgBouncer with pool_mode = transaction.",
+        "Prepare statements, and have the server give up shortly before timeout passes. false behind a pooler, such "
+        "as PgBouncer.",
     )
     dbsession: str | None = _option(
         None,

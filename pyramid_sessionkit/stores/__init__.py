@@ -1,4 +1,9 @@
-"""Stores, a file each; this one finds the store that the settings name."""
+"""Stores: ``memory``, ``memcached``, ``sql`` and ``cached_sql``. This file finds the one that the settings name.
+
+The others belong to the store with whose name they begin. Of the rest, ``breaker`` and ``lifo`` are for ``sql``,
+``kept_socket`` is for ``memcached``, ``copies`` and ``resting_nodes`` are for ``cached_sql``, and ``home`` is for all
+that keep connections.
+"""
 
 from __future__ import annotations
 
