@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Any
@@ -12,8 +13,8 @@ from psycopg import Connection
 from pyramid_sessionkit import StoreError
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
-from tests.operator.databases import USER, url_of
-from tests.operator.site import Counting, Site
+from tests.operator.databases import USER, PostgreSQLDatabase, url_of
+from tests.operator.site import SECONDS, Counting, Site
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import PostgreSQL
 
@@ -85,6 +86,22 @@ def test_a_pooler_that_ignores_our_options_is_found_out(
     assert caplog.text.count(CURE) == 1
     assert counting.missing(direct) == 0
     assert set(counting.answers) == {200}
+
+
+def test_a_locked_table_leaves_nothing_waiting_behind_a_pooler(
+    postgresql: PostgreSQL, direct: Site, open_pooler: OpenPooler, open_site: OpenSite
+) -> None:
+    database = PostgreSQLDatabase(postgresql)
+    site = open_site(open_pooler("transaction").url, prepare="false")
+    cookie = site.visitor()
+    with database.locked():
+        assert site.ask("/count", cookie).status_int == 503
+        deadline = time.monotonic() + SECONDS
+        while database.waiting():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert site.ask("/count", cookie).status_int == 200
+    assert direct.ask("/read", cookie).text == "2"
 
 
 def test_no_statement_is_taken_for_another(direct: Site, open_pooler: OpenPooler, open_site: OpenSite) -> None:
