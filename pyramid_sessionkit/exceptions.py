@@ -3,6 +3,8 @@
 A message names the cause and the cure, and never a secret or a session ID.
 """
 
+import logging
+
 from pyramid.httpexceptions import HTTPUnauthorized
 
 
@@ -35,6 +37,9 @@ class StoreUnavailable(StoreError):
 
     retry_after = 5
     """Seconds: what the response recommends."""
+
+    log_level = logging.ERROR
+    """Of the line that the request which got it leaves in the log."""
 
 
 class SessionConflict(StoreUnavailable):

@@ -38,7 +38,8 @@ def respond(request: Any, error: Exception, committed: bool) -> Any:
 
 def mark(request: Any, response: Any, error: Exception, committed: bool) -> None:
     """Make sure that the response to an error reports no success: a catch-all exception view tends to send 200."""
-    log.error("%s %r failed: %s", request.method, request.environ.get("PATH_INFO", ""), error)
+    level = getattr(error, "log_level", logging.ERROR)
+    log.log(level, "%s %r failed: %s", request.method, request.environ.get("PATH_INFO", ""), error)
     if response.status_int < 400:
         response.status_int = 503 if isinstance(error, StoreUnavailable) else 500
     if response.status_int == 503 and (request.method in SAFE_METHODS or not committed):

@@ -6,6 +6,7 @@ server wait, with them those for pages without a session.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -31,6 +32,7 @@ class Breaker:
         self.answered_at = 0.0
         self._clock = clock
         self._shut_until = 0.0
+        self._told = 0  # the time-outs that a refusal in the log has told of
         self._tickets = [None]  # of one who tries; pop and append are atomic
 
     def timed_out(self, asked_at: float) -> None:
@@ -42,7 +44,7 @@ class Breaker:
 
     def close(self) -> None:
         """An answer came."""
-        self.timeouts = 0
+        self.timeouts = self._told = 0
 
     @contextmanager
     def permission(self) -> Iterator[None]:
@@ -51,13 +53,21 @@ class Breaker:
             yield
             return
         if self._clock() < self._shut_until or not self._take_ticket():
-            raise StoreUnavailable(
-                f"The sessions' database did not answer {self.timeouts} times in a row: for a moment it is not asked"
-            )
+            raise self._refusal()
         try:
             yield
         finally:
             self._tickets.append(None)
+
+    def _refusal(self) -> StoreUnavailable:
+        """The first after each time-out is an error in the log; thousands in a second must not fill it."""
+        refused = StoreUnavailable(
+            f"The sessions' database did not answer {self.timeouts} times in a row: for a moment it is not asked"
+        )
+        if self._told == self.timeouts:
+            refused.log_level = logging.DEBUG
+        self._told = self.timeouts
+        return refused
 
     def _take_ticket(self) -> bool:
         try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
+from pyramid.request import Request
+from pyramid.response import Response
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
+from pyramid_sessionkit.outage import mark
 from pyramid_sessionkit.stores.breaker import IN_A_ROW, PAUSE, Breaker
 
 
@@ -107,3 +112,15 @@ def test_who_tries_and_is_interrupted_lets_the_next_one_try(breaker: Breaker, cl
     with pytest.raises(KeyboardInterrupt), breaker.permission():
         raise KeyboardInterrupt
     assert asks(breaker)
+
+
+def test_refusals_do_not_fill_the_log(breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    request = Request.blank("/account")
+    for timeouts in (2, 1):
+        times_out(breaker, clock, timeouts)
+        for _ in range(100):
+            with pytest.raises(StoreUnavailable) as refused, breaker.permission():
+                pass
+            mark(request, Response(status=503), refused.value, False)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [" ".join(text.split()[6:11]) for text in told] == ["did not answer 2 times", "did not answer 3 times"]
