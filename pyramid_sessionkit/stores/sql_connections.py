@@ -47,6 +47,12 @@ class Kept:
         self.generation: object = None
         self.pid = 0
 
+    def __del__(self) -> None:
+        # Nobody closed the store. A connection that another process opened stays.
+        if self.raw is not None and self.pid == getpid():
+            with contextlib.suppress(Exception):
+                self.raw.close()
+
 
 class Connections:
     """Up to ``limits.pool_size`` connections of an engine, for one thread or greenlet at a time each."""

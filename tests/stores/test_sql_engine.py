@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -249,6 +250,14 @@ class TestLostConnections:
 
 
 class TestConnections:
+    def test_those_of_a_store_that_nobody_closes_are_closed_with_it(self, open_store: Open, server: Server) -> None:
+        store = open_store()
+        assert store.load(KEY) is None
+        assert not server.opened[-1].closed
+        del store
+        gc.collect()
+        assert server.opened[-1].closed
+
     def test_every_connection_is_given_back(self, store: SQLStore, record: Record, server: Server) -> None:
         opened = len(server.opened)
         for _ in range(50):
