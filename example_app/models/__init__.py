@@ -30,11 +30,9 @@ def get_session_factory(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine)
 
 
-def get_tm_session(
-    session_factory: sessionmaker[Session], transaction_manager: TransactionManager, request: Request | None = None
-) -> Session:
+def get_tm_session(session_factory: sessionmaker[Session], transaction_manager: TransactionManager) -> Session:
     """A session that commits or rolls back with the transaction of the manager, never by itself."""
-    dbsession = session_factory(info={"request": request})
+    dbsession = session_factory()
     zope.sqlalchemy.register(dbsession, transaction_manager=transaction_manager)
     return dbsession
 
@@ -56,7 +54,7 @@ def includeme(config: Configurator) -> None:
         dbsession = request.environ.get("app.dbsession")
         if dbsession is None:
             # request.tm is the transaction manager of pyramid_tm.
-            dbsession = get_tm_session(session_factory, request.tm, request=request)
+            dbsession = get_tm_session(session_factory, request.tm)
         return guard(dbsession, request)
 
     config.add_request_method(dbsession, reify=True)

@@ -21,9 +21,6 @@ from pyramid_sessionkit.stores.home import Home, keep_inherited
 from pyramid_sessionkit.stores.lifo import Lifo
 from pyramid_sessionkit.stores.sql_errors import NoAnswer, cannot_connect, is_shutdown
 
-QUICK = 0.5
-"""Seconds within which a dead connection is found out; what took longer timed out, and is not tried again."""
-
 JITTER = 0.1
 """Connections that were opened together are not renewed together: each lives up to this part shorter."""
 
@@ -49,6 +46,12 @@ class Kept:
         """By ``monotonic()``: then it is renewed."""
         self.generation: object = None
         self.pid = 0
+
+    def __del__(self) -> None:
+        # Nobody closed the store. A connection that another process opened stays.
+        if self.raw is not None and self.pid == getpid():
+            with contextlib.suppress(Exception):
+                self.raw.close()
 
 
 class Connections:
@@ -142,7 +145,8 @@ class Connections:
         try:
             proxy = self.engine.raw_connection()
         except (self.engine.dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
-            raise cannot_connect(error, monotonic() - started > QUICK) from error
+            # What took less was refused: a server that starts, or has no connection left, says so.
+            raise cannot_connect(error, monotonic() - started > self._limits.timeout / 2) from error
         kept.raw, kept.pid = proxy.dbapi_connection, getpid()
         proxy.detach()
         max_age = self._limits.max_age

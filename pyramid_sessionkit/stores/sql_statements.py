@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Executable
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.stores.sql_connections import QUICK, Connections, Kept
+from pyramid_sessionkit.stores.sql_connections import Connections, Kept
 from pyramid_sessionkit.stores.sql_errors import (
     NoAnswer,
     RolledBack,
@@ -21,6 +21,9 @@ from pyramid_sessionkit.stores.sql_errors import (
     is_stale,
     translated,
 )
+
+QUICK = 0.5
+"""Seconds within which a dead connection is found out; what took longer timed out, and is not tried again."""
 
 CONFLICT_ATTEMPTS = 20
 

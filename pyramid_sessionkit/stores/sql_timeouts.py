@@ -10,7 +10,6 @@ import contextlib
 import inspect
 import os
 from collections.abc import Sequence
-from secrets import randbits
 from selectors import DefaultSelector
 from time import monotonic
 from typing import Any
@@ -85,7 +84,6 @@ def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         nonlocal warned
         connection = connection_class.connect(*arguments, **{**options, "autocommit": True})
-        _name_statements(connection)
         try:
             if not cancel and leave_to_pooler(connection) and not warned:
                 warned = True
@@ -94,16 +92,6 @@ def limit_answers(engine: Engine, seconds: int, cancel: bool) -> None:
             connection.close()
             raise
         return connection
-
-
-def _name_statements(connection: Any) -> None:
-    """Let no other connection have prepared statements of the same names.
-
-    psycopg numbers them from 0. A pooler that was set to ignore what tells it apart would lend us the server's
-    connection of another client, where ``_pg3_0`` deletes the session that ours would read.
-    """
-    with contextlib.suppress(AttributeError):
-        connection._prepared._prepared_idx += randbits(62)
 
 
 def _impatient_connection(seconds: int, to_cancel: float) -> Any:

@@ -33,9 +33,8 @@ class Root:
     __acl__ = [("Allow", f"user:{ADMIN}", "admin")]
 
 
-def get_tm_session(session_factory: Any, transaction_manager: Any, request: Any = None) -> Session:
-    """As the cookiecutter has it."""
-    session: Session = session_factory(info={"request": request})
+def get_tm_session(session_factory: Any, transaction_manager: Any) -> Session:
+    session: Session = session_factory()
     zope.sqlalchemy.register(session, transaction_manager=transaction_manager)
     return session
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,10 +18,10 @@ from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.stores import sql_connections, sql_engine, sql_statements
 from pyramid_sessionkit.stores.breaker import PAUSE, Breaker
 from pyramid_sessionkit.stores.sql import SQLStore
-from pyramid_sessionkit.stores.sql_connections import QUICK, Limits
+from pyramid_sessionkit.stores.sql_connections import Limits
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.stores.sql_errors import Taken
-from pyramid_sessionkit.stores.sql_statements import CONFLICT_ATTEMPTS
+from pyramid_sessionkit.stores.sql_statements import CONFLICT_ATTEMPTS, QUICK
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, in_processes, in_threads, make_record
 
 POOL_SIZE = 2
@@ -70,12 +71,13 @@ class Server:
         self.failures: list[BaseException] = []
         """What the next statements raise."""
         self.seconds = 0.0
-        """How long a statement takes."""
+        """How long a statement takes, and a refusal."""
         self.now = 0.0
         self.rollbacks = 0
 
     def connect(self) -> Connection:
         if not self.up:
+            self.now += self.seconds
             raise sqlite3.OperationalError(self.refusal)
         connection = sqlite3.connect(self.path, factory=Connection, check_same_thread=False)
         connection.server = self
@@ -248,6 +250,14 @@ class TestLostConnections:
 
 
 class TestConnections:
+    def test_those_of_a_store_that_nobody_closes_are_closed_with_it(self, open_store: Open, server: Server) -> None:
+        store = open_store()
+        assert store.load(KEY) is None
+        assert not server.opened[-1].closed
+        del store
+        gc.collect()
+        assert server.opened[-1].closed
+
     def test_every_connection_is_given_back(self, store: SQLStore, record: Record, server: Server) -> None:
         opened = len(server.opened)
         for _ in range(50):
@@ -410,6 +420,18 @@ class TestTimeouts:
         with pytest.raises(StoreUnavailable, match="did not answer 2 times in a row"):
             store.load(KEY)
         assert len(server.used) == asked
+
+    @pytest.mark.parametrize(("seconds", "says"), [(1.9, "cannot be reached"), (2.1, "did not answer 2 times")])
+    def test_a_refusal_is_no_time_out_unless_it_takes_half_of_it(
+        self, open_store: Open, server: Server, seconds: float, says: str
+    ) -> None:
+        store = open_store(timeout=4)
+        server.up, server.seconds = False, seconds
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                store.load(KEY)
+        with pytest.raises(StoreUnavailable, match=says):
+            store.load(KEY)
 
     def test_an_answer_lets_all_ask_again(self, store: SQLStore, record: Record, server: Server) -> None:
         store._connections.breaker = Breaker(lambda: server.now)

@@ -90,21 +90,6 @@ def test_behind_a_pooler_nothing_is_prepared(postgresql: PostgreSQL) -> None:
         store.close()
 
 
-def test_no_two_connections_give_their_statements_the_same_names(postgresql: PostgreSQL) -> None:
-    """A pooler may lend one the other's, where the same name would stand for another statement."""
-    names: list[str] = []
-    for _ in range(2):
-        store = open_store(postgresql.url)
-        store.create(KEY, make_record())
-        store.load(KEY)
-        kept = store._connections.take(time.monotonic())
-        found = kept.raw.execute("SELECT name FROM pg_prepared_statements", prepare=False).fetchall()
-        names += [name for (name,) in found]
-        store._connections.give_back(kept)
-        store.close()
-    assert len(set(names)) == len(names) >= 4
-
-
 def test_a_connection_begins_no_transaction(postgresql: PostgreSQL) -> None:
     """A pooler that lends connections for a statement refuses any."""
     store = SQLStore(create_session_engine(postgresql.url, prepare=False))

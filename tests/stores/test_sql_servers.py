@@ -141,13 +141,7 @@ def test_postgresql_updates_in_place(postgresql: PostgreSQL) -> None:
         for number in range(20):
             record = store.update(KEY, record._replace(data=b"%d" % number, renewed=now + number))
             assert record
-        kept = store._connections.take(time.monotonic())
-        kept.raw.execute("SELECT pg_stat_force_next_flush()")  # each connection counts for itself
-        store._connections.give_back(kept)
-        ((updated, in_place),) = execute(
-            store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
-        )
-        assert updated == in_place == 20
+        assert counted_updates(store) == (20, 20)
         execute(store, "DROP TABLE sessions")
 
 
@@ -166,13 +160,19 @@ def test_most_writes_of_many_visitors_stay_in_place(
             for key, record in created.items():
                 assert record
                 created[key] = store.update_contents(key, record.renewed_with(record.data, now + apart * minute))
-        execute(store, "SELECT pg_stat_force_next_flush()")
-        ((updated, in_place),) = execute(
-            store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
-        )
+        updated, in_place = counted_updates(store)
         assert updated == 200 * minutes
         assert in_place / updated > (0.8 if apart else 0.99)
         execute(store, "DROP TABLE sessions")
+
+
+def counted_updates(store: SQLStore) -> tuple[int, int]:
+    """How many updates there were, and how many of them in place."""
+    kept = store._connections.take(time.monotonic())
+    kept.raw.execute("SELECT pg_stat_force_next_flush()")  # each connection counts for itself
+    store._connections.give_back(kept)
+    [counts] = execute(store, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'")
+    return counts[0], counts[1]
 
 
 def execute(store: SQLStore, statement: str) -> Any:
