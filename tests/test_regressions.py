@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import orjson
@@ -413,9 +414,8 @@ class TestErrors:
             except ValueError as error:
                 spy.failing["create"] = StoreUnavailable("down")
                 request.invoke_subrequest(Request.blank("/", method="POST"), use_tweens=True)
-                assert error.__traceback__
-                assert error.__traceback__.tb_next
-                return Response(str(list(error.__traceback__.tb_next.tb_frame.f_locals)))
+                *_, (failed, _) = walk_tb(error.__traceback__)
+                return Response(str(list(failed.f_locals)))
 
         assert serve(view).get("/").text == "['known']"
 
