@@ -58,6 +58,7 @@ class Order:
     def expired(self, at: float) -> str | None:
         """One that has expired at that time, or None. It comes again until it is removed."""
         ends = self._ends
+        corrections = 0
         while ends and ends[0][0] <= at:
             key = ends[0][1]
             record = self._records.get(key)
@@ -66,8 +67,13 @@ class Order:
                 heappop(ends)
             elif expires <= at:
                 return key
-            else:
+            elif corrections <= len(ends) // 16:
                 heapreplace(ends, (expires, key))
+                corrections += 1
+            else:
+                # Everybody waits for this, and to make all of it again takes a third as long as to correct all of it.
+                self._make_heap()
+                corrections = 0
         return None
 
     def unused_for_longest(self) -> str | None:
@@ -86,8 +92,11 @@ class Order:
     def _note_end(self, key: str, record: Record) -> None:
         # Those that were removed are still in it.
         if len(self._ends) > 2 * len(self._records) + SPARE:
-            self._ends[:] = [(end, key) for key, record in self._records.items() if (end := record.expires) is not None]
-            heapify(self._ends)
+            self._make_heap()
         expires = record.expires
         if expires is not None:
             heappush(self._ends, (expires, key))
+
+    def _make_heap(self) -> None:
+        self._ends[:] = [(end, key) for key, record in self._records.items() if (end := record.expires) is not None]
+        heapify(self._ends)

@@ -199,6 +199,21 @@ def test_a_change_that_was_interrupted_breaks_no_later_one(
     assert store.clear() == 2
 
 
+def test_a_purge_of_what_was_renewed_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, now, corrected = MemoryStore(), int(time.time()), []
+    for number in range(1600):
+        created = store.create(f"{number}", make_record(renewed=now, timeout=1000, deadline=None))
+        assert created
+        if number:
+            store.update(f"{number}", created._replace(renewed=now + 900))
+    monkeypatch.setattr(memory, "time", lambda: now + 1000 + GRACE)
+    replace = memory_order.heapreplace
+    monkeypatch.setattr(memory_order, "heapreplace", lambda *args: corrected.append(args) or replace(*args))
+    assert store.purge() == 1
+    assert store.count() == 1599
+    assert len(corrected) <= 101
+
+
 def test_nothing_is_kept_for_users_who_left() -> None:
     store = MemoryStore()
     created = store.create("a", make_record(userid="ada"))
