@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from traceback import clear_frames
+from traceback import clear_frames, walk_stack
 from typing import Any
 
 from pyramid.httpexceptions import HTTPNotFound
@@ -68,14 +68,21 @@ def _exception_view(request: Any, error: Exception) -> Any:
         return None
 
 
-def _forget_variables(error: BaseException | None) -> None:
+def _forget_variables(error: BaseException) -> None:
     """Of the frames that an error went through, which is dealt with.
 
-    One of Pyramid has the error itself in a variable: it would stay, with the request, until the collector runs.
+    One of Pyramid has the error itself in a variable: it would stay, with the request, until the collector runs. An
+    error that somebody above the request is still dealing with keeps its own.
     """
-    while error is not None:
-        clear_frames(error.__traceback__)
-        error = error.__context__
+    clear_frames(error.__traceback__)
+    running = {id(frame) for frame, _ in walk_stack(None)}  # frames themselves would be a cycle
+    before = error.__context__
+    while before is not None:
+        caught = before.__traceback__
+        if caught is not None and id(caught.tb_frame) in running:
+            return
+        clear_frames(caught)
+        before = before.__context__
 
 
 def _plain() -> Response:

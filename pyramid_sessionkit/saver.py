@@ -78,12 +78,16 @@ class Saver:
                 request.add_response_callback(self.finish)
             else:
                 # What Pyramid would do. Every request pays for this, and so it costs a tenth.
-                attributes["response_callbacks"] = deque(self._callbacks)
+                callbacks = attributes["response_callbacks"] = deque(self._callbacks)
+                if request.response_callbacks is not callbacks:
+                    # A class of the application's own has them elsewhere.
+                    del attributes["response_callbacks"]
+                    request.add_response_callback(self.finish)
 
     def finish(self, request: Any, response: Any) -> None:
         """The response callback, which puts itself behind the others until it is the last."""
         attributes = request.__dict__
-        if attributes["response_callbacks"]:
+        if request.response_callbacks:
             rounds = attributes.get(_ROUNDS, 0)
             if rounds < MAX_ROUNDS:
                 attributes[_ROUNDS] = rounds + 1

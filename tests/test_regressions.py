@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import orjson
@@ -398,6 +399,25 @@ class TestErrors:
         app = serve(view, save_on_error="true")
         app.get("/", status=503)
         assert contents_of(app) == CONTENTS
+
+    def test_an_outage_leaves_an_error_above_it_its_variables(self, serve: Serve, spy: SpyStore) -> None:
+        def fail() -> None:
+            known = "to whoever looks into the error"  # noqa: F841
+            raise ValueError("of the view")
+
+        def view(request: Request) -> Response:
+            if request.method == "POST":
+                request.session["a"] = 2
+                return Response("not saved")
+            try:
+                fail()
+            except ValueError as error:
+                spy.failing["create"] = StoreUnavailable("down")
+                request.invoke_subrequest(Request.blank("/", method="POST"), use_tweens=True)
+                *_, (failed, _) = walk_tb(error.__traceback__)
+                return Response(str(list(failed.f_locals)))
+
+        assert serve(view).get("/").text == "['known']"
 
     def test_an_outage_is_retried_where_pyramid_retry_is_told_so(self, serve: Serve) -> None:
         attempts = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -458,6 +459,15 @@ class TestLateChanges:
         app.get("/parent")
         assert spy.calls == ["create"]
         assert app.get("/read").text == "a=1"
+
+    def test_a_class_of_requests_may_have_its_callbacks_elsewhere(self, make_app: Make) -> None:
+        class Own(Request):  # type: ignore[misc]
+            @property
+            def response_callbacks(self) -> Any:
+                return self.__dict__.setdefault("own_callbacks", deque())
+
+        app = make_app(VIEWS, configure=lambda config: config.set_request_factory(Own))
+        assert "Set-Cookie" in app.get("/write").headers
 
 
 class TestOutage:

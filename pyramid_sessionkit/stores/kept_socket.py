@@ -91,11 +91,13 @@ class KeptSocket:
     def _connect(self) -> socket.socket:
         deadline = monotonic() + self._timeout
         failure = OSError("it has no address")
-        for family, kind, protocol, _, address in self._addresses():
+        addresses = self._addresses()
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
             # The class of this moment: gevent may have replaced it since this module was imported.
             opened = socket.socket(family, kind, protocol)
             try:
-                opened.settimeout(max(deadline - monotonic(), LEAST))
+                # Each has its share of what is left: after one that hangs, the others still have time to answer.
+                opened.settimeout(max((deadline - monotonic()) / (len(addresses) - tried), LEAST))
                 opened.connect(address)
                 self._prepare(opened)
             except OSError as error:

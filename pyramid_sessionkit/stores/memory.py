@@ -59,9 +59,9 @@ class MemoryStore:
             if len(self._records) >= self._max_sessions:
                 self._make_room()
             created = record.versioned(next(self._versions))
-            self._records[key] = created
             self._index(key, None, created.userid)
             self._order.added(key, created)
+            self._records[key] = created  # last: if this is interrupted, no record stays that is never removed
         if self._ended:
             self._warn()
         return created
@@ -95,7 +95,9 @@ class MemoryStore:
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
         now = time()
         with self._lock:
-            found = [(key, self._records[key]) for key in self._keys_of.get(userid, ())]
+            stored = [(key, self._records.get(key)) for key in self._keys_of.get(userid, ())]
+        # The index says where to look. It may be behind where a change was interrupted.
+        found = [(key, record) for key, record in stored if record is not None and record.userid == userid]
         return sorted((item for item in found if not item[1].expired(now)), key=_login)
 
     def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
@@ -145,10 +147,10 @@ class MemoryStore:
     def _index(self, key: str, before: str | None, after: str | None) -> None:
         """Note that a session belongs to another user than before."""
         if before is not None:
-            keys = self._keys_of[before]
+            keys = self._keys_of.get(before, set())
             keys.discard(key)
             if not keys:
-                del self._keys_of[before]
+                self._keys_of.pop(before, None)
         if after is not None:
             self._keys_of.setdefault(after, set()).add(key)
 
@@ -156,8 +158,9 @@ class MemoryStore:
         key = self._order.expired(time())
         if key is None:
             key = self._order.unused_for_longest()
-            self._ended += 1
-        self._remove(key)
+            self._ended += key is not None
+        if key is not None:
+            self._remove(key)
 
     def _warn(self) -> None:
         """Once a minute at most: a visitor who fills the store must not fill the log as well."""

@@ -15,8 +15,11 @@ SPARE = 1000
 class Order:
     """The expired go first, then the anonymous, then those that were unused for longest.
 
-    A session is used when it is written or renewed. The store says so after each change of its ``records``, under its
+    A session is used when it is written or renewed. The store says so with each change of its ``records``, under its
     lock. Nothing here looks through all of them, except for the heap, which is made again once in as many changes.
+
+    Where a change was interrupted half-way (a signal's handler raised, or memory ran out), keys may stand here that the
+    records have not, and the reverse. Neither breaks a later change.
     """
 
     def __init__(self, records: Mapping[str, Record]) -> None:
@@ -35,13 +38,17 @@ class Order:
 
     def used(self, key: str, before: Record, after: Record) -> None:
         """To be called after an update that left the user as it was."""
-        (self._anonymous if after.userid is None else self._logged_in).move_to_end(key)
+        keys = self._of(after)
+        try:
+            keys.move_to_end(key)
+        except KeyError:
+            keys[key] = None
         # Mostly a session is only renewed, and ends no earlier than it did.
         if after.renewed < before.renewed or after.timeout != before.timeout or after.deadline != before.deadline:
             self._note_end(key, after)
 
     def removed(self, key: str, record: Record) -> None:
-        del self._of(record)[key]
+        self._of(record).pop(key, None)
 
     def cleared(self) -> None:
         self._anonymous.clear()
@@ -51,6 +58,7 @@ class Order:
     def expired(self, at: float) -> str | None:
         """One that has expired at that time, or None. It comes again until it is removed."""
         ends = self._ends
+        corrections = 0
         while ends and ends[0][0] <= at:
             key = ends[0][1]
             record = self._records.get(key)
@@ -59,22 +67,36 @@ class Order:
                 heappop(ends)
             elif expires <= at:
                 return key
-            else:
+            elif corrections <= len(ends) // 16:
                 heapreplace(ends, (expires, key))
+                corrections += 1
+            else:
+                # Everybody waits for this, and to make all of it again takes a third as long as to correct all of it.
+                self._make_heap()
+                corrections = 0
         return None
 
-    def unused_for_longest(self) -> str:
+    def unused_for_longest(self) -> str | None:
         """An anonymous one, unless all are logged in."""
-        return next(iter(self._anonymous or self._logged_in))
+        for keys in (self._anonymous, self._logged_in):
+            while keys:
+                key = next(iter(keys))
+                if key in self._records:
+                    return key
+                del keys[key]
+        return None
 
     def _of(self, record: Record) -> OrderedDict[str, None]:
         return self._anonymous if record.userid is None else self._logged_in
 
     def _note_end(self, key: str, record: Record) -> None:
+        # Those that were removed are still in it.
+        if len(self._ends) > 2 * len(self._records) + SPARE:
+            self._make_heap()
         expires = record.expires
         if expires is not None:
             heappush(self._ends, (expires, key))
-        # Those that were removed are still in it.
-        if len(self._ends) > 2 * len(self._records) + SPARE:
-            self._ends[:] = [(end, key) for key, record in self._records.items() if (end := record.expires) is not None]
-            heapify(self._ends)
+
+    def _make_heap(self) -> None:
+        self._ends[:] = [(end, key) for key, record in self._records.items() if (end := record.expires) is not None]
+        heapify(self._ends)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,21 @@ def answer(address: str) -> None:
         client.version()
     finally:
         client.close()
+
+
+def test_closing_leaves_a_command_of_another_thread_its_connection(store: MemcachedStore) -> None:
+    put(store, b"x" * 100_000)
+
+    def read_while_closing(client: Any) -> Any:
+        assert client.get(f"sessionkit:{KEY}")
+        connected = client._socket.socket
+        closing = threading.Thread(target=store.close)
+        closing.start()
+        closing.join()
+        assert client._socket.socket is connected
+        return client.get(f"sessionkit:{KEY}")
+
+    assert store.nodes.call(KEY, read_while_closing, again=False) == b"x" * 100_000
 
 
 def test_unix_sockets_and_ipv6(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import re
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
@@ -488,6 +489,27 @@ def test_each_address_of_a_name_is_tried(memcached: Memcached, monkeypatch: pyte
     client = Client("cache", 1)
     assert client.version()
     client.close()
+
+
+def test_an_address_that_hangs_leaves_time_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    class Hangs(socket.socket):
+        def connect(self, address: Any) -> None:
+            left = self.gettimeout()
+            assert left
+            given.append(left)
+            time.sleep(left)
+            raise TimeoutError("timed out")
+
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in (1, 2, 3)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kw: addresses)
+    monkeypatch.setattr(socket, "socket", Hangs)
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        Client("cache", 0.6).gets(KEY)
+    assert min(given) > 0.15
+    assert time.monotonic() - begun < 0.9
 
 
 # Beside pymemcache ---------------------------------------------------------------------------------------------------

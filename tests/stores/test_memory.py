@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from typing import Any
@@ -158,6 +159,59 @@ def test_the_expired_are_found_whatever_was_changed(seed: int, monkeypatch: pyte
         store.purge()
         left = {key: record for key, record in left.items() if not record.expired(at - GRACE)}
         assert store._records == left
+
+
+@pytest.mark.parametrize("owner", [None, "ada"])
+@pytest.mark.parametrize("step", ["_index", "added", "used", "removed"])
+def test_a_change_that_was_interrupted_breaks_no_later_one(
+    step: str, owner: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*args: Any) -> None:
+        raise Interrupted
+
+    store = MemoryStore(max_sessions=2)
+    store.create("a", make_record(userid=owner))
+    for change in ("create", "update", "change of user", "delete", "eviction"):
+        key = change if change in ("create", "eviction") else "a"
+        stored = store.load(key) or make_record(userid=owner)
+        with monkeypatch.context() as patch:
+            patch.setattr(store if step == "_index" else store._order, step, interrupt)
+            with contextlib.suppress(Interrupted):
+                if key != "a":
+                    store.create(key, stored)
+                elif change == "delete":
+                    store.delete(key)
+                else:
+                    store.update(key, stored._replace(userid="bob" if change == "change of user" else owner))
+        for number in range(5):
+            assert store.create(f"{change} {number}", make_record(userid=owner))
+            store.sessions_of("ada")
+            store.sessions_of("bob")
+        store.create("a", make_record(userid=owner))
+        found = store.load("a")
+        assert found is None or store.update("a", found)
+        store.purge()
+    for user in ("ada", "bob"):
+        assert all(record.userid == user for _, record in store.sessions_of(user))
+    assert store.clear() == 2
+
+
+def test_a_purge_of_what_was_renewed_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, now, corrected = MemoryStore(), int(time.time()), []
+    for number in range(1600):
+        created = store.create(f"{number}", make_record(renewed=now, timeout=1000, deadline=None))
+        assert created
+        if number:
+            store.update(f"{number}", created._replace(renewed=now + 900))
+    monkeypatch.setattr(memory, "time", lambda: now + 1000 + GRACE)
+    replace = memory_order.heapreplace
+    monkeypatch.setattr(memory_order, "heapreplace", lambda *args: corrected.append(args) or replace(*args))
+    assert store.purge() == 1
+    assert store.count() == 1599
+    assert len(corrected) <= 101
 
 
 def test_nothing_is_kept_for_users_who_left() -> None:
