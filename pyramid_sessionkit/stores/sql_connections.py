@@ -139,12 +139,15 @@ class Connections:
     def _open(self, kept: Kept) -> None:
         started = monotonic()
         kept.generation = self._generation  # of before: what is closed meanwhile closes this one too
+        dialect = self.engine.dialect
         try:
             proxy = self.engine.raw_connection()
-        except (self.engine.dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
+            kept.raw, kept.pid = proxy.dbapi_connection, getpid()
+            proxy.detach()
+            # An engine of the application's own may not do it: nothing that we write would ever be committed.
+            dialect.set_isolation_level(kept.raw, "AUTOCOMMIT")
+        except (dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
             raise cannot_connect(error, monotonic() - started > QUICK) from error
-        kept.raw, kept.pid = proxy.dbapi_connection, getpid()
-        proxy.detach()
         max_age = self._limits.max_age
         kept.until = float("inf") if max_age is None else monotonic() + max_age * uniform(1 - JITTER, 1)
 

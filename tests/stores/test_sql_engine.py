@@ -373,6 +373,21 @@ class TestConnections:
         store.close()
         assert all(connection.closed for connection in server.opened)
 
+    def test_an_engine_that_does_not_commit_by_itself_will_do(self, tmp_path: Path) -> None:
+        """What is answered has to be there for all."""
+        path = tmp_path / "s.sqlite"
+        for engine in (
+            CREATE_ENGINE(f"sqlite:///{path}"),
+            CREATE_ENGINE(f"sqlite:///{path}").execution_options(isolation_level="AUTOCOMMIT"),
+        ):
+            store = SQLStore(engine)
+            store.create_table()
+            assert store.create(KEY, make_record())
+            with closing(sqlite3.connect(path)) as other:
+                assert other.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+            assert store.delete(KEY)
+            store.close()
+
     def test_nothing_is_open_for_reading_after_a_read(self, tmp_path: Path) -> None:
         store = SQLStore(create_session_engine(f"sqlite:///{tmp_path}/s.sqlite"))
         store.create_table()
