@@ -36,8 +36,8 @@ class RolledBack(Exception):
     """The database undid the statement, so that it can be run again whatever it was."""
 
 
-class Taken(Exception):
-    """A row with this key is there already."""
+class Taken(StoreError):
+    """A row with this key is there already, or a constraint of the application's own is not met."""
 
 
 def translated(error: Exception, driver: Any, table: str) -> Exception:

@@ -128,7 +128,8 @@ class Statement:
             # It was the primary once, and may stay up as a standby: connections have to be opened to find the new one.
             connections.drop_all(kept)
         elif is_stale(error):
-            connections.drop(kept)
+            # So are the others: more of them may be idle than there are attempts.
+            connections.drop_all(kept)
         else:
             kept.cursors = {}
             connections.give_back(kept)

@@ -644,6 +644,33 @@ class TestRefusals:
         assert server.used[0].closed
         assert len(server.used) == 2
 
+    def test_all_idle_connections_have_plans_of_before_a_migration(self, open_store: Open, server: Server) -> None:
+        """There may be more of them than a statement has attempts."""
+        count = CONFLICT_ATTEMPTS + 1
+        store = open_store(pool_size=count)
+        assert store.create(KEY, make_record())
+        connections = store._connections
+        for taken in [connections.take(0) for _ in range(count)]:
+            connections.give_back(taken)
+        stale = set(server.opened)
+        receive = server.receive
+
+        def refuse(connection: Connection) -> None:
+            receive(connection)
+            if connection in stale:
+                raise sqlite3.NotSupportedError("cached plan must not change result type")
+
+        server.receive = refuse  # type: ignore[method-assign]
+        assert store.load(KEY)
+
+    def test_a_constraint_that_an_update_does_not_meet_is_named(
+        self, store: SQLStore, record: Record, server: Server
+    ) -> None:
+        for update in (store.update, store.update_contents):
+            server.failures = [sqlite3.IntegrityError("no such user")]
+            with pytest.raises(StoreError, match="no such user"):
+                update(KEY, record)
+
     # An InternalError, as psycopg has it: an OperationalError is an outage anyway.
     @refusals(sqlite3.InternalError, ["25006"], [1290, 1792, 1836])
     @pytest.mark.parametrize("operation", ALL.values(), ids=ALL)
