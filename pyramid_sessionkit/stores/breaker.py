@@ -6,9 +6,11 @@ server wait, with them those for pages without a session.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from weakref import WeakSet
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 
@@ -31,7 +33,10 @@ class Breaker:
         self.answered_at = 0.0
         self._clock = clock
         self._shut_until = 0.0
-        self._tickets = [None]  # of one who tries; pop and append are atomic
+        # Weakly: one that was lost by an interruption in the wrong moment leaves its place to another.
+        self._trying: WeakSet[_Ticket] = WeakSet()
+        # By name, at run time: gevent puts other locks in their place.
+        self._lock = threading.Lock()
 
     def timed_out(self, asked_at: float) -> None:
         """Count it, unless somebody who asked later had an answer: then one row is locked, and the database is well."""
@@ -50,18 +55,24 @@ class Breaker:
         if self.timeouts < IN_A_ROW:
             yield
             return
-        if self._clock() < self._shut_until or not self._take_ticket():
+        ticket = None if self._clock() < self._shut_until else self._take_ticket()
+        if ticket is None:
             raise StoreUnavailable(
                 f"The sessions' database did not answer {self.timeouts} times in a row: for a moment it is not asked"
             )
         try:
             yield
         finally:
-            self._tickets.append(None)
+            self._trying.discard(ticket)
 
-    def _take_ticket(self) -> bool:
-        try:
-            self._tickets.pop()
-        except IndexError:
-            return False
-        return True
+    def _take_ticket(self) -> _Ticket | None:
+        with self._lock:
+            if self._trying:
+                return None
+            ticket = _Ticket()
+            self._trying.add(ticket)
+            return ticket
+
+
+class _Ticket:
+    """Of one who tries."""

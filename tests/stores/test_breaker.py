@@ -107,3 +107,19 @@ def test_who_tries_and_is_interrupted_lets_the_next_one_try(breaker: Breaker, cl
     with pytest.raises(KeyboardInterrupt), breaker.permission():
         raise KeyboardInterrupt
     assert asks(breaker)
+
+
+def test_who_is_interrupted_when_it_may_try_lets_the_next_one_try(breaker: Breaker, clock: Clock) -> None:
+    times_out(breaker, clock, IN_A_ROW)
+    clock.now += PAUSE
+    take_ticket = breaker._take_ticket
+
+    def interrupted() -> None:
+        take_ticket()
+        raise KeyboardInterrupt
+
+    breaker._take_ticket = interrupted  # type: ignore[assignment,method-assign]
+    with pytest.raises(KeyboardInterrupt), breaker.permission():
+        pass
+    breaker._take_ticket = take_ticket  # type: ignore[method-assign]
+    assert asks(breaker)
