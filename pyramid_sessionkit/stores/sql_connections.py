@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from os import getpid
 from random import uniform
+from sys import maxsize
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -65,7 +66,9 @@ class Connections:
 
     def _start(self) -> None:
         self._pid = getpid()
-        self._lifo = Lifo(self._limits.pool_size, Kept)
+        # SQLite's readers pass the writer, so that they must not wait for the place of one who waits for its lock.
+        sqlite = self.engine.dialect.name == "sqlite"
+        self._lifo = Lifo(maxsize if sqlite else self._limits.pool_size, Kept)
         self._idle = self._lifo.idle
         self._generation = object()
         self.breaker = Breaker()
