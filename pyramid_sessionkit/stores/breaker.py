@@ -24,8 +24,8 @@ PAUSE = 1.0
 class Breaker:
     """Counts time-outs with no answer between them.
 
-    Who gets an answer sets ``answered_at`` to the time when it asked, and calls :meth:`close` if ``timeouts`` is not 0:
-    so the usual case costs two attributes and no call.
+    Who gets an answer sets ``answered_at`` to the time when it asked, unless that is later already, and calls
+    :meth:`close` if ``timeouts`` is not 0: so the usual case costs a few attributes and no call.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

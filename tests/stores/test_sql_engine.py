@@ -451,6 +451,29 @@ class TestTimeouts:
             store.update(KEY, record)
         assert store._connections.breaker.timeouts == 0
 
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_a_slow_answer_does_not_undo_what_a_later_one_proved(
+        self, store: SQLStore, record: Record, server: Server, refused: bool
+    ) -> None:
+        """A count takes long and a row is locked, while others are answered at once."""
+        receive, breaker = server.receive, store._connections.breaker
+
+        def slowly(connection: Connection) -> None:
+            server.receive = receive  # type: ignore[method-assign]
+            server.now = 5
+            assert store.load(KEY)
+            server.now = 6
+            if refused:
+                raise sqlite3.InternalError("permission denied")
+
+        server.now, server.receive = 1, slowly  # type: ignore[method-assign]
+        if refused:
+            with pytest.raises(StoreError, match="permission denied"):
+                store.count()
+        else:
+            assert store.count()
+        assert breaker.answered_at == 5
+
     def test_what_waits_for_a_connection_in_vain_counts(self, store: SQLStore, record: Record) -> None:
         taken = [store._connections.take(0) for _ in range(POOL_SIZE)]
         for _ in range(2):
