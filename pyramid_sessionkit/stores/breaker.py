@@ -7,9 +7,11 @@ server wait, with them those for pages without a session.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from weakref import WeakSet
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 
@@ -23,8 +25,8 @@ PAUSE = 1.0
 class Breaker:
     """Counts time-outs with no answer between them.
 
-    Who gets an answer sets ``answered_at`` to the time when it asked, and calls :meth:`close` if ``timeouts`` is not 0:
-    so the usual case costs two attributes and no call.
+    Who gets an answer sets ``answered_at`` to the time when it asked, unless that is later already, and calls
+    :meth:`close` if ``timeouts`` is not 0: so the usual case costs a few attributes and no call.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -33,7 +35,10 @@ class Breaker:
         self._clock = clock
         self._shut_until = 0.0
         self._told = 0  # the time-outs that a refusal in the log has told of
-        self._tickets = [None]  # of one who tries; pop and append are atomic
+        # Weakly: one that was lost by an interruption in the wrong moment leaves its place to another.
+        self._trying: WeakSet[_Ticket] = WeakSet()
+        # By name, at run time: gevent puts other locks in their place.
+        self._lock = threading.Lock()
 
     def timed_out(self, asked_at: float) -> None:
         """Count it, unless somebody who asked later had an answer: then one row is locked, and the database is well."""
@@ -52,12 +57,13 @@ class Breaker:
         if self.timeouts < IN_A_ROW:
             yield
             return
-        if self._clock() < self._shut_until or not self._take_ticket():
+        ticket = None if self._clock() < self._shut_until else self._take_ticket()
+        if ticket is None:
             raise self._refusal()
         try:
             yield
         finally:
-            self._tickets.append(None)
+            self._trying.discard(ticket)
 
     def _refusal(self) -> StoreUnavailable:
         """The first after each time-out is an error in the log; thousands in a second must not fill it."""
@@ -69,9 +75,14 @@ class Breaker:
         self._told = self.timeouts
         return refused
 
-    def _take_ticket(self) -> bool:
-        try:
-            self._tickets.pop()
-        except IndexError:
-            return False
-        return True
+    def _take_ticket(self) -> _Ticket | None:
+        with self._lock:
+            if self._trying:
+                return None
+            ticket = _Ticket()
+            self._trying.add(ticket)
+            return ticket
+
+
+class _Ticket:
+    """Of one who tries."""

@@ -84,8 +84,8 @@ def from_settings(settings: Settings) -> SQLStore:
 class SQLStore:
     """Sessions in the table ``table`` of the database that ``engine`` reaches.
 
-    ``engine`` must commit by itself, as that of :func:`create_session_engine` does. Its pool is not used: ``limits``
-    says how many connections are kept, for how long, and how long a request waits for one.
+    Each statement is committed by itself, whatever ``engine`` does elsewhere. Its pool is not used: ``limits`` says how
+    many connections are kept, for how long, and how long a request waits for one.
     """
 
     _purge: Statement

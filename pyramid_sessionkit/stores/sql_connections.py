@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from os import getpid
 from random import uniform
+from sys import maxsize
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -68,7 +69,9 @@ class Connections:
 
     def _start(self) -> None:
         self._pid = getpid()
-        self._lifo = Lifo(self._limits.pool_size, Kept)
+        # SQLite's readers pass the writer, so that they must not wait for the place of one who waits for its lock.
+        sqlite = self.engine.dialect.name == "sqlite"
+        self._lifo = Lifo(maxsize if sqlite else self._limits.pool_size, Kept)
         self._idle = self._lifo.idle
         self._generation = object()
         self.breaker = Breaker()
@@ -142,13 +145,16 @@ class Connections:
     def _open(self, kept: Kept) -> None:
         started = monotonic()
         kept.generation = self._generation  # of before: what is closed meanwhile closes this one too
+        dialect = self.engine.dialect
         try:
             proxy = self.engine.raw_connection()
-        except (self.engine.dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
+            kept.raw, kept.pid = proxy.dbapi_connection, getpid()
+            proxy.detach()
+            # An engine of the application's own may not do it: nothing that we write would ever be committed.
+            dialect.set_isolation_level(kept.raw, "AUTOCOMMIT")
+        except (dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
             # What took less was refused: a server that starts, or has no connection left, says so.
             raise cannot_connect(error, monotonic() - started > self._limits.timeout / 2) from error
-        kept.raw, kept.pid = proxy.dbapi_connection, getpid()
-        proxy.detach()
         max_age = self._limits.max_age
         kept.until = float("inf") if max_age is None else monotonic() + max_age * uniform(1 - JITTER, 1)
 

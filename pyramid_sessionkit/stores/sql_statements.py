@@ -112,7 +112,8 @@ class Statement:
         else:
             connections.give_back(kept)
             breaker = connections.breaker
-            breaker.answered_at = started
+            if breaker.answered_at < started:
+                breaker.answered_at = started
             if breaker.timeouts:
                 breaker.close()
             return answer
@@ -138,8 +139,9 @@ class Statement:
             connections.give_back(kept)
         meaning = translated(error, self._driver, self._table)
         if not isinstance(meaning, StoreUnavailable):
-            connections.breaker.answered_at = started
-            connections.breaker.close()
+            breaker = connections.breaker
+            breaker.answered_at = max(breaker.answered_at, started)
+            breaker.close()
         raise meaning from error
 
 

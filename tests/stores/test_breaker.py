@@ -124,3 +124,19 @@ def test_refusals_do_not_fill_the_log(breaker: Breaker, clock: Clock, caplog: py
             mark(request, Response(status=503), refused.value, False)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert [" ".join(text.split()[6:11]) for text in told] == ["did not answer 2 times", "did not answer 3 times"]
+
+
+def test_who_is_interrupted_when_it_may_try_lets_the_next_one_try(breaker: Breaker, clock: Clock) -> None:
+    times_out(breaker, clock, IN_A_ROW)
+    clock.now += PAUSE
+    take_ticket = breaker._take_ticket
+
+    def interrupted() -> None:
+        take_ticket()
+        raise KeyboardInterrupt
+
+    breaker._take_ticket = interrupted  # type: ignore[assignment,method-assign]
+    with pytest.raises(KeyboardInterrupt), breaker.permission():
+        pass
+    breaker._take_ticket = take_ticket  # type: ignore[method-assign]
+    assert asks(breaker)

@@ -16,6 +16,7 @@ from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import unreadable
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore, from_settings, sessions_table
+from pyramid_sessionkit.stores.sql_connections import Limits
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.stores.sql_table import SessionStatements, row_values
 from pyramid_sessionkit.testing.conformance import (
@@ -50,6 +51,21 @@ def settings(**values: Any) -> Any:
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/sessions.sqlite"
+
+
+def test_readers_pass_any_number_of_writers_that_wait(url: str) -> None:
+    """However few connections the settings allow, which are for servers."""
+    store = SQLStore(create_session_engine(url), limits=Limits(pool_size=1))
+    store.create_table()
+    record = store.create(KEY, make_record())
+    assert record
+    connections = store._connections
+    waiting = connections.take(monotonic())
+    started = monotonic()
+    assert store.load(KEY) == record
+    assert monotonic() - started < 1
+    connections.give_back(waiting)
+    store.close()
 
 
 def test_another_store_on_the_same_file_sees_it(sql_store: SQLStore, url: str) -> None:

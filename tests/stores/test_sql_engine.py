@@ -383,6 +383,21 @@ class TestConnections:
         store.close()
         assert all(connection.closed for connection in server.opened)
 
+    def test_an_engine_that_does_not_commit_by_itself_will_do(self, tmp_path: Path) -> None:
+        """What is answered has to be there for all."""
+        path = tmp_path / "s.sqlite"
+        for engine in (
+            CREATE_ENGINE(f"sqlite:///{path}"),
+            CREATE_ENGINE(f"sqlite:///{path}").execution_options(isolation_level="AUTOCOMMIT"),
+        ):
+            store = SQLStore(engine)
+            store.create_table()
+            assert store.create(KEY, make_record())
+            with closing(sqlite3.connect(path)) as other:
+                assert other.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+            assert store.delete(KEY)
+            store.close()
+
     def test_nothing_is_open_for_reading_after_a_read(self, tmp_path: Path) -> None:
         store = SQLStore(create_session_engine(f"sqlite:///{tmp_path}/s.sqlite"))
         store.create_table()
@@ -457,6 +472,29 @@ class TestTimeouts:
         with pytest.raises((StoreError, Taken)):
             store.update(KEY, record)
         assert store._connections.breaker.timeouts == 0
+
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_a_slow_answer_does_not_undo_what_a_later_one_proved(
+        self, store: SQLStore, record: Record, server: Server, refused: bool
+    ) -> None:
+        """A count takes long and a row is locked, while others are answered at once."""
+        receive, breaker = server.receive, store._connections.breaker
+
+        def slowly(connection: Connection) -> None:
+            server.receive = receive  # type: ignore[method-assign]
+            server.now = 5
+            assert store.load(KEY)
+            server.now = 6
+            if refused:
+                raise sqlite3.InternalError("permission denied")
+
+        server.now, server.receive = 1, slowly  # type: ignore[method-assign]
+        if refused:
+            with pytest.raises(StoreError, match="permission denied"):
+                store.count()
+        else:
+            assert store.count()
+        assert breaker.answered_at == 5
 
     def test_what_waits_for_a_connection_in_vain_counts(self, store: SQLStore, record: Record) -> None:
         taken = [store._connections.take(0) for _ in range(POOL_SIZE)]
@@ -650,6 +688,33 @@ class TestRefusals:
         assert operation(store, record)
         assert server.used[0].closed
         assert len(server.used) == 2
+
+    def test_all_idle_connections_have_plans_of_before_a_migration(self, open_store: Open, server: Server) -> None:
+        """There may be more of them than a statement has attempts."""
+        count = CONFLICT_ATTEMPTS + 1
+        store = open_store(pool_size=count)
+        assert store.create(KEY, make_record())
+        connections = store._connections
+        for taken in [connections.take(0) for _ in range(count)]:
+            connections.give_back(taken)
+        stale = set(server.opened)
+        receive = server.receive
+
+        def refuse(connection: Connection) -> None:
+            receive(connection)
+            if connection in stale:
+                raise sqlite3.NotSupportedError("cached plan must not change result type")
+
+        server.receive = refuse  # type: ignore[method-assign]
+        assert store.load(KEY)
+
+    def test_a_constraint_that_an_update_does_not_meet_is_named(
+        self, store: SQLStore, record: Record, server: Server
+    ) -> None:
+        for update in (store.update, store.update_contents):
+            server.failures = [sqlite3.IntegrityError("no such user")]
+            with pytest.raises(StoreError, match="no such user"):
+                update(KEY, record)
 
     # An InternalError, as psycopg has it: an OperationalError is an outage anyway.
     @refusals(sqlite3.InternalError, ["25006"], [1290, 1792, 1836])
