@@ -88,6 +88,10 @@ class KeptSocket:
             with suppress(OSError):
                 connected.close()
 
+    def __del__(self) -> None:
+        # When its thread has ended, or nobody in it is using this any more.
+        self.close()
+
     def _connect(self) -> socket.socket:
         deadline = monotonic() + self._timeout
         failure = OSError("it has no address")

@@ -72,7 +72,7 @@ class Nodes:
             client.close()
 
     def close(self) -> None:
-        """Close the connections; the next command opens new ones."""
+        """Close the connections; the next command opens new ones. What another thread is doing goes on to its end."""
         self._home.check()
         self._kept = threading.local()
 
@@ -86,17 +86,9 @@ class Nodes:
             client: Client = self._kept.clients[node]
         except (AttributeError, KeyError):
             # What another greenlet of this thread put there meanwhile stays.
-            clients = self._kept.__dict__.setdefault("clients", _Clients())
+            clients: dict[str, Client] = self._kept.__dict__.setdefault("clients", {})
             client = clients.setdefault(node, Client(node, self._timeout))
         return client
-
-
-class _Clients(dict[str, Client]):
-    """The connections of one thread by node, closed when the thread ends."""
-
-    def __del__(self) -> None:
-        for client in self.values():
-            client.close()
 
 
 def _unavailable(node: str, error: Exception) -> StoreUnavailable:
