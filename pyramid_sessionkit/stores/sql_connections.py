@@ -61,7 +61,6 @@ class Connections:
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self.engine = engine
         self._limits = limits
-        self._cursor_options = {"binary": True} if engine.dialect.driver == "psycopg" else {}
         self._start()
         self._home = Home(self._leave)
         self.check = self._home.check
@@ -98,8 +97,21 @@ class Connections:
 
     def cursor(self, kept: Kept, statement: object) -> Any:
         """The first cursor of a statement on this connection."""
-        cursor = kept.cursors[statement] = kept.raw.cursor(**self._cursor_options)
+        options = {"binary": True} if self._has_binary_results(kept.raw) else {}
+        cursor = kept.cursors[statement] = kept.raw.cursor(**options)
         return cursor
+
+    def _has_binary_results(self, raw: Any) -> bool:
+        if self.engine.dialect.driver != "psycopg":
+            return False
+        from psycopg import ClientCursor
+
+        # An engine of the application's own may have these.
+        return not issubclass(raw.cursor_factory, ClientCursor)
+
+    def is_late(self, started: float) -> bool:
+        """Whether what failed now was given up. What took less was refused: by a server that starts, for example."""
+        return monotonic() - started > self._limits.timeout / 2
 
     def is_dead(self, kept: Kept, error: Any) -> bool:
         """Whether the server has closed the connection."""
@@ -153,8 +165,7 @@ class Connections:
             # An engine of the application's own may not do it: nothing that we write would ever be committed.
             dialect.set_isolation_level(kept.raw, "AUTOCOMMIT")
         except (dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
-            # What took less was refused: a server that starts, or has no connection left, says so.
-            raise cannot_connect(error, monotonic() - started > self._limits.timeout / 2) from error
+            raise cannot_connect(error, self.is_late(started)) from error
         max_age = self._limits.max_age
         kept.until = float("inf") if max_age is None else monotonic() + max_age * uniform(1 - JITTER, 1)
 

@@ -101,6 +101,8 @@ class Statement:
             cursor.execute(self._sql, parameters)
             # All rows: a SELECT that was not read to its end would keep SQLite's file open for reading.
             answer = cursor.fetchall() if rows else cursor.rowcount
+            if rows and len(answer) > 1:
+                del kept.cursors[self]  # it would keep the list
         except self._driver.Error as error:
             self._after(error, kept, again, started)
         except BaseException as error:
@@ -124,10 +126,10 @@ class Statement:
         connections = self._connections
         if connections.is_dead(kept, error):
             connections.drop_all(kept)
-            late = monotonic() - started > QUICK
-            if late or not again:
-                raise (NoAnswer if late else StoreUnavailable)(f"{LOST}: {first_line(error)}") from error
-            return
+            if again and monotonic() - started <= QUICK:
+                return
+            kind = NoAnswer if connections.is_late(started) else StoreUnavailable
+            raise kind(f"{LOST}: {first_line(error)}") from error
         if is_read_only(error):
             # It was the primary once, and may stay up as a standby: connections have to be opened to find the new one.
             connections.drop_all(kept)

@@ -258,6 +258,12 @@ class TestConnections:
         gc.collect()
         assert server.opened[-1].closed
 
+    def test_a_list_is_not_kept(self, store: SQLStore, record: Record) -> None:
+        store.create(OTHER_KEY, make_record(userid="ada"))
+        assert len(store.sessions_of("ada")) == 2
+        [kept] = store._connections._idle
+        assert store._sessions_of not in kept.cursors
+
     def test_every_connection_is_given_back(self, store: SQLStore, record: Record, server: Server) -> None:
         opened = len(server.opened)
         for _ in range(50):

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pymysql
 import pytest
+from sqlalchemy import create_engine
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.stores.sql import SQLStore
@@ -170,4 +171,16 @@ def test_a_column_that_changed_its_type_is_read_again(postgresql: PostgreSQL) ->
     postgresql.execute('ALTER TABLE sessions ALTER COLUMN userid TYPE text COLLATE "C"')
     assert store.load(KEY) == record
     postgresql.execute("DROP TABLE sessions")
+    store.close()
+
+
+def test_cursors_of_an_engine_of_ones_own(postgresql: PostgreSQL) -> None:
+    engine = create_engine(postgresql.url, connect_args={"cursor_factory": psycopg.ClientCursor})
+    store = SQLStore(engine)
+    store.create_table()
+    store.clear()
+    created = store.create(KEY, make_record(userid="ada"))
+    assert created is not None
+    assert store.load(KEY) == created
+    store.clear()
     store.close()
