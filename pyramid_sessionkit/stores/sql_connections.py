@@ -50,9 +50,11 @@ class Kept:
 
     def __del__(self) -> None:
         # Nobody closed the store. A connection that another process opened stays.
-        if self.raw is not None and self.pid == getpid():
-            with contextlib.suppress(Exception):
+        try:
+            if self.raw is not None and self.pid == getpid():
                 self.raw.close()
+        except Exception:  # noqa: S110 - the connection may be dead, and at the end of Python functions are gone
+            pass
 
 
 class Connections:

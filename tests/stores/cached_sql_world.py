@@ -119,7 +119,7 @@ class Nodes:
 class SQL:
     """A database with one row."""
 
-    find_keys = purge = count = create_table = has_table = None
+    find_keys = purge = count = live_sessions = create_table = has_table = None
 
     def __init__(self, script: Script) -> None:
         self._do = script.do

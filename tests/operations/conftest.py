@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.operator.databases import MOST_CONNECTIONS, Database, MariaDBDatabase, PostgreSQLDatabase, with_roles
-from tests.operator.site import Site
+from tests.operations.databases import MOST_CONNECTIONS, Database, MariaDBDatabase, PostgreSQLDatabase, with_roles
+from tests.operations.site import Site
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.operator.databases import MOST_CONNECTIONS, url_of, with_roles
-from tests.operator.site import SECONDS, Counting, Site
+from tests.operations.databases import MOST_CONNECTIONS, url_of, with_roles
+from tests.operations.site import SECONDS, Counting, Site
 from tests.servers.haproxy import HAProxy
 from tests.servers.postgresql import PostgreSQL
 

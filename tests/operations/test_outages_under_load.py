@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.operator.databases import Database, taken
-from tests.operator.site import SECONDS, VISITORS, Counting, Site
+from tests.operations.databases import Database, taken
+from tests.operations.site import SECONDS, VISITORS, Counting, Site
 from tests.servers.proxy import Proxy
 
 # PyMySQL leaves its socket to the garbage collector when it cannot connect.

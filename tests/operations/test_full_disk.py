@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from tests.operator.databases import url_of
-from tests.operator.site import SECONDS, Counting, Site
+from tests.operations.databases import url_of
+from tests.operations.site import SECONDS, Counting, Site
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 

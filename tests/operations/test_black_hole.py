@@ -11,8 +11,8 @@ from http.client import HTTPConnection
 import pytest
 from webtest.http import StopableWSGIServer
 
-from tests.operator.databases import Database
-from tests.operator.site import SECONDS, Site
+from tests.operations.databases import Database
+from tests.operations.site import SECONDS, Site
 from tests.servers.proxy import Proxy
 
 pytestmark = [

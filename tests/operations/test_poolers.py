@@ -13,8 +13,8 @@ from psycopg import Connection
 from pyramid_sessionkit import StoreError
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
-from tests.operator.databases import USER, PostgreSQLDatabase, url_of
-from tests.operator.site import SECONDS, Counting, Site
+from tests.operations.databases import USER, PostgreSQLDatabase, url_of
+from tests.operations.site import SECONDS, Counting, Site
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import PostgreSQL
 

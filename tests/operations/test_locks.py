@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.operator.databases import Database
-from tests.operator.site import Counting, Site
+from tests.operations.databases import Database
+from tests.operations.site import Counting, Site
 
 pytestmark = pytest.mark.servers
 
