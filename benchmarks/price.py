@@ -6,66 +6,30 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from naive import NaiveMemcached, NaiveMemory, NaivePostgreSQL, NaiveSession, NaiveSQLite
-from pyramid.config import Configurator
 from pyramid.request import Request
-from pyramid.response import Response
+
+from benchmarks.compare.contents import SECRET
+from benchmarks.compare.pyramid_apps import VIEWS, application, plain
+from benchmarks.naive import NaiveMemcached, NaiveMemory, NaivePostgreSQL, NaiveSession, NaiveSQLite
 
 App = Any
-SECRET = "only-for-the-benchmark-" + "x" * 32
-CONTENTS = {"user": "ada", "cart": {"apples": 3, "pears": 5}, "seen": [1, 2, 3], "_csrft_": "x" * 40}
-
-
-def bare(request: Request) -> Response:
-    return Response("ok")
-
-
-def read(request: Request) -> Response:
-    return Response(request.session.get("user") or "nobody")
-
-
-def change(request: Request) -> Response:
-    session = request.session
-    session["n"] = session.get("n", 0) + 1
-    return Response("ok")
-
-
-def fill(request: Request) -> Response:
-    for name, value in CONTENTS.items():
-        request.session[name] = value
-    return Response("ok")
-
-
-VIEWS = {"/bare": bare, "/read": read, "/change": change, "/fill": fill}
-
-
-def make_app(
-    configure: Callable[[Configurator], None], settings: dict[str, Any] | None = None, views: dict[str, Any] = VIEWS
-) -> App:
-    config = Configurator(settings=settings or {})
-    for path, view in views.items():
-        config.add_route(path, path)
-        config.add_view(view, route_name=path)
-    configure(config)
-    return config.make_wsgi_app()
 
 
 def bare_app() -> App:
     """Without a session, at the same paths: the routes before the one that matches take time too."""
-    return make_app(lambda config: None, views=dict.fromkeys(VIEWS, bare))
+    return application(lambda config: None, views=dict.fromkeys(VIEWS, plain))
 
 
 def naive_app(store: Any) -> App:
-    return make_app(lambda config: config.set_session_factory(lambda request: NaiveSession(store, request)))
+    return application(lambda config: config.set_session_factory(lambda request: NaiveSession(store, request)))
 
 
 def our_app(**settings: Any) -> App:
     named = {f"sessionkit.{name}": value for name, value in settings.items()}
-    return make_app(lambda config: config.include("pyramid_sessionkit"), {"sessionkit.secret": SECRET, **named})
+    return application(lambda config: config.include("pyramid_sessionkit"), {"sessionkit.secret": SECRET, **named})
 
 
 def call(app: App, path: str, cookie: str = "") -> list[tuple[str, str]]:
@@ -132,7 +96,7 @@ def compare_unused(ours: App, theirs: App, rounds: int, count: int) -> None:
     """A cookie that nobody looks at, and a look by a visitor without one, beside a read of twenty lines."""
     our_cookie, their_cookie = filled(ours), filled(theirs)
     without = bare_app()
-    for name, path, cookie, allowed in (("untouched", "/bare", our_cookie, 0.1), ("anonymous", "/read", "", 0.45)):
+    for name, path, cookie, allowed in (("untouched", "/plain", our_cookie, 0.1), ("anonymous", "/read", "", 0.45)):
         times = microseconds(
             rounds,
             count,

@@ -46,9 +46,11 @@ def count(request: Request) -> Response:
 VIEWS = {"/plain": plain, "/read": read, "/change": change, "/fill": fill, "/add": add, "/count": count}
 
 
-def _application(configure: Callable[[Configurator], object], settings: dict[str, Any] | None = None) -> Any:
+def application(
+    configure: Callable[[Configurator], object], settings: dict[str, Any] | None = None, views: dict[str, Any] = VIEWS
+) -> Any:
     config = Configurator(settings=settings or {})
-    for path, view in VIEWS.items():
+    for path, view in views.items():
         config.add_route(path, path)
         config.add_view(view, route_name=path)
     configure(config)
@@ -56,12 +58,12 @@ def _application(configure: Callable[[Configurator], object], settings: dict[str
 
 
 def bare(addresses: dict[str, str], store: str) -> Any:
-    return _application(lambda config: None)
+    return application(lambda config: None)
 
 
 def ours(addresses: dict[str, str], store: str) -> Any:
     named = {f"sessionkit.{name}": value for name, value in our_settings(addresses, store).items()}
-    return _application(lambda config: config.include("pyramid_sessionkit"), named)
+    return application(lambda config: config.include("pyramid_sessionkit"), named)
 
 
 def our_settings(addresses: dict[str, str], store: str) -> dict[str, Any]:
@@ -91,20 +93,20 @@ def floor(addresses: dict[str, str], store: str) -> Any:
         "redis": lambda: floors.NaiveRedis(addresses["redis"]),
     }
     made = makers[store]()
-    return _application(lambda config: config.set_session_factory(lambda request: naive.NaiveSession(made, request)))
+    return application(lambda config: config.set_session_factory(lambda request: naive.NaiveSession(made, request)))
 
 
 def signed_cookie(addresses: dict[str, str], store: str) -> Any:
     from pyramid.session import SignedCookieSessionFactory
 
-    return _application(lambda config: config.set_session_factory(SignedCookieSessionFactory(SECRET)))
+    return application(lambda config: config.set_session_factory(SignedCookieSessionFactory(SECRET)))
 
 
 def session_redis(addresses: dict[str, str], store: str) -> Any:
     from pyramid_session_redis import RedisSessionFactory
 
     factory = RedisSessionFactory(secret=SECRET, redis_url=addresses["redis"])
-    return _application(lambda config: config.set_session_factory(factory))
+    return application(lambda config: config.set_session_factory(factory))
 
 
 def beaker(addresses: dict[str, str], store: str) -> Any:
@@ -120,4 +122,4 @@ def beaker(addresses: dict[str, str], store: str) -> Any:
         "session.timeout": 1200,
     }
     factory = session_factory_from_settings(settings)
-    return _application(lambda config: config.set_session_factory(factory))
+    return application(lambda config: config.set_session_factory(factory))
