@@ -3,16 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DECLARED := setup.cfg pyproject.toml
-# One more than there are processors, since tests that wait for servers leave theirs idle.
-PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# More than there are processors, since tests that wait for servers leave theirs idle.
+PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 .PHONY: help serve test fuzz bench lint docs clean
 
 help:
 	@echo "make serve   run the example application on http://localhost:6543"
 	@echo "make test    run all tests, with each Python from 3.10 on that is here"
-	@echo "make fuzz    run requests that race in up to 5,000 orders, 8,000 statements on owned rows, and 300,000"
-	@echo "             wrong answers of memcached"
+	@echo "make fuzz    run what 'make test' runs a part of: requests that race, statements on owned rows, wrong answers"
+	@echo "             of memcached, caches in all orders"
 	@echo "make bench   measure what sessions cost, beside other libraries' (10 minutes; BENCH=--quick: 3)"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build the documentation into docs/_build/html"
