@@ -22,12 +22,13 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def app(start_app: AppStarter, postgresql: PostgreSQL) -> Router:  # noqa: F811
-    postgresql.execute("DROP TABLE IF EXISTS messages, users, sessions")
+    postgresql.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     return start_app(
         **{
             "sqlalchemy.url": postgresql.url,
             "sqlalchemy.isolation_level": "REPEATABLE READ",
             "sessionkit.sql.url": postgresql.url,
+            "sessionkit.sql.create_table": "false",
             "pyramid.includes": test_guard.__name__,
         }
     )

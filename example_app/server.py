@@ -1,0 +1,18 @@
+"""waitress, on another port where the command line names one, and with one line where the port is taken."""
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import waitress
+
+
+def on_port(global_config: dict[str, str], host: str, port: str, **settings: str) -> Callable[..., Any]:
+    """``pserve development.ini http_port=6544``"""
+    port = global_config.get("http_port", port)
+    try:
+        socket.create_server((host, int(port))).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise SystemExit(f"Port {port} cannot be used ({error}). Take another one: make serve PORT=6544") from None
+    return partial(waitress.serve, host=host, port=port, **settings)
