@@ -6,10 +6,12 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from alembic import command
 from pyramid.router import Router
 from sqlalchemy import event
 from webtest import TestApp
 
+from example_app.migrations import alembic_config
 from pyramid_sessionkit.owned import NotOwned
 from tests.functional import test_guard
 from tests.functional.browsing import csrf_header, fill_in, log_in, messages_shown
@@ -22,7 +24,8 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def app(start_app: AppStarter, postgresql: PostgreSQL) -> Router:  # noqa: F811
-    postgresql.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    postgresql.execute("DROP SCHEMA public CASCADE")
+    postgresql.execute("CREATE SCHEMA public")
     return start_app(
         **{
             "sqlalchemy.url": postgresql.url,
@@ -32,6 +35,13 @@ def app(start_app: AppStarter, postgresql: PostgreSQL) -> Router:  # noqa: F811
             "pyramid.includes": test_guard.__name__,
         }
     )
+
+
+def test_alembic_makes_what_the_models_say(app: Router, postgresql: PostgreSQL) -> None:  # noqa: F811
+    with database_of(app).connect() as connection:
+        command.check(alembic_config(connection))
+    # Room for updates in place, which Alembic does not compare.
+    assert postgresql.execute("SELECT reloptions FROM pg_class WHERE relname = 'sessions'") == [(["fillfactor=80"],)]
 
 
 def test_mistakes_change_nothing(app: Router, browser: TestApp) -> None:
