@@ -56,11 +56,11 @@ def test_nothing_is_sent_without_a_commit(mail_request: DummyRequest, folder: Pa
 
 def test_nothing_is_sent_if_the_commit_fails(mail_request: DummyRequest, folder: Path) -> None:
     def fail() -> None:
-        raise ValueError
+        raise RuntimeError
 
     send(mail_request, "grace@example.com", "Your link", TEXT)
     mail_request.tm.get().addBeforeCommitHook(fail)
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError):
         mail_request.tm.commit()
 
     assert not list(folder.iterdir())
