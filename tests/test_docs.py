@@ -626,6 +626,7 @@ class TestProduction:
     OPTIONS = {
         "DATABASE_URL": "postgresql+psycopg://example:p%%40ss@127.0.0.1/example",
         "MEMCACHED": "127.0.0.1:11211",
+        "MAIL_HOST": "127.0.0.1",
         "LISTEN": "127.0.0.1:6543",
         "PROXY": "127.0.0.1",
     }

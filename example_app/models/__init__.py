@@ -22,8 +22,8 @@ __all__ = ["Base", "Message", "User", "get_engine", "get_session_factory", "get_
 
 configure_mappers()
 
-# No model, since only pyramid_sessionkit uses it. Alembic makes it, with room in its pages for updates.
-sessions_table(Base.metadata).dialect_kwargs["postgresql_with"] = {"fillfactor": 80}
+# No model, since only pyramid_sessionkit uses it. It is here for Alembic to make it.
+sessions_table(Base.metadata)
 
 
 def get_engine(settings: dict[str, Any]) -> Engine:

@@ -40,7 +40,7 @@ def app(start_app: AppStarter, postgresql: PostgreSQL) -> Router:  # noqa: F811
 def test_alembic_makes_what_the_models_say(app: Router, postgresql: PostgreSQL) -> None:  # noqa: F811
     with database_of(app).connect() as connection:
         command.check(alembic_config(connection))
-    # Room for updates in place, which Alembic does not compare.
+    # Written by hand into the first revision: Alembic does not know of it.
     assert postgresql.execute("SELECT reloptions FROM pg_class WHERE relname = 'sessions'") == [(["fillfactor=80"],)]
 
 
