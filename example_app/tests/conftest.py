@@ -21,6 +21,7 @@ from transaction import TransactionManager
 from example_app import main, models
 from example_app.migrations import alembic_config
 from example_app.models.user import hasher
+from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.testing import make_session
 
 PASSWORD = "correct horse"
@@ -76,9 +77,13 @@ def dbsession(app: Router, tm: TransactionManager) -> Session:
 
 
 @pytest.fixture
-def environ(tm: TransactionManager, dbsession: Session) -> dict[str, Any]:
+def environ(app: Router, tm: TransactionManager, dbsession: Session) -> Iterator[dict[str, Any]]:
     """With it, a request uses the test's transaction."""
-    return {"HTTP_HOST": "example.com", "tm.active": True, "tm.manager": tm, "app.dbsession": dbsession}
+    yield {"HTTP_HOST": "example.com", "tm.active": True, "tm.manager": tm, "app.dbsession": dbsession}
+    # The users of the test are rolled back. Their sessions would be those of the next test's users.
+    sessions = get_sessions(app.registry)
+    for session in sessions.all(limit=1000):
+        sessions.revoke(session.key)
 
 
 @pytest.fixture
