@@ -51,6 +51,7 @@ from pyramid_sessionkit.interfaces import (
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.login import add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.request import Request
 from pyramid_sessionkit.saver import SAVER, Saver
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
@@ -75,6 +76,7 @@ __all__ = [
     "NotOwned",
     "NotSupported",
     "Record",
+    "Request",
     "Session",
     "SessionClosed",
     "SessionConflict",

@@ -13,7 +13,6 @@ from sqlalchemy.pool import NullPool
 
 from pyramid_sessionkit.stores.sql_timeouts import connect_arguments, limit_answers
 
-
 _URL_OF_OUR_DRIVER = '; write postgresql+psycopg://, for which there is pip install "pyramid_sessionkit[postgresql]"'
 _EXTRAS = {"psycopg": "postgresql", "pymysql": "mariadb"}
 """Of the drivers that have one."""

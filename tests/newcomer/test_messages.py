@@ -55,7 +55,7 @@ def test_a_folder_of_sqlite_that_is_missing(tmp_path: Path) -> None:
 
 def test_a_file_of_sqlite_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "sessions.sqlite").mkdir()
-    with pytest.raises(StoreUnavailable, match="unable to open database file$"):
+    with pytest.raises(StoreUnavailable, match=r"unable to open database file$"):
         SQLStore(create_session_engine(f"sqlite:///{tmp_path}/sessions.sqlite")).load("k" * 22)
 
 
