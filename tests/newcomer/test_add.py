@@ -39,7 +39,8 @@ def test_the_page_adds_a_login_that_lasts(newcomer: Newcomer) -> None:
     newcomer.run("alembic -c development.ini upgrade head")
     newcomer.run("initialize_myapp_db development.ini")
 
-    shown_alone = {"add-install", "add-install-argon2", "add-principals"}  # all is installed, and there are no ACLs
+    # All is installed, and there are neither ACLs nor an old policy.
+    shown_alone = {"add-install", "add-install-argon2", "add-principals", "add-own-policy"}
     for name, block in ADD.items():
         if name in ("add-include", "add-csrf"):
             newcomer.add_to_main(block)
