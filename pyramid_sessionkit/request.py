@@ -13,11 +13,11 @@ class Request(PyramidRequest):  # type: ignore[misc]
     """Pyramid's request, of which type checkers and editors know what this package puts there.
 
     ``def view(request: Request)`` is enough. An application derives its own from it, to say what else its requests
-    have, and need not make them of that class: nothing here is there at run time.
+    have, and need not make them of that class: at run time nothing is added here.
     """
 
     session: Session
     identity: Any
-    """What ``sessionkit.identity`` returned; None for who is not logged in."""
+    """What ``sessionkit.identity`` returned; None if nobody is logged in."""
     authenticated_userid: str | None
-    """The id of who is logged in, as text."""
+    """The id of the logged-in user, as text."""

@@ -26,7 +26,7 @@ class User(Base):
 
 
 class Request(pyramid_sessionkit.Request):
-    """What the requests of this application have. ``dbsession`` is a request method."""
+    """``dbsession`` is a request method."""
 
     dbsession: Session
     identity: User | None
@@ -49,15 +49,17 @@ def home(request: Request) -> dict[str, Any]:
     request.session.flash("Added", "info")
     token: str = request.session.get_csrf_token()
     messages: list[Any] = request.session.pop_flash("info")
-    return {"views": views, "token": token, "messages": messages, "name": name_of(request)}
+    return {"views": views, "token": token, "messages": messages}
 
 
 def add_one(views: int) -> int:
     return views + 1
 
 
-def name_of(request: Request) -> str:
-    return request.identity.name if request.identity else "nobody"
+@view_config(route_name="count", renderer="json")
+def count(request: Request) -> dict[str, Any]:
+    name = request.identity.name if request.identity else "nobody"
+    return {"name": name, "views": request.session.apply("views", add_one, 0)}
 
 
 @view_config(route_name="login", request_method="POST")
