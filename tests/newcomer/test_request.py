@@ -18,7 +18,7 @@ class OwnRequest(Request):
 
 
 def view(request: OwnRequest) -> Response:
-    assert type(request) is OwnRequest
+    assert isinstance(request, OwnRequest)
     remember(request, "ada")
     views: int = request.session.apply("views", lambda n: n + 1, 0)
     return Response(json_body=[views, request.identity, request.authenticated_userid, request.dbsession])
