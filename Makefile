@@ -9,7 +9,7 @@ PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 .PHONY: help serve test fuzz bench lint docs clean
 
 help:
-	@echo "make serve   run the example application on http://localhost:6543"
+	@echo "make serve   run the example application on http://localhost:6543 (make serve PORT=6544: on that port)"
 	@echo "make test    run all tests, with each Python from 3.10 on that is here"
 	@echo "make fuzz    run what 'make test' runs a part of: requests that race, statements on owned rows, wrong answers"
 	@echo "             of memcached, caches in all orders"
@@ -19,7 +19,7 @@ help:
 	@echo "make clean   remove everything that was made"
 
 serve: $(VENV)/.serve
-	PYTHONPATH=. $(BIN)/pserve example_app/development.ini
+	PYTHONPATH=. $(BIN)/pserve example_app/development.ini $(if $(PORT),http_port=$(PORT))
 
 test: $(VENV)/.tox
 	@rm -rf .tox/results

@@ -14,6 +14,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
     with Configurator(settings=settings) as config:
         config.include("pyramid_jinja2")
         config.include(".models")
+        config.include(".mail")
         config.include("pyramid_sessionkit")
         config.include(".routes")
         config.set_default_csrf_options(require_csrf=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.csrf import add_csrf_policy
 from pyramid_sessionkit.directives import add_security_directives, add_security_policy
@@ -37,6 +38,7 @@ from pyramid_sessionkit.exceptions import (
 )
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
+from pyramid_sessionkit.in_force import add_in_force_check
 from pyramid_sessionkit.interfaces import (
     IContentsUpdate,
     IJoinable,
@@ -49,6 +51,7 @@ from pyramid_sessionkit.interfaces import (
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.login import add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.request import Request
 from pyramid_sessionkit.saver import SAVER, Saver
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
@@ -73,6 +76,7 @@ __all__ = [
     "NotOwned",
     "NotSupported",
     "Record",
+    "Request",
     "Session",
     "SessionClosed",
     "SessionConflict",
@@ -137,6 +141,7 @@ def includeme(config: Configurator) -> None:
     add_security_directives(config, **parts)
     if settings.security_policy:
         add_security_policy(config)
+    add_in_force_check(config, settings.security_policy)
 
 
 def _check_store(settings: Settings, store: Any) -> None:
@@ -152,12 +157,17 @@ def _resolve(config: Configurator, name: str, dotted: Any) -> Any:
     """The object that a setting names, or None."""
     if dotted is None:
         return None
-    cure = f"one of {', '.join(BUILTIN)}, or the" if name == "store" else "the"
-    cure = f"; give {cure} dotted name of a function, such as myapp.sessions.{name}"
+    cure = f"; give the dotted name of a function, such as myapp.sessions.{name}"
+    if name == "store":
+        stores = ", ".join(BUILTIN)
+        cure = f"; give one of {stores}, or the dotted name of a function of your own, such as myapp.sessions.store"
+        if isinstance(dotted, str) and dotted.isidentifier():
+            raise ConfigurationError(f"{PREFIX}store = {dotted}: there is no such store{cure}")
     try:
         found = config.maybe_dotted(dotted)
     except (ImportError, AttributeError, ValueError, IndexError) as error:
         raise ConfigurationError(f"{PREFIX}{name} = {dotted} cannot be imported: {error}{cure}") from error
     if not callable(found):
         raise ConfigurationError(f"{PREFIX}{name} = {dotted} is not callable{cure}")
+    check_arguments(PREFIX + name, found)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 from pyramid.config import PHASE1_CONFIG, PHASE2_CONFIG, Configurator
 from pyramid.interfaces import ISecurityPolicy
 
+from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.csrf_exemption import exempt_bearer_tokens
 from pyramid_sessionkit.security import CredentialsHash, Identity, Principals, SessionSecurityPolicy
 from pyramid_sessionkit.sources import SessionSource, Source
@@ -69,6 +70,7 @@ def add_security_policy(config: Configurator) -> None:
 
 def _set_part(config: Configurator, name: str, part: Any) -> None:
     part = config.maybe_dotted(part)
+    check_arguments(f"sessionkit.{name}", part)
 
     def register() -> None:
         config.registry[_PARTS][name] = part

@@ -35,7 +35,7 @@ class JoinedMode:
             raise ConfigurationError(
                 f"{PREFIX}sql.dbsession needs a package that is not installed ({error.name}): "
                 'pip install "pyramid_sessionkit[joined]"'
-            ) from error
+            ) from None
         self._persistence = persistence
         self._attribute = attribute
         self._mark_changed = mark_changed

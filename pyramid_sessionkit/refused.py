@@ -10,6 +10,9 @@ import orjson
 
 from pyramid_sessionkit.exceptions import SessionNotSerializable
 
+FLASH_KEY: Final = "_f_"
+"""What the keys of flash queues begin with, as in Pyramid's own sessions."""
+
 LONGEST_PATH: Final = 200
 """Characters of a path in a message."""
 
@@ -29,7 +32,7 @@ class _Refused(NamedTuple):
 def not_serializable(contents: Any) -> SessionNotSerializable:
     """The error for contents that JSON cannot hold, or would not give back as they are."""
     refused = _search(contents, 1) or _Refused("nested too deeply", [])
-    path = _path(reversed(refused.steps)) or "the session"
+    path = _place(refused.steps[::-1]) or "the session"
     return SessionNotSerializable(
         f"The session cannot be saved, since JSON would not give this value back: {path}: {refused.problem}. "
         "Store text, numbers, booleans, None, lists and dicts with text keys."
@@ -84,6 +87,15 @@ def _problem_of_key(key: Any) -> str:
         return f"{problem}: {_SHOWN.repr(key)}"
     except Exception:  # of the application's own __repr__, or an int that is too long for one
         return problem
+
+
+def _place(steps: list[Any]) -> str:
+    """The path, in words of its own for a flash message, whose key nobody has written."""
+    queue = steps[0] if steps else None
+    if type(queue) is not str or not queue.startswith(FLASH_KEY):
+        return _path(steps)
+    named = _SHOWN.repr(queue.removeprefix(FLASH_KEY)) if queue != FLASH_KEY else "without a name"
+    return f"{_path(['messages', *steps[1:]])} of the flash queue {named}"
 
 
 def _path(steps: Iterable[Any]) -> str:

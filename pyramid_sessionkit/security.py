@@ -188,7 +188,11 @@ def _refuse(method: str, kw: dict[str, Any]) -> None:
 
 
 _INSTEAD = {
-    "max_age": ": pass persistent=True, and set the time with sessionkit.lifetime or session.set_expiry()",
+    "max_age": (
+        ": pass persistent=True for a cookie that outlives the browser. How long a login lasts is said by "
+        "sessionkit.lifetime and, where it is not used, sessionkit.timeout, or for this one afterwards by "
+        "session.set_expiry(lifetime=seconds, timeout=seconds)"
+    ),
     "tokens": ": return principals from sessionkit.principals",
 }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from copy import deepcopy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
 from pyramid_sessionkit.compare import MISSING, as_read_back
 from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
-from pyramid_sessionkit.merge import Applied, Function
+from pyramid_sessionkit.merge import Applied
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.refused import FLASH_KEY
 from pyramid_sessionkit.serializer import Contents
 from pyramid_sessionkit.settings import LONGEST_DURATION
 from pyramid_sessionkit.unit_of_work import Carrier, UnitOfWork
@@ -23,7 +24,7 @@ _UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
 LONGEST_USERID = 255
 """Characters."""
 
-_FLASH_KEY = "_f_"
+Value = TypeVar("Value")
 
 
 @implementer(ISession)
@@ -108,6 +109,20 @@ class Session(MutableMapping[str, Any]):
         self.update(other)
         return self
 
+    # Not for type checkers, which would then take any attribute for one that there is.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(_no_attribute(name))
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            try:
+                super().__setattr__(name, value)
+            except AttributeError:
+                if hasattr(type(self), name):
+                    raise
+                raise AttributeError(_no_attribute(name)) from None
+
     def __repr__(self) -> str:
         if self.work.contents is None:
             return "<Session, not used yet>"
@@ -117,7 +132,7 @@ class Session(MutableMapping[str, Any]):
         """Never needed: changes inside lists and dicts are found. Here since :class:`ISession` has it."""
         self.work.write()
 
-    def apply(self, name: str, function: Function, default: Any = None) -> Any:
+    def apply(self, name: str, function: Callable[[Any], Value], default: Any = None) -> Value:
         """Set ``name`` to ``function(value)`` and return it: for what requests that run at once must not lose.
 
         The function runs again on what is stored where another request changed it meanwhile, so it should do
@@ -135,19 +150,19 @@ class Session(MutableMapping[str, Any]):
 
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
         """Add a message to a queue; not again what is there if ``allow_duplicate`` is false."""
-        messages = self.get(_FLASH_KEY + queue, [])
+        messages = self.get(FLASH_KEY + queue, [])
         if allow_duplicate or msg not in messages:
-            self[_FLASH_KEY + queue] = [*messages, msg]
+            self[FLASH_KEY + queue] = [*messages, msg]
 
     def pop_flash(self, queue: str = "") -> list[Any]:
         """Take all messages out of a queue."""
-        name = _FLASH_KEY + queue
+        name = FLASH_KEY + queue
         messages: list[Any] = self.pop(name) if name in self else []
         return messages
 
     def peek_flash(self, queue: str = "") -> list[Any]:
         """The messages of a queue, which stay there."""
-        messages: list[Any] = self.get(_FLASH_KEY + queue, [])
+        messages: list[Any] = self.get(FLASH_KEY + queue, [])
         return messages
 
     # The CSRF token, which is derived: nothing is stored for it.
@@ -268,3 +283,7 @@ class Session(MutableMapping[str, Any]):
         store refused.
         """
         self.work.save()
+
+
+def _no_attribute(name: str) -> str:
+    return f'A session has no attribute {name}. What it contains is reached by its key: session["{name}"]'

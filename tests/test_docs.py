@@ -39,10 +39,11 @@ PRODUCTION = ROOT / "example_app" / "production.ini"
 
 
 class Block(NamedTuple):
-    """A block of code of a page; ``line`` is that of its first line."""
+    """A block of code of a page; ``line`` is that of its first line, ``caption`` the file that it belongs into."""
 
     language: str
     name: str
+    caption: str
     line: int
     text: str
 
@@ -55,8 +56,10 @@ def blocks_of(page: Path) -> Iterator[Block]:
             continue
         indent, language = directive[1] + "   ", directive[2]
         inside = list(takewhile(lambda text: not text or text.startswith(indent), lines[number + 1 :]))  # noqa: B023
-        name = inside.pop(0).strip().removeprefix(":name: ") if inside[0] else ""
-        yield Block(language, name, number + 2 + bool(name), dedent("\n".join(inside)).rstrip() + "\n")
+        head = list(takewhile(bool, inside))
+        options = dict(line.strip().removeprefix(":").split(": ", 1) for line in head)
+        text = dedent("\n".join(inside[len(head) :])).strip("\n") + "\n"
+        yield Block(language, options.get("name", ""), options.get("caption", ""), number + 3 + len(head), text)
 
 
 def named_blocks(page: str) -> dict[str, Block]:
@@ -334,28 +337,9 @@ def find_user(users: dict[str, SampleUser]) -> Callable[[Request, str], SampleUs
     return lambda request, userid: users.get(userid)
 
 
-def test_add(users: dict[str, SampleUser]) -> None:
-    def check_password(request: Request) -> SampleUser | None:
-        return users["7"] if request.params.get("password") == "right" else None
-
-    def dbsession(request: Request) -> Any:
-        return SimpleNamespace(get=lambda model, key: users.get(str(key)))
-
-    module = module_of(
-        "howto/add.rst", "add-security", "add-views", "add-gate", check_password=check_password, User=SampleUser
-    )
+def test_principals(users: dict[str, SampleUser]) -> None:
     users["7"].groups = ["admin"]
-    assert module.principals(None, users["7"]) == ["user:7", "group:admin"]
-    browser = application(
-        {"sessionkit.identity": module.identity, "sessionkit.login_route": "login"},
-        scanned(module, login="/login", logout="/logout", account="/account"),
-        lambda config: config.add_request_method(dbsession, reify=True),
-    )
-    assert browser.get("/account").location == "http://localhost/login?next=%2Faccount"
-    assert browser.post("/login", {"password": "wrong"}).location == "http://localhost/login"
-    assert browser.post("/login", {"password": "right"}).follow().json == {"user": "7"}
-    browser.post("/logout")
-    browser.get("/account", status=303)
+    assert module_of("howto/add.rst", "add-principals").principals(None, users["7"]) == ["user:7", "group:admin"]
 
 
 class TestGates:
@@ -626,6 +610,7 @@ class TestProduction:
     OPTIONS = {
         "DATABASE_URL": "postgresql+psycopg://example:p%%40ss@127.0.0.1/example",
         "MEMCACHED": "127.0.0.1:11211",
+        "MAIL_HOST": "127.0.0.1",
         "LISTEN": "127.0.0.1:6543",
         "PROXY": "127.0.0.1",
     }

@@ -16,10 +16,14 @@ from example_app.models.message import Message
 from example_app.models.meta import Base
 from example_app.models.user import User
 from pyramid_sessionkit.owned import guard
+from pyramid_sessionkit.stores.sql import sessions_table
 
 __all__ = ["Base", "Message", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
 
 configure_mappers()
+
+# No model, since only pyramid_sessionkit uses it. It is here for Alembic to make it.
+sessions_table(Base.metadata)
 
 
 def get_engine(settings: dict[str, Any]) -> Engine:
@@ -46,7 +50,8 @@ def includeme(config: Configurator) -> None:
     config.include("pyramid_tm")
     config.include("pyramid_retry")
 
-    session_factory = get_session_factory(get_engine(settings))
+    # Tests may bring an engine of their own.
+    session_factory = get_session_factory(settings.get("dbengine") or get_engine(settings))
     config.registry["dbsession_factory"] = session_factory
 
     def dbsession(request: Request) -> Session:

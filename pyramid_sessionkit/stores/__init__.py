@@ -17,6 +17,11 @@ from pyramid_sessionkit.settings import Settings
 BUILTIN = ("memory", "memcached", "sql", "cached_sql")
 
 
+def extra_of(store: str) -> str:
+    """The extra that has what a store needs. pip before 23.3 finds no extra that has an underscore in its name."""
+    return store.replace("_", "-")
+
+
 def create_store(settings: Settings, app_settings: dict[str, Any], factory: Any = None) -> Any:
     """The ISessionStore of ``sessionkit.store``; a factory of the application's own is given its settings."""
     if factory is not None:
@@ -26,6 +31,6 @@ def create_store(settings: Settings, app_settings: dict[str, Any], factory: Any 
     except ImportError as error:
         raise ConfigurationError(
             f"sessionkit.store = {settings.store} needs a package that is not installed ({error.name}): "
-            f'pip install "pyramid_sessionkit[{settings.store}]"'
-        ) from error
+            f'pip install "pyramid_sessionkit[{extra_of(settings.store)}]"'
+        ) from None
     return module.from_settings(settings)

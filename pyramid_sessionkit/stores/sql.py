@@ -251,7 +251,7 @@ class SQLStore:
         try:
             return question(inspect(self.engine), self._table.name, self._table.schema)
         except SQLAlchemyError as error:
-            raise cannot_connect(error, False) from error
+            raise cannot_connect(error, False, self.engine.url) from error
 
     def _prepare(self) -> None:
         sql = self._sql

@@ -167,7 +167,7 @@ class Connections:
             # An engine of the application's own may not do it: nothing that we write would ever be committed.
             dialect.set_isolation_level(kept.raw, "AUTOCOMMIT")
         except (dialect.loaded_dbapi.Error, DBAPIError, PoolTimeout) as error:
-            raise cannot_connect(error, self.is_late(started)) from error
+            raise cannot_connect(error, self.is_late(started), self.engine.url) from error
         max_age = self._limits.max_age
         kept.until = float("inf") if max_age is None else monotonic() + max_age * uniform(1 - JITTER, 1)
 

@@ -13,6 +13,14 @@ from sqlalchemy.pool import NullPool
 
 from pyramid_sessionkit.stores.sql_timeouts import connect_arguments, limit_answers
 
+_URL_OF_OUR_DRIVER = '; write postgresql+psycopg://, for which there is pip install "pyramid_sessionkit[postgresql]"'
+_EXTRAS = {"psycopg": "postgresql", "pymysql": "mariadb"}
+"""Of the drivers that have one."""
+
+
+def _install(driver: str | None) -> str:
+    return f'"pyramid_sessionkit[{_EXTRAS[driver]}]"' if driver in _EXTRAS else str(driver)
+
 
 def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> Engine:
     """An engine that commits each statement by itself, and waits ``timeout`` seconds for an answer.
@@ -41,11 +49,14 @@ def create_session_engine(url: str, timeout: int = 5, prepare: bool = True) -> E
             pool_reset_on_return=None,
         )
     except NoSuchModuleError:
-        raise ConfigurationError(f"sessionkit.sql.url: SQLAlchemy does not know {parsed.drivername}") from None
+        cure = _URL_OF_OUR_DRIVER if parsed.drivername.startswith("postgres") else ""
+        raise ConfigurationError(f"sessionkit.sql.url: SQLAlchemy does not know {parsed.drivername}{cure}") from None
     except ModuleNotFoundError as error:
+        cure = _URL_OF_OUR_DRIVER if error.name == "psycopg2" else ""
         raise ConfigurationError(
-            f"sessionkit.sql.url needs the driver {error.name}, which is not installed: pip install {error.name}"
-        ) from error
+            f"sessionkit.sql.url needs the driver {error.name}, which is not installed: "
+            f"pip install {_install(error.name)}{cure}"
+        ) from None
     if sqlite:
         event.listen(engine, "connect", _let_readers_pass_the_writer)
         event.listen(engine, "connect", _take_any_text)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy.engine import URL
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 
@@ -69,7 +72,7 @@ def translated(error: Exception, driver: Any, table: str) -> Exception:
     return StoreError(f"The sessions' database refused a statement: {text}")
 
 
-def cannot_connect(error: Exception, late: bool) -> StoreError:
+def cannot_connect(error: Exception, late: bool, url: URL) -> StoreError:
     """What an error while connecting says; ``late``: it took so long that it was a time-out."""
     original = getattr(error, "orig", None) or error
     refused = f"The sessions' database cannot be used: {first_line(original)}: {POOLER}"
@@ -78,7 +81,14 @@ def cannot_connect(error: Exception, late: bool) -> StoreError:
     if codes_of(original) & UNKNOWN_PREPARED:
         return StoreError(refused)
     kind = NoAnswer if late else StoreUnavailable
-    return kind(f"The sessions' database cannot be reached: {first_line(error)}")
+    return kind(f"The sessions' database cannot be reached: {first_line(error)}{_missing_folder(url)}")
+
+
+def _missing_folder(url: URL) -> str:
+    if url.get_backend_name() != "sqlite" or (url.database or "").startswith("file:"):
+        return ""
+    folder = Path(url.database or "").absolute().parent
+    return "" if folder.is_dir() else f": the folder {folder} of sessionkit.sql.url does not exist, make it"
 
 
 def is_shutdown(error: Exception) -> bool:

@@ -86,6 +86,7 @@ def start_app(tmp_path: Path, demo_database: Path, ini_settings: dict[str, str])
         settings = dict(ini_settings)
         settings["sqlalchemy.url"] = f"sqlite:///{tmp_path}/example.sqlite"
         settings["sessionkit.sql.url"] = f"sqlite:///{tmp_path}/sessions.sqlite"
+        settings["mail.top_level_directory"] = f"{tmp_path}/sent_mail"
         app = example_app.main({}, **settings | others)
         apps.append(app)
         return app

@@ -151,6 +151,8 @@ def databases(app: Router, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(tmp_path / "example.sqlite")
     connection.execute("ATTACH ? AS other", (f"{tmp_path}/sessions.sqlite",))
     connection.execute("PRAGMA synchronous = OFF")
+    # The one of example.sqlite, which is empty: development.ini gives the sessions a file of their own.
+    connection.execute("DROP TABLE main.sessions")
     yield connection
     connection.close()
 

@@ -41,13 +41,18 @@ def test_the_terminal_is_told_whom_to_log_in_as(start_app: AppStarter, capsys: p
     assert capsys.readouterr().out == "Demo users: ada@example.com and bob@example.com with the password: demo\n"
 
 
-def test_a_database_of_an_earlier_version_is_named_with_the_cure(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "made_before",
+    [
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT, password_hash TEXT)",
+        "CREATE TABLE alembic_version AS SELECT '0a1b2c3d4e5f' AS version_num",
+    ],
+)
+def test_a_database_of_an_earlier_version_is_named_with_the_cure(tmp_path: Path, made_before: str) -> None:
     engine = get_engine({"sqlalchemy.url": f"sqlite:///{tmp_path}/example.sqlite"})
     with engine.begin() as connection:
-        connection.execute(
-            text("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT, password_hash TEXT)")
-        )
-    with pytest.raises(RuntimeError, match=r"example\.sqlite.* lacks location, role: delete that database"):
+        connection.execute(text(made_before))
+    with pytest.raises(RuntimeError, match=r"is of an earlier version.* Delete the file /.*example\.sqlite and start"):
         demo.prepare(get_session_factory(engine))
     engine.dispose()
 

@@ -1,0 +1,33 @@
+"""Whether the functions that an application hands in take what they will be given: asked at start-up."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError
+
+ARGUMENTS = {
+    "identity": ("request", "userid"),
+    "principals": ("request", "identity"),
+    "credentials_hash": ("request", "identity"),
+    "key_prefix": ("request",),
+    "cookie_options": ("request",),
+    "store": ("settings",),
+}
+
+
+def check_arguments(setting: str, function: Any) -> None:
+    """Refuse a function that cannot be called as ``setting`` (``sessionkit.identity``, for example) will call it."""
+    arguments = ARGUMENTS[setting.rpartition(".")[2]]
+    try:
+        taken = signature(function)
+    except (TypeError, ValueError):  # some that are written in C do not say what they take
+        return
+    try:
+        taken.bind(*arguments)
+    except TypeError:
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        raise ConfigurationError(
+            f"{setting} is called with ({', '.join(arguments)}), but {name} takes ({', '.join(taken.parameters)})"
+        ) from None

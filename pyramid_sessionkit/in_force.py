@@ -1,0 +1,61 @@
+"""Whether our session factory and our security policy are those that the application uses, asked at start-up."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.events import ApplicationCreated
+from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy, ISessionFactory
+
+from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.security import SessionSecurityPolicy
+from pyramid_sessionkit.settings import PREFIX
+
+log = logging.getLogger("pyramid_sessionkit")
+
+
+def add_in_force_check(config: Configurator, with_policy: bool) -> None:
+    """Log one warning if another factory, or another policy where ours is wanted, has taken the place of ours."""
+
+    def check(event: Any) -> None:
+        problems = [_of_factory(event.app.registry), _of_policy(event.app.registry) if with_policy else None]
+        found = [problem for problem in problems if problem is not None]
+        if found:
+            log.warning("%s", " ".join(found))
+
+    # When the application is made, nothing can override them any more.
+    config.add_subscriber(check, ApplicationCreated)
+
+
+def _of_factory(registry: Any) -> str | None:
+    factory = registry.queryUtility(ISessionFactory)
+    if isinstance(factory, SessionFactory):
+        return None
+    return (
+        f"request.session is made by {_name(factory)} and not by pyramid_sessionkit: nothing of {PREFIX}* applies to "
+        "it, no session is kept in its store, and its remember() and user_sessions() fail. Remove the other session "
+        "factory: config.set_session_factory(...) or the config.include(...) that calls it."
+    )
+
+
+def _of_policy(registry: Any) -> str | None:
+    policy = registry.queryUtility(ISecurityPolicy)
+    if isinstance(policy, SessionSecurityPolicy):
+        return None
+    # Pyramid has a policy of its own around an authentication policy of Pyramid 1.
+    other = registry.queryUtility(IAuthenticationPolicy) or policy
+    return (
+        f"The security policy is {_name(other)} and not the one of pyramid_sessionkit: {PREFIX}identity, "
+        f"{PREFIX}principals and {PREFIX}credentials_hash are not used, and unless the other policy calls "
+        "request.session.login(userid), a login does not replace the session's ID, and user_sessions() does not list "
+        "it. Remove config.set_security_policy(...) or set_authentication_policy(...), or, if it is meant to be so, "
+        f"set {PREFIX}security_policy = false."
+    )
+
+
+def _name(found: Any) -> str:
+    """Where what is registered was written: a class or function, or what the object is an instance of."""
+    named = found if hasattr(found, "__qualname__") else type(found)
+    return f"{named.__module__}.{named.__qualname__}"

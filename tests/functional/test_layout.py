@@ -1,0 +1,16 @@
+"""What a copy of the folder needs to live by itself."""
+
+import re
+from pathlib import Path
+
+import example_app
+
+FOLDER = Path(example_app.__file__).parent
+
+
+def test_all_packages_are_installed_with_a_copy() -> None:
+    declared = re.findall(r'^    "(example_app[.\w]*)",$', (FOLDER / "pyproject.toml").read_text(), re.MULTILINE)
+    folders = [path.parent.relative_to(FOLDER.parent) for path in FOLDER.rglob("__init__.py")]
+    there = {".".join(folder.parts) for folder in folders} - {"example_app.tests"}
+
+    assert set(declared) == there
