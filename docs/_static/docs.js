@@ -1,6 +1,6 @@
 // What is wider than its box is scrolled with the keyboard too, which takes the focus.
 function mark() {
-  for (const box of document.querySelectorAll("pre, .table-wrapper")) {
+  for (const box of document.querySelectorAll("pre, .table-wrapper, .chart-box")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
