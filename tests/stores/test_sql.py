@@ -259,9 +259,9 @@ def test_a_list_of_all_reads_no_contents_and_sorts_nothing(sql_store: SQLStore) 
 def test_damaged_rows_take_no_places_in_lists(sql_store: SQLStore, tmp_path: Path, timeout: int | None) -> None:
     for number in range(12):
         record = make_record(timeout=timeout, deadline=None)
-        sql_store.create(f"{number:022}", record._replace(renewed=record.renewed + number * 1000))
-    intact = {f"{number:022}" for number in range(3)}
-    execute(tmp_path, "UPDATE sessions SET verifier = x'05' WHERE session_key >= ?", f"{3:022}")
+        sql_store.create(f"{number:022}", record._replace(renewed=record.renewed + (12 - number) * 1000))
+    intact = {f"{number:022}" for number in (9, 10, 11)}
+    execute(tmp_path, "UPDATE sessions SET verifier = x'05' WHERE session_key < ?", f"{9:022}")
     for limit in (1, 2, 9):
         listed = [key for key, _ in sql_store.live_sessions(limit)]
         assert len(listed) == min(limit, 3)
