@@ -90,6 +90,21 @@ def test_all_samples_are_python(page: Path) -> None:
             ast.parse(block.text)
 
 
+@pytest.mark.parametrize("page", PAGES[:-1], ids=lambda page: page.name)
+def test_each_block_says_what_it_is(page: Path) -> None:
+    """What only ends in two colons would be highlighted as whatever is the default where it is shown."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.endswith("::") and not line.lstrip().startswith("..")] == []
+
+
+def test_readme_shows_the_example_application() -> None:
+    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
+    picture, alt = re.search(r"\.\. image:: (\S+)\n +:alt: (.+)", readme).groups()
+    assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+    assert len(alt) > 30
+    assert readme.index(picture) < readme.index("Try it\n---")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_all_settings_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -340,6 +355,18 @@ def find_user(users: dict[str, SampleUser]) -> Callable[[Request, str], SampleUs
 def test_principals(users: dict[str, SampleUser]) -> None:
     users["7"].groups = ["admin"]
     assert module_of("howto/add.rst", "add-principals").principals(None, users["7"]) == ["user:7", "group:admin"]
+
+
+def test_the_landing_page(users: dict[str, SampleUser]) -> None:
+    module = module_of("index.rst", "index-views", check_password=lambda request: users["7"])
+    browser = application(
+        {"sessionkit.login_route": "login"}, scanned(module, cart="/cart", login="/login", account="/account")
+    )
+    browser.post("/cart")
+    assert browser.post("/cart").json == {"apples": 2}
+    gate = browser.get("/account", status=303)
+    assert browser.post(gate.location).location == "http://localhost/account"
+    assert browser.get("/account").json == {"user": "7", "cart": {"apples": 2}}
 
 
 class TestGates:

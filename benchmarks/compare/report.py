@@ -88,7 +88,7 @@ def _goals(measured: Results) -> str:
         for row in measured["rows"]
         if "allowed" in row
     ]
-    return table(["store", "request", "µs", "compared with", "ratio", "allowed", ""], lines)
+    return table(["store", "request", "µs", "compared with", "ratio", "allowed", "goal"], lines)
 
 
 def _price_chart(measured: Results) -> str:
@@ -171,7 +171,7 @@ def _million(measured: Results) -> str:
         for row in measured["rows"]
     ]
     many = f"beside {measured['rows'][0]['count']:,}"
-    return table(["store", "", "beside 1,000 sessions", many, "ratio"], lines) + _where(measured)
+    return table(["store", "request", "beside 1,000 sessions", many, "ratio"], lines) + _where(measured)
 
 
 def _sizes(measured: Results) -> str:
@@ -205,7 +205,7 @@ def _upkeep(measured: Results) -> str:
         if row["what"] == "wal":
             logged = f"{row['first']:,.0f} bytes for the first write to a page after a checkpoint, {row['later']:,.0f}"
             lines.append([NAMES[row["store"]], "WAL", f"{logged} later; {row['hot']:.0%} of updates were HOT"])
-    return table(["store", "", "measured"], lines)
+    return table(["store", "what", "measured"], lines)
 
 
 def _by(rows: Iterable[Row], *names: str) -> list[tuple[tuple[str, ...], list[Row]]]:

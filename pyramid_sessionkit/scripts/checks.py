@@ -19,6 +19,7 @@ FEW_CHARACTERS = 8
 """A random generator does not make secrets with fewer different ones."""
 
 KNOWN_SECRETS = (b"for-development-only-and-known-to-everyone",)
+POOLER = "connections are lent by a pooler such as PgBouncer"
 NO_KEY = "0" * 22
 
 
@@ -62,6 +63,25 @@ def _store(settings: Settings, store: Any) -> Iterator[Result]:
         )
     )
     yield _clock(sql)
+    if sql.engine.dialect.name == "postgresql" and sql.engine.dialect.driver == "psycopg":
+        yield from _pooler(settings, sql.engine)
+
+
+def _pooler(settings: Settings, engine: Any) -> Iterator[Result]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pyramid_sessionkit.stores.sql_pooler import is_of_pooler
+
+    try:
+        with engine.connect() as connection:
+            found = is_of_pooler(connection.connection.driver_connection)
+    except SQLAlchemyError as error:
+        yield Result("pooler", WARNING, f"whether there is one cannot be found out: {str(error).splitlines()[0]}")
+        return
+    if found and settings.sql.prepare:
+        yield Result("pooler", WARNING, f"{POOLER}, so nothing is prepared: set sessionkit.sql.prepare = false")
+    elif found:
+        yield Result("pooler", OK, f"{POOLER}; sessionkit.sql.prepare = false, as it has to be")
 
 
 def _reached(store: Any) -> Result:

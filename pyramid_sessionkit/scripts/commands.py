@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
 from pyramid.interfaces import ISessionFactory
@@ -22,6 +24,9 @@ DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 SHORTEST_KEY = 22
 EVERY = 2**31 - 1
 """The largest limit that all databases take."""
+
+BATCH = 1000
+KEY_CHARACTERS = f"{ascii_letters}{digits}-_"
 
 
 class Refused(Exception):
@@ -42,6 +47,7 @@ def show(args: argparse.Namespace, sessions: Sessions, out: Output, registry: An
 
 
 def revoke(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    keys: Iterable[str]
     if args.all:
         keys = _all_keys(args, sessions)
     elif args.user is not None:
@@ -130,15 +136,26 @@ def _begun(key: str) -> str:
     return key if len(key) <= SHORTEST_KEY else f"{key[:12]}..."
 
 
-def _all_keys(args: argparse.Namespace, sessions: Sessions) -> list[str]:
+def _all_keys(args: argparse.Namespace, sessions: Sessions) -> Iterator[str]:
     if not args.yes and not sys.stdin.isatty():
         raise Refused("There is no terminal to ask on: to revoke all sessions, give --yes")
-    keys = sessions.keys_beginning_with("", EVERY)
-    if keys and not args.yes:
-        print(f"Revoke all {len(keys)} sessions? [y/N] ", end="", file=sys.stderr, flush=True)
+    if not args.yes and (alive := sessions.count()):
+        print(f"Revoke all {_sessions(alive)}? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Refused("Nothing was revoked")
-    return keys
+    return _keys_in_batches(sessions, "")
+
+
+def _keys_in_batches(sessions: Sessions, prefix: str) -> Iterator[str]:
+    """All keys that begin so, a thousand at most at a time: where there are more, by the next character."""
+    keys = sessions.keys_beginning_with(prefix, BATCH)
+    if len(keys) < BATCH:
+        yield from keys
+        return
+    if prefix and sessions.get(prefix):
+        yield prefix
+    for character in KEY_CHARACTERS:
+        yield from _keys_in_batches(sessions, prefix + character)
 
 
 def _sessions(number: int) -> str:

@@ -114,7 +114,7 @@ class CachedSQLStore:
         return deleted
 
     def clear(self) -> int:
-        # One by one: what is created meanwhile stays, and no copy stays without its row.
+        # One by one, so that no copy stays without its row.
         return sum(self._end(key, even_if_resting=False) for key in self.sql.all_keys())
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
 from typing import Any
@@ -55,6 +55,7 @@ __all__ = ["SQLStore", "from_settings", "sessions_table"]
 DEFAULT_LIMITS = Limits()
 
 PURGE_BATCH = 1000
+KEYS_BATCH = 1000
 
 ABOVE_ALL = "{"
 """The character after ``z``, which is the last one that keys have."""
@@ -145,11 +146,22 @@ class SQLStore:
 
     def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
         # Databases do not agree on where NULL comes in the order of an index: so two statements.
-        now = int(time())
-        rows = list(self._live_for_ever.fetch_all((now, limit)))
-        if len(rows) < limit:
-            rows += self._live_until.fetch_all((now, limit - len(rows)))
-        return listed_records(rows)
+        found = self._listed(self._live_for_ever, limit)
+        if len(found) < limit:
+            found += self._listed(self._live_until, limit - len(found))
+        return found
+
+    def _listed(self, statement: Statement, limit: int) -> list[tuple[str, Record]]:
+        """So many that can be understood: what cannot is known only when it was read."""
+        found: dict[str, Record] = {}
+        now, skipped = int(time()), 0
+        while len(found) < limit:
+            rows = statement.fetch_all((now, limit, skipped))
+            found.update(listed_records(rows))
+            skipped += len(rows)
+            if len(rows) < limit:
+                break
+        return list(found.items())[:limit]
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:
         # Keys are compared byte by byte, so that a range does what LIKE would, without its wildcards.
@@ -187,14 +199,17 @@ class SQLStore:
     def clear(self) -> int:
         return self._clear.run((), again=True)
 
-    def all_keys(self) -> list[str]:
-        """The keys of all rows, live or not."""
-        return [row[0] for row in self._keys.fetch_all(())]
+    def all_keys(self) -> Iterator[str]:
+        """The keys of all rows, live or not, read a thousand at a time."""
+        last = ""
+        while rows := self._keys_after.fetch_all((last, KEYS_BATCH)):
+            for row in rows:
+                last = row[0]
+                yield last
 
     def clock(self) -> float | None:
         """The database's time, in epoch seconds; None where it has no clock of its own, or one we cannot ask."""
-        now = _NOW.get(self.engine.dialect.name)
-        row = None if now is None else self._statement(select(now)).fetch((), again=True)
+        row = None if self._clock is None else self._clock.fetch((), again=True)
         return None if row is None else float(row[0])
 
     def close(self) -> None:
@@ -267,15 +282,17 @@ class SQLStore:
         self._delete = self._statement(sql.delete, "key")
         self._delete_version = self._statement(sql.delete_version, "key", "current")
         self._sessions_of = self._statement(sql.sessions_of, "owner", "now")
-        self._live_for_ever = self._statement(sql.live_for_ever, "now", "batch")
-        self._live_until = self._statement(sql.live_until, "now", "batch")
+        self._live_for_ever = self._statement(sql.live_for_ever, "now", "batch", "skipped")
+        self._live_until = self._statement(sql.live_until, "now", "batch", "skipped")
         self._find_keys = self._statement(sql.find_keys, "now", "first", "last", "batch")
         purge, waiting = sql.purge.get(self.engine.dialect.name, sql.purge["sqlite"])
         self._purge = self._statement(purge, "before", "batch")
         self._purge_waiting = self._statement(waiting, "before", "batch")
         self._count = self._statement(sql.count, "now")
         self._count_expired = self._statement(sql.count_expired, "now")
-        self._keys = self._statement(sql.keys)
+        self._keys_after = self._statement(sql.keys_after, "key", "batch")
+        now = _NOW.get(self.engine.dialect.name)
+        self._clock = None if now is None else self._statement(select(now))
         self._clear = self._statement(sql.clear)
 
     def _statement(self, statement: Executable, *names: str) -> Statement:

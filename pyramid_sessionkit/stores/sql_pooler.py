@@ -19,11 +19,16 @@ def leave_to_pooler(connection: Any) -> bool:
 
     The server was not asked to give up by itself then either, see :mod:`.sql_timeouts`: a pooler ignores that.
     """
-    [pid] = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
-    if pid == connection.info.backend_pid:
+    if not is_of_pooler(connection):
         return False
     connection.prepare_threshold = None
     return True
+
+
+def is_of_pooler(connection: Any) -> bool:
+    """Whether the server has another number for a connection of psycopg than it was given."""
+    [pid] = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    return bool(pid != connection.info.backend_pid)
 
 
 def warn() -> None:

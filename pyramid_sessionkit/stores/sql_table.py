@@ -108,7 +108,8 @@ class SessionStatements:
 
     def __init__(self, table: Table) -> None:
         c = table.c
-        now, before, batch = _parameter("now"), _parameter("before"), _parameter("batch")
+        now, before = _parameter("now"), _parameter("before")
+        batch, skipped = _parameter("batch"), _parameter("skipped")
         record = [_as_it_is(c[name]) for name in FIELDS]
         keyed = [c.session_key, *record]
         changed: dict[str, Any] = {name: bindparam(name) for name in ROW}
@@ -141,7 +142,7 @@ class SessionStatements:
         self.sessions_of = owned.order_by(c.authenticated, c.session_key)
         # Without contents, which would be most of the work; without the key in the order, which has no index for it.
         without = [_as_it_is(c[name]) for name in FIELDS if name != "data"]
-        listed = select(c.session_key, *without).where(_alive(c, now)).limit(batch)
+        listed = select(c.session_key, *without).where(_alive(c, now)).limit(batch).offset(skipped)
         self.live_for_ever = listed.where(c.expires.is_(None))
         # The index stops at those that have expired: there may be a million that wait to be purged.
         self.live_until = listed.where(c.expires > now).order_by(c.expires.desc())
@@ -157,7 +158,9 @@ class SessionStatements:
             "sqlite": (_delete_all(table, unlocked), _delete_all(table, expired)),
         }
         """For each database: one that leaves out what another purge has locked, and one that waits for it."""
-        self.keys = select(c.session_key)
+        self.keys_after = (
+            select(c.session_key).where(c.session_key > bindparam("key")).order_by(c.session_key).limit(batch)
+        )
         self.clear = delete(table)
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from psycopg import Connection
+from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit import StoreError
+from pyramid_sessionkit.scripts.checks import OK, WARNING, Result, all_checks
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from tests.operations.databases import USER, PostgreSQLDatabase, url_of
@@ -88,6 +90,24 @@ def test_a_pooler_that_ignores_our_options_is_found_out(
     assert set(counting.answers) == {200}
 
 
+@pytest.mark.parametrize(("prepare", "status"), [("true", WARNING), ("false", OK)])
+def test_psessions_check_names_a_pooler(
+    direct: Site, open_pooler: OpenPooler, open_site: OpenSite, prepare: str, status: str
+) -> None:
+    pooler = open_pooler("transaction", ignored="extra_float_digits,options")
+    found = [result for result in checked(open_site(pooler.url, prepare=prepare)) if result.check == "pooler"]
+    assert [result.status for result in found] == [status]
+    assert CURE in found[0].message
+    assert "pooler" not in {result.check for result in checked(direct)}
+
+
+def checked(site: Site) -> list[Result]:
+    persistence = site.app.registry.getUtility(ISessionFactory).persistence
+    results, reachable = all_checks(persistence.settings, persistence.store)
+    assert reachable
+    return results
+
+
 def test_a_locked_table_leaves_nothing_waiting_behind_a_pooler(
     postgresql: PostgreSQL, direct: Site, open_pooler: OpenPooler, open_site: OpenSite
 ) -> None:
@@ -111,7 +131,7 @@ def test_no_statement_is_taken_for_another(direct: Site, open_pooler: OpenPooler
     reader, ender = (SQLStore(create_session_engine(pooler.url)) for _ in range(2))
     for _ in range(2):
         direct.visitor()
-    keys = direct.store.all_keys()
+    keys = list(direct.store.all_keys())
     with closing(pooler.client()) as first, closing(pooler.client()) as second:
         for store in reader, ender:
             store.load("nobody")  # so that SQLAlchemy has asked what it asks at first
@@ -129,7 +149,7 @@ def test_no_statement_is_taken_for_another(direct: Site, open_pooler: OpenPooler
         first.execute("ROLLBACK")
     reader.close()
     ender.close()
-    assert direct.store.all_keys() == keys
+    assert list(direct.store.all_keys()) == keys
 
 
 def forget_prepared(*clients: Connection[Any]) -> None:

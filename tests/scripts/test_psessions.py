@@ -19,11 +19,12 @@ from sqlalchemy import create_engine, text
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.saving import CSRF_KEY
-from pyramid_sessionkit.scripts import checks, output
+from pyramid_sessionkit.scripts import checks, commands, output
 from pyramid_sessionkit.scripts.psessions import main
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.user_sessions import Sessions
 
 SECRET = "f7Kq-Zt0bN3xVw8LmR2sYc5HdJ9gPa1E"
 ADA, ADAS_OTHER, BOB, OLD = "Ad1" + "0" * 19, "Ad2" + "0" * 19, "shop-7_" + "b" * 57, "c" * 22
@@ -262,6 +263,21 @@ class TestRevoke:
     def test_all_yes(self, filled: Place, run: Run) -> None:
         assert answer(run, "revoke", "--all", "--yes") == {"revoked": 3}
         assert answer(run, "revoke", "--all", "--yes") == {"revoked": 0}
+
+    def test_all_in_batches(self, filled: Place, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(commands, "BATCH", 2)
+        found = []
+        for key in (ADA + "0", ADA + "01", ADA[:21] + "-"):
+            filled.store.create(key, record())
+
+        def keys_beginning_with(sessions: Sessions, prefix: str, limit: int = 2) -> list[str]:
+            found.append(list(sessions.store.find_keys(prefix, limit)))
+            return found[-1]
+
+        monkeypatch.setattr(Sessions, "keys_beginning_with", keys_beginning_with)
+        assert answer(run, "revoke", "--all", "--yes") == {"revoked": 6}
+        assert filled.store.count() == 0
+        assert max(map(len, found)) == 2
 
 
 class TestCountAndPurge:

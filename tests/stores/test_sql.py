@@ -255,6 +255,40 @@ def test_a_list_of_all_reads_no_contents_and_sorts_nothing(sql_store: SQLStore) 
         assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.parametrize("timeout", [None, 1200])
+def test_damaged_rows_take_no_places_in_lists(sql_store: SQLStore, tmp_path: Path, timeout: int | None) -> None:
+    for number in range(12):
+        record = make_record(timeout=timeout, deadline=None)
+        sql_store.create(f"{number:022}", record._replace(renewed=record.renewed + (12 - number) * 1000))
+    intact = {f"{number:022}" for number in (9, 10, 11)}
+    execute(tmp_path, "UPDATE sessions SET verifier = x'05' WHERE session_key < ?", f"{9:022}")
+    for limit in (1, 2, 9):
+        listed = [key for key, _ in sql_store.live_sessions(limit)]
+        assert len(listed) == min(limit, 3)
+        assert intact.issuperset(listed)
+    execute(tmp_path, "UPDATE sessions SET verifier = x'05' WHERE session_key >= ?", f"{0:022}")
+    assert sql_store.live_sessions(9) == []
+
+
+def test_all_keys_are_read_in_batches(sql_store: SQLStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyramid_sessionkit.stores.sql.KEYS_BATCH", 2)
+    keys = [f"{number:022}" for number in range(5)]
+    for key in keys:
+        sql_store.create(key, make_record())
+    assert list(sql_store.all_keys()) == keys
+    reading = sql_store.all_keys()
+    first = next(reading)
+    sql_store.delete(keys[3])
+    assert [first, *reading] == [*keys[:3], keys[4]]
+
+
+def test_the_clock_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SQLStore(create_session_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing", 1))
+    monkeypatch.setattr("pyramid_sessionkit.stores.sql.Statement", None)
+    with pytest.raises(StoreUnavailable):
+        store.clock()
+
+
 def test_an_update_leaves_the_key_alone() -> None:
     statement = str(SessionStatements(sessions_table(sqlalchemy.MetaData())).update)
     assert "session_key" not in statement.partition(" WHERE ")[0]

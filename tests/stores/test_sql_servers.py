@@ -212,9 +212,10 @@ def plan(store: SQLStore, statement: Any, parameters: dict[str, Any]) -> str:
         ("_load", {"key": "0" * 64}, {"sessions_pkey", "PRIMARY"}),
         ("_sessions_of", {"owner": "user7", "now": 0}, {"ix_sessions_userid"}),
         ("_find_keys", {"first": "x", "last": "x{", "now": 0, "batch": 2}, {"sessions_pkey", "PRIMARY"}),
+        ("_keys_after", {"key": "x", "batch": 2}, {"sessions_pkey", "PRIMARY"}),
         ("_purge", {"before": 5, "batch": 100}, {"ix_sessions_expires"}),
-        ("_live_until", {"now": 5, "batch": 100}, {"ix_sessions_expires"}),
-        ("_live_for_ever", {"now": 5, "batch": 100}, {"ix_sessions_expires"}),
+        ("_live_until", {"now": 5, "batch": 100, "skipped": 0}, {"ix_sessions_expires"}),
+        ("_live_for_ever", {"now": 5, "batch": 100, "skipped": 0}, {"ix_sessions_expires"}),
     ],
 )
 def test_indexes_are_used(full: tuple[SQLStore, str], name: str, parameters: dict[str, Any], index: set[str]) -> None:
