@@ -1,10 +1,15 @@
-"""Pages for what went wrong. Their template reads neither session nor database: that may be what is missing."""
+"""Pages for what went wrong: with the user's menu where session and database answer (see frame.py)."""
+
+import logging
 
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pyramid_sessionkit import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 ERROR_PAGE = "example_app:templates/error.jinja2"
 
@@ -18,7 +23,7 @@ def not_found(request: Request) -> dict[str, str]:
 @forbidden_view_config(renderer=ERROR_PAGE)
 def forbidden(request: Request) -> dict[str, str]:
     request.response.status_int = 403
-    return {"title": "Not for you", "text": "You are logged in, but only administrators may see this page."}
+    return {"title": "No permission", "text": "You are logged in, but only administrators may see this page."}
 
 
 @exception_view_config(BadCSRFToken, renderer=ERROR_PAGE)
@@ -51,4 +56,15 @@ def store_unavailable(request: Request) -> dict[str, str]:
     return {
         "title": "Please try again shortly",
         "text": "Your session cannot be reached for the moment. You have not been logged out.",
+    }
+
+
+@exception_view_config(OperationalError, renderer=ERROR_PAGE)
+@exception_view_config(InterfaceError, renderer=ERROR_PAGE)
+def database_unavailable(request: Request) -> dict[str, str]:
+    log.error("%s %s failed in the database", request.method, request.path, exc_info=request.exception)
+    request.response.status_int = 503
+    return {
+        "title": "Please try again shortly",
+        "text": "The database cannot be reached for the moment. Nothing was changed.",
     }
