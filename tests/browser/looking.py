@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tests.browser.axe import violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page, Response, ViewportSize
@@ -15,11 +15,8 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 IS_TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-HAS_AXE = "typeof axe === 'object'"
-RUN_AXE = "rules => axe.run({resultTypes: ['violations'], ...rules}).then(result => result.violations)"
-ALL_RULES: dict[str, Any] = {}
-# Day and night differ in nothing else.
-CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+# Day and night differ in nothing else that axe looks at.
+CONTRAST = "color-contrast"
 
 
 class Look:
@@ -39,9 +36,9 @@ class Look:
             page.goto(path)
         page.evaluate("window.scrollTo(0, 0)")
         self._take(name)
-        self._check(name, ALL_RULES)
+        self._check(name)
         page.set_viewport_size(PHONE)
-        self._check(f"{name} on a phone", ALL_RULES)
+        self._check(f"{name} on a phone")
         if page.evaluate(IS_TOO_WIDE):
             self.problems.append(f"{name} is wider than a phone")
         page.emulate_media(color_scheme="dark")
@@ -55,13 +52,8 @@ class Look:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
-    def _check(self, where: str, rules: dict[str, Any]) -> None:
-        if not self.page.evaluate(HAS_AXE):
-            # Not as a script of the page, which its Content-Security-Policy forbids.
-            self.page.evaluate(axe())
-        for violation in self.page.evaluate(RUN_AXE, rules):
-            for node in violation["nodes"]:
-                self.problems.append(f"{where}: {violation['id']}: {node['html']}: {node['failureSummary']}")
+    def _check(self, where: str, *rules: str) -> None:
+        self.problems += [f"{where}: {violation}" for violation in violations(self.page, *rules)]
 
     def _note_message(self, message: ConsoleMessage) -> None:
         # What the Content-Security-Policy forbids is one of them. That a page is not found is what some tests are for.
@@ -71,9 +63,3 @@ class Look:
     def _note_response(self, response: Response) -> None:
         if response.status >= 400 and not response.request.is_navigation_request():
             self.problems.append(f"{response.status} for {response.url}")
-
-
-@cache
-def axe() -> str:
-    """The script of axe-core that the package brings with it."""
-    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")

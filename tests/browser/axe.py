@@ -1,0 +1,21 @@
+"""What axe-core finds on a page that would keep somebody from using it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+RUN = """rules => axe.run({preload: false, resultTypes: ["violations"], ...(rules.length && {runOnly: rules})}).then(found =>
+  found.violations.flatMap(({id, nodes}) => nodes.map(node => `${id}: ${node.html.slice(0, 200)}`)))"""
+
+
+def violations(page: Page, *rules: str) -> list[str]:
+    """All that the page violates, or those of these rules, with the element that does."""
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[str] = page.evaluate(RUN, rules)
+    return found
