@@ -2,6 +2,7 @@
 
 from pyramid.config import Configurator
 from pyramid.events import NewResponse
+from pyramid.request import Request
 
 # Neither scripts nor styles stand in a page itself: they are files in static/.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -25,8 +26,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-# Routes after which nobody should find what the user saw.
-LOGOUTS = {"logout"}
+# Forms after which nobody should find what the user saw.
+LOGOUTS = {"logout", "api_logout", "delete_account"}
 # Not "cookies": the new session says that the user is logged out.
 CLEAR_SITE_DATA = '"cache", "storage"'
 
@@ -41,9 +42,13 @@ def includeme(config: Configurator) -> None:
             response.headers.setdefault(name, value)
         if hsts and request.scheme == "https":
             response.headers["Strict-Transport-Security"] = f"max-age={hsts}"
-        route = getattr(request, "matched_route", None)
-        if route is not None and route.name in LOGOUTS and response.status_int < 400:
+        if is_logout(request) and response.status_int < 400:
             response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
 
-    # Sent for every response, also for those that tweens made.
+    # Published for every response, also for those that tweens made.
     config.add_subscriber(add_headers, NewResponse)
+
+
+def is_logout(request: Request) -> bool:
+    route = request.matched_route
+    return route is not None and route.name in LOGOUTS and request.method not in ("GET", "HEAD")

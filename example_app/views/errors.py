@@ -7,6 +7,7 @@ from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from example_app.views import NO_STORE
 from pyramid_sessionkit import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -14,20 +15,20 @@ log = logging.getLogger(__name__)
 ERROR_PAGE = "example_app:templates/error.jinja2"
 
 
-@notfound_view_config(renderer=ERROR_PAGE)
+@notfound_view_config(http_cache=NO_STORE, renderer=ERROR_PAGE)
 def not_found(request: Request) -> dict[str, str]:
     request.response.status_int = 404
     return {"title": "Page not found", "text": "There is nothing at this address. It may have been moved or mistyped."}
 
 
-@forbidden_view_config(renderer=ERROR_PAGE)
+@forbidden_view_config(http_cache=NO_STORE, renderer=ERROR_PAGE)
 def forbidden(request: Request) -> dict[str, str]:
     request.response.status_int = 403
     return {"title": "No permission", "text": "You are logged in, but only administrators may see this page."}
 
 
-@exception_view_config(BadCSRFToken, renderer=ERROR_PAGE)
-@exception_view_config(BadCSRFOrigin, renderer=ERROR_PAGE)
+@exception_view_config(BadCSRFToken, http_cache=NO_STORE, renderer=ERROR_PAGE)
+@exception_view_config(BadCSRFOrigin, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def bad_csrf(request: Request) -> dict[str, str]:
     request.response.status_int = 400
     return {
@@ -44,7 +45,7 @@ def bad_csrf_of_a_script(request: Request) -> dict[str, str]:
 
 
 # What a browser never sends: an address that is not UTF-8.
-@exception_view_config(UnicodeDecodeError, renderer=ERROR_PAGE)
+@exception_view_config(UnicodeDecodeError, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def undecodable(request: Request) -> dict[str, str]:
     request.response.status_int = 400
     return {"title": "This cannot be read", "text": "There are characters in it that are no text."}

@@ -42,7 +42,9 @@ def test_from_the_sign_up_to_the_logout_and_back(page: Page) -> None:
     page.click("nav >> text=Messages")
     fill_in(page, "Save", text="My secret plan")
     assert "My secret plan" in page.inner_text("main")
+    page.evaluate("localStorage.setItem('draft', 'My secret plan')")
     log_out(page)
+    assert page.evaluate("localStorage.length") == 0
 
     seen = []
     for _ in range(5):

@@ -45,6 +45,7 @@ def test_an_error_page_keeps_the_menu_of_its_user(browser: TestApp, path: str, s
     page = browser.get(path, status=status)
 
     assert user_shown(page) == "Bob"
+    assert page.cache_control.no_store
     assert user_shown(page.forms["logout"].submit().follow()) is None
 
 

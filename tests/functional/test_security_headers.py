@@ -36,6 +36,20 @@ def paths(app: Router) -> list[str]:
     return sorted({"/" + re.sub(r"\{[^/]*\}|\*\w+", "1", route.pattern).lstrip("/") for route in routes})
 
 
+def test_pages_allow_nothing_inline_and_nothing_from_elsewhere(browser: TestApp) -> None:
+    headers = browser.get("/").headers
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+
+    assert set(policy.values()) == {"'none'", "'self'"}
+    assert {name for name, value in policy.items() if value == "'none'"} == {
+        "default-src",
+        "frame-ancestors",
+        "base-uri",
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
 def test_every_route_has_them_whatever_it_answers(app: Router, browser: TestApp) -> None:
     visitor = TestApp(app)
     log_in(browser, "bob@example.com")
