@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyramid_sessionkit import StoreUnavailable
 from tests.browser.browsing import fill_in, log_in, sign_up
-from tests.browser.looking import Look
+from tests.browser.looking import PHONE, Look
 from tests.browser.pages import FOR_ADMINISTRATORS, FOR_EVERYONE, FOR_USERS
+from tests.conftest import SpyStore
 
 pytestmark = pytest.mark.servers
 
@@ -23,6 +25,15 @@ DEVICES = [
 ]
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessen"[:80]
 LONG_EMAIL = f"{'long.' * 12}{'l' * 4}@{'a-very-long-label-of-a-domain.' * 5}example"
+
+
+def ends_of_prices(page: Page) -> list[int]:
+    """Where each price in the cart ends, and their total."""
+    ends: list[int] = page.locator(".cart td.number:not(:has(form))").evaluate_all(
+        "cells => cells.map(cell => Math.round(cell.getBoundingClientRect().right))"
+    )
+    assert len(ends) == 4
+    return ends
 
 
 def test_pages_for_everyone(look: Look) -> None:
@@ -41,11 +52,14 @@ def test_pages_for_everyone(look: Look) -> None:
         with page.expect_navigation():
             page.click(f"#add-{item} button")
     look.at("cart")
+    assert len(set(ends_of_prices(page))) == 1
+    page.set_viewport_size(PHONE)
+    assert len(set(ends_of_prices(page))) == 1
 
     assert look.problems == []
 
 
-def test_pages_for_users(look: Look) -> None:
+def test_pages_for_users(look: Look, spy: SpyStore) -> None:
     page = look.page
     page.goto("/login")
     log_in(page, "bob@example.com")
@@ -60,6 +74,8 @@ def test_pages_for_users(look: Look) -> None:
     look.at("messages")
     page.click(".menu summary")
     look.at("menu")
+    spy.failing["load"] = StoreUnavailable("down for this test")
+    look.at("outage", "/")
 
     assert look.problems == []
 
