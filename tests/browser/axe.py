@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-RUN = """rules => axe.run({preload: false, resultTypes: ["violations"], ...(rules.length && {runOnly: rules})})
-  .then(found => found.violations.flatMap(({id, nodes}) => nodes.map(node => `${id}: ${node.html.slice(0, 200)}`)))"""
+RUN = """async rules => {
+  const options = {preload: false, resultTypes: ["violations"], ...(rules.length && {runOnly: rules})};
+  const {violations} = await axe.run(options);
+  return violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`));
+}"""
 
 
 def violations(page: Page, *rules: str) -> list[str]:
