@@ -4,7 +4,6 @@ from pyramid.config import Configurator
 
 
 def includeme(config: Configurator) -> None:
-    config.add_static_view("static", "static")
     config.add_route("home", "/")
     config.add_route("signup", "/signup")
     config.add_route("login", "/login")

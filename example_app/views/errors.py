@@ -1,28 +1,34 @@
-"""Pages for what went wrong. Their template reads neither session nor database: that may be what is missing."""
+"""Pages for what went wrong: with the user's menu where session and database answer (see frame.py)."""
+
+import logging
 
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
+from sqlalchemy.exc import InterfaceError, OperationalError
 
+from example_app.views import NO_STORE
 from pyramid_sessionkit import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 ERROR_PAGE = "example_app:templates/error.jinja2"
 
 
-@notfound_view_config(renderer=ERROR_PAGE)
+@notfound_view_config(http_cache=NO_STORE, renderer=ERROR_PAGE)
 def not_found(request: Request) -> dict[str, str]:
     request.response.status_int = 404
     return {"title": "Page not found", "text": "There is nothing at this address. It may have been moved or mistyped."}
 
 
-@forbidden_view_config(renderer=ERROR_PAGE)
+@forbidden_view_config(http_cache=NO_STORE, renderer=ERROR_PAGE)
 def forbidden(request: Request) -> dict[str, str]:
     request.response.status_int = 403
-    return {"title": "Not for you", "text": "You are logged in, but only administrators may see this page."}
+    return {"title": "No permission", "text": "You are logged in, but only administrators may see this page."}
 
 
-@exception_view_config(BadCSRFToken, renderer=ERROR_PAGE)
-@exception_view_config(BadCSRFOrigin, renderer=ERROR_PAGE)
+@exception_view_config(BadCSRFToken, http_cache=NO_STORE, renderer=ERROR_PAGE)
+@exception_view_config(BadCSRFOrigin, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def bad_csrf(request: Request) -> dict[str, str]:
     request.response.status_int = 400
     return {
@@ -39,7 +45,7 @@ def bad_csrf_of_a_script(request: Request) -> dict[str, str]:
 
 
 # What a browser never sends: an address that is not UTF-8.
-@exception_view_config(UnicodeDecodeError, renderer=ERROR_PAGE)
+@exception_view_config(UnicodeDecodeError, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def undecodable(request: Request) -> dict[str, str]:
     request.response.status_int = 400
     return {"title": "This cannot be read", "text": "There are characters in it that are no text."}
@@ -51,4 +57,15 @@ def store_unavailable(request: Request) -> dict[str, str]:
     return {
         "title": "Please try again shortly",
         "text": "Your session cannot be reached for the moment. You have not been logged out.",
+    }
+
+
+@exception_view_config(OperationalError, renderer=ERROR_PAGE)
+@exception_view_config(InterfaceError, renderer=ERROR_PAGE)
+def database_unavailable(request: Request) -> dict[str, str]:
+    log.error("%s %s failed in the database", request.method, request.path, exc_info=request.exception)
+    request.response.status_int = 503
+    return {
+        "title": "Please try again shortly",
+        "text": "The database cannot be reached for the moment. Nothing was changed.",
     }

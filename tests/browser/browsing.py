@@ -24,9 +24,15 @@ def log_in(page: Page, email: str = "ada@example.com", password: str = "demo") -
     fill_in(page, "Log in", email=email, password=password)
 
 
-def sign_up(page: Page) -> None:
+def log_out(page: Page) -> None:
+    page.click(".menu summary")
+    with page.expect_navigation():
+        page.click("#logout button")
+
+
+def sign_up(page: Page, name: str = "Eve", email: str = "eve@example.com") -> None:
     page.goto("/signup")
-    fill_in(page, "Sign up", name="Eve", email="eve@example.com", password="a long one")
+    fill_in(page, "Sign up", name=name, email=email, password="a long one")
 
 
 def place(page: Page) -> str:

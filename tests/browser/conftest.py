@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 from pyramid.router import Router
 
-from tests.functional.conftest import app, cheap_hashes, demo_database, ini_settings, start_app
+from tests.browser.looking import DESKTOP, Look
+from tests.functional.conftest import app, cheap_hashes, demo_database, ini_settings, spy, start_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["app", "cheap_hashes", "demo_database", "ini_settings", "start_app"]
+__all__ = ["app", "cheap_hashes", "demo_database", "ini_settings", "spy", "start_app"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -31,10 +31,11 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SCREENSHOTS = Path(__file__).with_name("screenshots")
-
-
-NEEDED = {"pip install playwright": find_spec("playwright"), "apt-get install chromium": CHROMIUM}
+NEEDED = {
+    "pip install playwright": find_spec("playwright"),
+    "pip install axe-playwright-python": find_spec("axe_playwright_python"),
+    "apt-get install chromium": CHROMIUM,
+}
 
 
 def pytest_runtest_setup() -> None:
@@ -84,7 +85,7 @@ def new_browser(chromium: Browser, address: str) -> Iterator[Callable[..., Page]
     contexts = []
 
     def make(**options: Any) -> Page:
-        context = chromium.new_context(base_url=address, viewport={"width": 1100, "height": 760}, **options)
+        context = chromium.new_context(base_url=address, viewport=DESKTOP, **options)
         context.set_default_timeout(30_000)
         contexts.append(context)
         return context.new_page()
@@ -98,3 +99,9 @@ def new_browser(chromium: Browser, address: str) -> Iterator[Callable[..., Page]
 def page(new_browser: Callable[..., Page]) -> Page:
     """A new browser."""
     return new_browser()
+
+
+@pytest.fixture
+def look(page: Page) -> Look:
+    """Looks at what is in the new browser."""
+    return Look(page)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.browsing import fill_in, log_in, place, press, sign_up
+from tests.browser.browsing import fill_in, log_in, log_out, place, sign_up
 
 pytestmark = pytest.mark.servers
 
@@ -27,7 +27,7 @@ def test_from_the_sign_up_to_the_logout_and_back(page: Page) -> None:
     sign_up(page)
     assert place(page) == "/dashboard"
     assert page.inner_text("[role=status]") == "Welcome, Eve."
-    press(page, "Log out")
+    log_out(page)
     assert page.inner_text("[role=status]") == "You are logged out."
 
     page.click(".who >> text=Log in")
@@ -42,7 +42,9 @@ def test_from_the_sign_up_to_the_logout_and_back(page: Page) -> None:
     page.click("nav >> text=Messages")
     fill_in(page, "Save", text="My secret plan")
     assert "My secret plan" in page.inner_text("main")
-    press(page, "Log out")
+    page.evaluate("localStorage.setItem('draft', 'My secret plan')")
+    log_out(page)
+    assert page.evaluate("localStorage.length") == 0
 
     seen = []
     for _ in range(5):

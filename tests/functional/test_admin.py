@@ -28,7 +28,7 @@ def test_another_user_is_told_that_it_is_not_for_them(browser: TestApp) -> None:
     log_in(browser, "bob@example.com")
     page = browser.get("/admin", status=403)
 
-    assert page.html.h1.text == "Not for you"
+    assert page.html.h1.text == "No permission"
     assert "ada@example.com" not in page
 
 

@@ -13,7 +13,7 @@ def test_it_shows_the_user_and_the_session(browser: TestApp) -> None:
 
     facts = [fact.text for fact in page.html.select("dd")]
     assert user_shown(page) == "Bob"
-    assert facts[:3] == ["Bob", "bob@example.com", "1"]
+    assert facts[:4] == ["Bob", "bob@example.com", "–", "1"]
     assert "it is forgotten" in facts
 
 
@@ -24,7 +24,7 @@ def test_it_tells_who_chose_to_be_remembered(browser: TestApp) -> None:
 @pytest.mark.parametrize("text", ["Messages", "Cart", "Profile", "Password", "Devices", "Users"])
 def test_it_leads_to_all_pages(browser: TestApp, text: str) -> None:
     page = log_in(browser).follow()
-    target = next(link["href"] for link in page.html.select(".rows a") if link.text == text)
+    target = next(link["href"] for link in page.html.select(".tiles a") if link.text == text)
 
     assert browser.get(target).status_int == 200
 

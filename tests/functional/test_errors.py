@@ -1,31 +1,106 @@
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from pyramid.router import Router
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from webob import Request
 from webtest import TestApp, TestResponse
 
 from pyramid_sessionkit import StoreUnavailable
 from tests.conftest import SpyStore
-from tests.functional.browsing import cart_shown, log_in, user_shown
+from tests.functional.browsing import cart_shown, fill_in, log_in, notice, user_shown
+from tests.functional.conftest import database_of
 
 
 def title(page: TestResponse) -> str:
     return str(page.html.h1.text)
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/static/nothing.css"])
-def test_an_unknown_address_is_not_found_at_no_cost(
-    browser: TestApp, spy: SpyStore, queries: list[str], path: str
-) -> None:
+def test_a_missing_file_costs_nothing(browser: TestApp, spy: SpyStore, queries: list[str]) -> None:
     log_in(browser)
     spy.calls.clear()
     queries.clear()
-    page = browser.get(path, status=404)
+    page = browser.get("/static/nothing.css", status=404)
 
     assert title(page) == "Page not found"
     assert spy.calls == []
     assert queries == []
+
+
+def test_an_unknown_address_costs_a_visitor_nothing(browser: TestApp, spy: SpyStore, queries: list[str]) -> None:
+    page = browser.get("/nowhere", status=404)
+
+    assert title(page) == "Page not found"
+    assert "Set-Cookie" not in page.headers
+    assert spy.calls == []
+    assert queries == []
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/admin", 403)], ids=["not found", "no permission"])
+def test_an_error_page_keeps_the_menu_of_its_user(browser: TestApp, path: str, status: int) -> None:
+    log_in(browser, "bob@example.com")
+    page = browser.get(path, status=status)
+
+    assert user_shown(page) == "Bob"
+    assert page.cache_control.no_store
+    assert user_shown(page.forms["logout"].submit().follow()) is None
+
+
+def test_an_error_page_leaves_messages_for_the_next(browser: TestApp) -> None:
+    log_in(browser)
+    fill_in(browser.get("/profile"), "profile", {"location": "Turin"})
+    browser.get("/nowhere", status=404)
+
+    assert notice(browser.get("/")) == "Your profile is saved."
+
+
+def test_a_page_is_not_found_while_the_store_is_down(browser: TestApp, spy: SpyStore) -> None:
+    log_in(browser)
+    spy.failing["load"] = StoreUnavailable("down for this test")
+    page = browser.get("/nowhere", status=404)
+
+    assert title(page) == "Page not found"
+    assert page.html.select_one(".who") is None
+
+
+@pytest.fixture
+def break_table(app: Router) -> Iterator[Callable[[str], None]]:
+    """Lets each statement on a table fail from now on."""
+    broken: list[str] = []
+
+    def refuse(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if any(table in statement for table in broken):
+            raise OperationalError(statement, {}, sqlite3.OperationalError("disk I/O error"))
+
+    engine = database_of(app)
+    event.listen(engine, "before_cursor_execute", refuse)
+    yield broken.append
+    event.remove(engine, "before_cursor_execute", refuse)
+
+
+@pytest.mark.parametrize("table", ["users", "messages"])
+def test_an_outage_of_the_database_has_a_page(
+    browser: TestApp, break_table: Callable[[str], None], caplog: pytest.LogCaptureFixture, table: str
+) -> None:
+    log_in(browser)
+    break_table(table)
+    page = browser.get("/messages", status=503)
+
+    assert title(page) == "Please try again shortly"
+    assert page.html.select_one(".who") is None
+    assert "disk I/O error" in caplog.text
+
+
+def test_a_page_is_not_found_while_the_database_is_down(browser: TestApp, break_table: Callable[[str], None]) -> None:
+    log_in(browser)
+    break_table("users")
+    page = browser.get("/nowhere", status=404)
+
+    assert title(page) == "Page not found"
+    assert page.html.select_one(".who") is None
 
 
 @pytest.mark.parametrize("token", [{}, {"csrf_token": "wrong"}], ids=["no token", "a wrong token"])

@@ -329,7 +329,7 @@ def test_eve_is_no_administrator_after_all_of_it(eve: Eve) -> None:
             for place in ("query", "fields"):
                 eve.visit(route, visit, Attempt(**{place: [("role", "admin")]}))
 
-    assert eve.browser.get("/admin", status=403).html.h1.text == "Not for you"
+    assert eve.browser.get("/admin", status=403).html.h1.text == "No permission"
 
 
 def test_administrators_see_locations_but_no_messages(app: Router, browser: TestApp, eve: Eve) -> None:
