@@ -11,37 +11,49 @@ from pyramid.interfaces import ICSRFStoragePolicy
 
 from pyramid_sessionkit.csrf_tokens import is_token_of
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.tokens import has_form_of_csrf_token
 
 
 class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]
     """The tokens of our sessions, for which nothing is stored. Another session factory keeps its tokens as before.
 
-    ``login_route``: there a form that was shown before this browser logged in, perhaps in another tab, still works.
+    ``login_routes``: of the pages that ask for a password. There a form that was shown before this browser logged in,
+    perhaps in another tab, still works.
     """
 
-    def __init__(self, login_route: str | None = None) -> None:
-        self._login_route = login_route
+    def __init__(self, *login_routes: str | None) -> None:
+        self._login_routes = [route for route in login_routes if route is not None]
 
     def check_csrf_token(self, request: Any, supplied_token: Any) -> bool:
         session = request.session
         if not isinstance(session, Session):
             return isinstance(supplied_token, (str, bytes)) and super().check_csrf_token(request, supplied_token)
         route = request.matched_route
-        of_login_form = route is not None and route.name == self._login_route
-        return is_token_of(session.work, supplied_token, of_login_form)
+        of_login_form = route is not None and route.name in self._login_routes
+        if is_token_of(session.work, supplied_token, of_login_form):
+            return True
+        # The session of the form has ended, and another tab has begun a new one since: they share no secret. Where
+        # nobody is logged in who could be harmed, it is enough that the browser says that the form is of this site.
+        harms_nobody = of_login_form or session.userid is None
+        return harms_nobody and has_form_of_csrf_token(supplied_token) and _is_from_this_site(request)
+
+
+def _is_from_this_site(request: Any) -> bool:
+    """Whether the browser says so. No page of another site can change this header."""
+    return bool(request.headers.get("Origin") == request.host_url)
 
 
 PYRAMIDS_OWN = (LegacySessionCSRFStoragePolicy, PyramidsSessionCSRFStoragePolicy)
 """They keep a token in the session, so that a session would be stored for each visitor who is shown a form."""
 
 
-def add_csrf_policy(config: Configurator, login_route: str | None) -> None:
+def add_csrf_policy(config: Configurator, *login_routes: str | None) -> None:
     """Put our policy in the place of those of Pyramid that keep tokens in the session."""
 
     def register() -> None:
         registry = config.registry
         if type(registry.queryUtility(ICSRFStoragePolicy)) in PYRAMIDS_OWN:
-            registry.registerUtility(SessionCSRFStoragePolicy(login_route), ICSRFStoragePolicy)
+            registry.registerUtility(SessionCSRFStoragePolicy(*login_routes), ICSRFStoragePolicy)
 
     # After the application's own actions. No discriminator: never in conflict.
     config.action(None, register, order=1)
