@@ -62,7 +62,7 @@ def keep(request: Request) -> None:
     """Keep the form of a visitor who is on the way to the login page."""
     fields, userid = typed(request), writer(request)
     # Without a good token another site may have written it.
-    if fields and userid and check_csrf_token(request, raises=False):
+    if any(fields.values()) and userid and check_csrf_token(request, raises=False):
         request.session[KEPT] = {"form": request.matched_route.name, "userid": userid, "fields": fields}
 
 

@@ -47,8 +47,12 @@ def bad_csrf(request: Request) -> dict[str, Any]:
 
 def _form_to_send_again(request: Request) -> kept_form.Form | None:
     """None for a form of another site, by which its owner might have someone press the button."""
+    form = kept_form.form_of(request)
     is_ours = request.headers.get("Origin") == request.host_url
-    return kept_form.form_of(request) if is_ours and not _is_of_someone_else(request) else None
+    if form is None or not is_ours or _is_of_someone_else(request):
+        return None
+    # What is too long to be kept is still in the browser, one page back.
+    return form if kept_form.typed(request) or not form.fields else None
 
 
 def _is_of_someone_else(request: Request) -> bool:

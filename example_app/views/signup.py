@@ -42,7 +42,7 @@ class SignupViews:
         return HTTPSeeOther(safe_next(request, default=request.route_path("dashboard")))
 
     # Somebody logged in from another tab. Everything but the password is in the form again.
-    @exception_view_config(BadCSRFToken)
+    @exception_view_config(BadCSRFToken, request_method="POST")
     def expired(self) -> dict[str, Any]:
         self.request.response.status_int = 400
         self.request.session.flash("Nothing was changed, since this page was out of date. Send it again.", "error")
