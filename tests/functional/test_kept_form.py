@@ -1,11 +1,16 @@
 """Text that could not be saved, since its writer had to log in again, waits for them."""
 
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from pyramid import testing
 from pyramid.router import Router
 from webtest import TestApp, TestResponse
 
+from example_app import kept_form
 from tests.functional.browsing import fill_in, log_in, messages_shown, notice, same_visitor, send, sign_up
 
 LeaveIdle = Callable[[], None]
@@ -151,3 +156,25 @@ def test_a_session_that_this_request_ended_keeps_nothing(app: Router, browser: T
 
     assert "your password was changed" in login
     assert login.html.find(id="kept") is None
+
+
+def test_nothing_of_it_stays_in_the_session_of_another_user(tmp_path: Path, late: TestResponse) -> None:
+    def is_stored() -> bool:
+        connection = sqlite3.connect(tmp_path / "sessions.sqlite")
+        rows = connection.execute("SELECT data FROM sessions").fetchall()
+        connection.close()
+        return any("First line" in str(row) for row in rows)
+
+    assert is_stored()
+    send(late, "login", email="bob@example.com", password="demo")
+    assert not is_stored()
+
+
+def test_a_form_that_names_another_user_is_not_shown() -> None:
+    with testing.testConfig() as config:
+        config.testing_securitypolicy("2")
+        request = testing.DummyRequest(matched_route=SimpleNamespace(name="messages"))
+        request.session[kept_form.KEPT] = {"form": "messages", "userid": "1", "fields": {"text": "of Ada"}}
+
+        assert kept_form.take(request) == {}
+        assert request.session == {}
