@@ -14,6 +14,7 @@ from example_app.views import NO_STORE
 from pyramid_sessionkit import safe_next
 
 REFUSED = "This e-mail address and password do not go together."
+NO_COOKIE = "Your browser sent no cookie. Allow cookies for this site, and try again."
 
 # What the gates say in ``why``; see pyramid_sessionkit.why_logged_out().
 WHY = {
@@ -45,7 +46,7 @@ class LoginViews:
     @view_config(request_method="POST")
     def login(self) -> Any:
         values = forms.login(self.request.POST)
-        refused = self._log_in(values)
+        refused = self._log_in(values) if self.request.cookies else self._without_cookies()
         if refused is not None:
             return self._page(values["email"], values["persistent"], refused)
         return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))
@@ -69,6 +70,11 @@ class LoginViews:
             return REFUSED
         log_in(request, result.user, values["persistent"])
         return None
+
+    def _without_cookies(self) -> str:
+        """A login would be lost with the response. The page that is sent now tries to set a cookie again."""
+        self.request.response.status_int = 400
+        return NO_COOKIE
 
     def _page(self, email: str, persistent: bool, refused: str | None) -> dict[str, Any]:
         request = self.request

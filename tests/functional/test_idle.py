@@ -275,3 +275,13 @@ def test_a_form_without_an_origin_still_works(browser: TestApp, way: Callable[[T
     """Old browsers do not say which site a form is of."""
     way(browser)
     fill_in(browser.get("/messages"), "post", {"text": "mine"}, status=303)
+
+
+def test_a_login_without_cookies_says_what_is_missing(browser: TestApp) -> None:
+    page = browser.get("/login")
+    browser.reset()
+    page = send(page, "login", email="ada@example.com", password="demo", status=400)
+
+    assert error(page) == "Your browser sent no cookie. Allow cookies for this site, and try again."
+    assert page.forms["login"]["email"].value == "ada@example.com"
+    assert user_shown(send(page, "login", password="demo").follow()) == "Ada"
