@@ -11,6 +11,7 @@ from pyramid.router import Router
 from webtest import TestApp, TestResponse
 
 from example_app import kept_form
+from pyramid_sessionkit import get_sessions
 from tests.functional.browsing import fill_in, log_in, messages_shown, notice, same_visitor, send, sign_up
 
 LeaveIdle = Callable[[], None]
@@ -178,3 +179,29 @@ def test_a_form_that_names_another_user_is_not_shown() -> None:
 
         assert kept_form.take(request) == {}
         assert request.session == {}
+
+
+def test_it_is_kept_in_joined_mode(start_app: Callable[..., Router], tmp_path: Path) -> None:
+    url = {"sessionkit.sql.url": f"sqlite:///{tmp_path}/example.sqlite", "sessionkit.sql.dbsession": "dbsession"}
+    browser = TestApp(start_app(**url))
+    log_in(browser)
+    page = browser.get("/messages")
+    connection = sqlite3.connect(tmp_path / "example.sqlite")
+    with connection:
+        connection.execute("UPDATE sessions SET renewed = renewed - timeout - 1, expires = 1")
+    connection.close()
+    login = send(page, "post", text=LONG).follow()
+    assert "You were logged out after 20 minutes" in login
+
+    assert text_shown(send(login, "login", email="ada@example.com", password="demo").follow()) == LONG
+
+
+def test_it_is_kept_where_the_store_forgets_what_expired(app: Router, browser: TestApp) -> None:
+    """As memcached does: then nobody knows why the session is gone."""
+    log_in(browser)
+    page = browser.get("/messages")
+    get_sessions(app.registry).store.clear()
+    login = send(page, "post", text=LONG).follow()
+
+    assert login.html.find(id="why").text == "Log in to go on to your messages."
+    assert text_shown(send(login, "login", email="ada@example.com", password="demo").follow()) == LONG
