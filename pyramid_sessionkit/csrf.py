@@ -9,7 +9,7 @@ from pyramid.csrf import LegacySessionCSRFStoragePolicy
 from pyramid.csrf import SessionCSRFStoragePolicy as PyramidsSessionCSRFStoragePolicy
 from pyramid.interfaces import ICSRFStoragePolicy
 
-from pyramid_sessionkit.csrf_tokens import is_token_of
+from pyramid_sessionkit.csrf_tokens import is_earlier_token_of, is_token_of
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.tokens import has_form_of_csrf_token
 
@@ -32,10 +32,17 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
         of_login_form = route is not None and route.name in self._login_routes
         if is_token_of(session.work, supplied_token, of_login_form):
             return True
-        # The session of the form has ended, and another tab has begun a new one since: they share no secret. Where
-        # nobody is logged in who could be harmed, it is enough that the browser says that the form is of this site.
-        harms_nobody = of_login_form or session.userid is None
-        return harms_nobody and has_form_of_csrf_token(supplied_token) and _is_from_this_site(request)
+        return _is_from_this_site(request) and _harms_nobody(session, supplied_token, of_login_form)
+
+
+def _harms_nobody(session: Session, token: Any, of_login_form: bool) -> bool:
+    """Whether a form that a page of this site has sent may be out of date.
+
+    Its session may have ended, while another tab has begun a new one: they share no secret. That is no harm where
+    nobody is logged in. Or it is the same session, and this browser has logged in since.
+    """
+    is_anyones = of_login_form or session.userid is None
+    return (is_anyones and has_form_of_csrf_token(token)) or is_earlier_token_of(session.work, token)
 
 
 def _is_from_this_site(request: Any) -> bool:

@@ -260,6 +260,31 @@ def test_an_old_form_of_another_site_is_refused(site: TestApp, overtaken: str, o
     assert send(site, "/login", overtaken, user="eve") == 400
 
 
+def test_a_form_works_though_this_browser_logged_in_since(site: TestApp) -> None:
+    before = site.get("/form").text
+    assert send(site, "/login", before, user="ada") == 200
+    first = site.get("/form").text
+    assert send(site, "/login", first, user="ada") == 200
+    for token in (before, first):
+        assert send(site, "/post", token) == 400
+        assert send_from("http://elsewhere.example", site, "/post", token) == 400
+        assert send_from("http://localhost", site, "/post", token) == 200
+
+
+def test_a_form_of_another_user_is_refused(site: TestApp) -> None:
+    assert send(site, "/login", site.get("/form").text, user="ada") == 200
+    token = site.get("/form").text
+    assert send(site, "/login", token, user="eve") == 200
+    assert send_from("http://localhost", site, "/post", token) == 400
+
+
+def test_another_token_refuses_the_old_one_of_a_user(site: TestApp) -> None:
+    assert send(site, "/login", site.get("/form").text, user="ada") == 200
+    old = site.get("/form").text
+    assert send(site, "/another", old) == 200
+    assert send_from("http://localhost", site, "/post", old) == 400
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "0..short"])
 def test_the_origin_alone_is_not_enough(site: TestApp, token: str) -> None:
     assert send_from("http://localhost", site, "/login", token, user="ada") == 400

@@ -193,9 +193,38 @@ def test_two_login_tabs_both_log_in_after_the_end(browser: TestApp, leave_idle: 
         assert user_shown(answer.follow()) == name.capitalize()
 
 
-def test_a_form_of_before_the_login_can_be_sent_again(browser: TestApp) -> None:
-    form = browser.get("/cart")
+def log_out_and_in(browser: TestApp) -> None:
+    """The new login has a session of its own."""
+    send(browser.get("/"), "logout")
     log_in(browser)
+
+
+def test_a_form_of_before_the_login_works(browser: TestApp) -> None:
+    page = browser.get("/cart")
+    log_in(browser)
+
+    assert cart_shown(send(page, "add-ink", quantity=3).follow()) == {"ink": 3}
+
+
+def test_a_form_of_before_a_second_login_works(browser: TestApp) -> None:
+    log_in(browser)
+    page = browser.get("/messages")
+    log_in(browser)
+
+    assert messages_shown(send(page, "post", text="mine").follow()) == ["mine"]
+
+
+def test_a_logout_of_before_a_second_login_works(browser: TestApp) -> None:
+    page = log_in(browser).follow()
+    log_in(browser)
+
+    assert notice(send(page, "logout").follow()) == "You are logged out."
+
+
+def test_a_form_of_an_earlier_session_can_be_sent_again(browser: TestApp) -> None:
+    log_in(browser)
+    form = browser.get("/cart")
+    log_out_and_in(browser)
     page = send(form, "add-ink", quantity=3, status=400)
 
     assert "you have logged in after this page was opened" in page
@@ -203,10 +232,10 @@ def test_a_form_of_before_the_login_can_be_sent_again(browser: TestApp) -> None:
 
 
 @pytest.mark.parametrize("text", ["short", "two\r\nlines", "long " * 90])
-def test_text_of_before_a_second_login_can_be_sent_again(browser: TestApp, text: str) -> None:
+def test_text_of_an_earlier_session_can_be_sent_again(browser: TestApp, text: str) -> None:
     log_in(browser)
     form = browser.get("/messages")
-    log_in(browser)
+    log_out_and_in(browser)
     page = send(form, "post", text=text, status=400)
     assert messages_shown(browser.get("/messages")) == []
 
@@ -214,9 +243,9 @@ def test_text_of_before_a_second_login_can_be_sent_again(browser: TestApp, text:
     assert messages_shown(browser.get("/messages")) == [text.replace("\r\n", "\n").strip()]
 
 
-def test_a_logout_of_before_a_second_login_can_be_sent_again(browser: TestApp) -> None:
+def test_a_logout_of_an_earlier_session_can_be_sent_again(browser: TestApp) -> None:
     page = log_in(browser).follow()
-    log_in(browser)
+    log_out_and_in(browser)
 
     assert notice(send(send(page, "logout", status=400), "send-again").follow()) == "You are logged out."
 
@@ -244,7 +273,7 @@ def test_a_form_of_another_site_is_not_sent_again(browser: TestApp, origin: dict
 def test_text_without_end_is_not_sent_again(browser: TestApp) -> None:
     log_in(browser)
     form = browser.get("/messages")
-    log_in(browser)
+    log_out_and_in(browser)
 
     assert "send-again" not in send(form, "post", text="x" * 10_001, status=400).forms
 
@@ -252,16 +281,25 @@ def test_text_without_end_is_not_sent_again(browser: TestApp) -> None:
 def test_a_password_is_never_on_the_page_of_an_expired_form(browser: TestApp) -> None:
     log_in(browser)
     form = browser.get("/account/password")
-    log_in(browser)
+    log_out_and_in(browser)
     page = send(form, "change-password", current="demo", new="a new password", status=400)
 
     assert "a new password" not in page
     assert page.html.select_one("main a.button")["href"] == "http://localhost/account/password"
 
 
-def test_a_sign_up_after_a_login_keeps_what_was_typed(browser: TestApp) -> None:
-    form = browser.get("/signup")
+def test_a_sign_up_form_of_before_a_login_works(browser: TestApp) -> None:
+    page = browser.get("/signup")
     log_in(browser)
+    answer = send(page, "signup", name="Eve", email="eve@example.com", password="a long one")
+
+    assert user_shown(answer.follow()) == "Eve"
+
+
+def test_a_sign_up_of_an_earlier_session_keeps_what_was_typed(browser: TestApp) -> None:
+    log_in(browser)
+    form = browser.get("/signup")
+    log_out_and_in(browser)
     page = send(form, "signup", name="Eve", email="eve@example.com", password="a long one", status=400)
 
     assert error(page) == "Nothing was changed, since this page was out of date. Send it again."
