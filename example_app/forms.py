@@ -24,6 +24,12 @@ def login(fields: Any) -> dict[str, Any]:
     }
 
 
+def confirm(fields: Fields) -> str:
+    """The password."""
+    password = _text(fields, "password")
+    return "" if _unstorable(password) else password
+
+
 def signup(fields: Fields) -> Checked:
     email = _text(fields, "email").strip().lower()
     values = {"name": _text(fields, "name").strip(), "email": email, "password": _text(fields, "password")}

@@ -8,6 +8,7 @@ def includeme(config: Configurator) -> None:
     config.add_route("signup", "/signup")
     config.add_route("login", "/login")
     config.add_route("logout", "/logout")
+    config.add_route("confirm", "/confirm")
     config.add_route("cart", "/cart")
     config.add_route("cart_add", "/cart/add")
     config.add_route("cart_remove", "/cart/remove")

@@ -1,12 +1,14 @@
 """Who is who, and who may do what. development.ini names the first three functions."""
 
+from typing import NamedTuple
+
 from argon2.exceptions import VerifyMismatchError
 from pyramid.authorization import Allow
 from pyramid.request import Request
 from pyramid.security import remember
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
+from example_app import kept_form
 from example_app.devices import device_of
 from example_app.models.user import User, hasher
 
@@ -44,11 +46,18 @@ class AdminPages:
         pass
 
 
-def authenticate(dbsession: Session, email: str, password: str) -> User | None:
+class Login(NamedTuple):
+    """What came of an attempt to log in: the user, or None; ``retry_after``: seconds, after too many attempts."""
+
+    user: User | None
+    retry_after: int | None
+
+
+def authenticate(request: Request, email: str, password: str) -> Login:
     """The user with this e-mail address and password."""
-    user = dbsession.scalar(select(User).where(User.email == email.lower()))
+    user = request.dbsession.scalar(select(User).where(User.email == email.lower()))
     password_hash = NOBODYS_HASH if user is None else user.password_hash
-    return user if is_right_password(password_hash, password) else None
+    return Login(user if is_right_password(password_hash, password) else None, None)
 
 
 def is_right_password(password_hash: str, password: str) -> bool:
@@ -63,6 +72,7 @@ def log_in(request: Request, user: User, persistent: bool = False) -> None:
     remember(request, str(user.id), persistent=persistent)
     # After remember(), which begins an empty session if another user was logged in.
     request.session["device"] = device_of(request)
+    kept_form.forget_those_of_others(request.session, str(user.id))
     if persistent:
         # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.
         request.session.set_expiry(timeout=REMEMBERED, lifetime=REMEMBERED)

@@ -1,10 +1,11 @@
-"""Subscribers of the events of pyramid_sessionkit: each writes a line to the log."""
+"""Subscribers of the events of pyramid_sessionkit."""
 
 import logging
 
 from pyramid.events import subscriber
 
-from pyramid_sessionkit import LoggedIn, SessionEnded
+from example_app import kept_form
+from pyramid_sessionkit import LoggedIn, LoginRequired, SessionEnded
 
 log = logging.getLogger(__name__)
 
@@ -17,3 +18,10 @@ def logged_in(event: LoggedIn) -> None:
 @subscriber(SessionEnded)
 def session_ended(event: SessionEnded) -> None:
     log.info("Session %s of user %s ended: %s", event.key[:8], event.userid or "nobody", event.reason)
+
+
+@subscriber(LoginRequired)
+def login_required(event: LoginRequired) -> None:
+    # What this very request has just ended leaves no session to keep anything in: the next one gets one.
+    if event.why not in ("credentials_changed", "user_gone"):
+        kept_form.keep(event.request)

@@ -49,7 +49,8 @@ from pyramid_sessionkit.interfaces import (
     Record,
 )
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
-from pyramid_sessionkit.login import add_gates, safe_next
+from pyramid_sessionkit.logged_out import why_logged_out
+from pyramid_sessionkit.login import LoginRequired, add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.request import Request
 from pyramid_sessionkit.saver import SAVER, Saver
@@ -72,6 +73,7 @@ __all__ = [
     "IUserIndex",
     "LoggedIn",
     "LoggedOut",
+    "LoginRequired",
     "NotLoggedIn",
     "NotOwned",
     "NotSupported",
@@ -102,6 +104,7 @@ __all__ = [
     "includeme",
     "safe_next",
     "user_sessions",
+    "why_logged_out",
 ]
 
 
@@ -135,8 +138,8 @@ def includeme(config: Configurator) -> None:
     config.registry[JOINED_MODE] = joined_mode
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
     add_tweens(config)
-    add_csrf_policy(config, settings.login_route)
-    add_gates(config, settings.login_route)
+    add_csrf_policy(config, settings.login_route, settings.confirm_route)
+    add_gates(config, settings.login_route, settings.confirm_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)
     if settings.security_policy:

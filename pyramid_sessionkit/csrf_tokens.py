@@ -37,3 +37,9 @@ def is_token_of(work: UnitOfWork, token: Any, of_login_form: bool = False) -> bo
         return claims is not None
     # A form that was open for longer than the session lived: nobody is logged in who could be harmed.
     return any(claims_for(token, key) is not None for key in [work.seed.key, *work.possible_keys()])
+
+
+def is_earlier_token_of(work: UnitOfWork, token: Any) -> bool:
+    """Whether this token was the session's before its latest login. Another user's login begins another session."""
+    claims = work.persistence.tokens.csrf_claims(token, work.key)
+    return claims is not None and claims[1] == clean_nonce(work.read().get(CSRF_KEY))

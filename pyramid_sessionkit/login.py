@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,6 +15,7 @@ from pyramid.interfaces import IRoutesMapper, ISecurityPolicy
 from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
 
+from pyramid_sessionkit.logged_out import why_logged_out
 from pyramid_sessionkit.predicates import (
     GATE_FAILED,
     FreshLoginPredicate,
@@ -23,6 +25,9 @@ from pyramid_sessionkit.predicates import (
 
 NEXT = "next"
 """The parameter of the login page that says where to go afterwards."""
+
+WHY = "why"
+"""The parameter of the login page that says why the visitor's login has ended, where that is known."""
 
 LONGEST_NEXT = 2048
 
@@ -57,7 +62,20 @@ def _is_path_of_this_origin(target: str) -> bool:
         target = decoded
 
 
-def add_gates(config: Configurator, login_route: str | None) -> None:
+@dataclass(frozen=True)
+class LoginRequired:
+    """A gate has turned a browser away, which is about to be sent to ``route``: the login page, or ``confirm_route``.
+
+    For subscribers that want to keep what the browser sent. What they put into the session is saved. ``why`` is what
+    :func:`~pyramid_sessionkit.why_logged_out` knows.
+    """
+
+    request: Any
+    route: str
+    why: str | None
+
+
+def add_gates(config: Configurator, login_route: str | None, confirm_route: str | None = None) -> None:
     """Plug in the predicates and, where there is a login route, the view for visitors whom they turn away."""
     gates = {
         "logged_in": LoggedInPredicate,
@@ -69,26 +87,31 @@ def add_gates(config: Configurator, login_route: str | None) -> None:
         config.add_route_predicate(name, predicate)
     if login_route is None:
         return
-    gate = LoginGate(login_route)
+    gate = LoginGate(login_route, confirm_route)
     config.add_view_deriver(_forget_failed_gates, "sessionkit_gate", under=INGRESS, over="secured_view")
     config.add_view_predicate("sessionkit_gate_failed", _GateFailedPredicate)
-    config.add_exception_view(gate, context=HTTPNotFound, sessionkit_gate_failed=login_route)
-    config.add_subscriber(gate.check_route, ApplicationCreated)
+    config.add_exception_view(gate, context=HTTPNotFound, sessionkit_gate_failed=gate)
+    config.add_subscriber(gate.check_routes, ApplicationCreated)
 
 
 class LoginGate:
     """The exception view for a request that no view took after a gate had turned it away."""
 
-    def __init__(self, login_route: str) -> None:
+    def __init__(self, login_route: str, confirm_route: str | None) -> None:
         self._login_route = login_route
+        self._confirm_route = confirm_route
 
-    def check_route(self, event: Any) -> None:
+    def check_routes(self, event: Any) -> None:
         mapper = event.app.registry.queryUtility(IRoutesMapper)
-        if mapper is None or mapper.get_route(self._login_route) is None:
-            known = ", ".join(sorted(route.name for route in mapper.get_routes())) if mapper else "none"
-            raise ConfigurationError(
-                f"sessionkit.login_route = {self._login_route}: there is no such route; there are {known}"
-            )
+        for setting, name in (("login_route", self._login_route), ("confirm_route", self._confirm_route)):
+            if name is not None and (mapper is None or mapper.get_route(name) is None):
+                known = ", ".join(sorted(route.name for route in mapper.get_routes())) if mapper else "none"
+                raise ConfigurationError(f"sessionkit.{setting} = {name}: there is no such route; there are {known}")
+
+    def way(self, request: Any) -> str:
+        """The route of the page where visitors get what they lack: a login, or one that is fresh."""
+        is_logged_in = request.identity is not None
+        return self._confirm_route if is_logged_in and self._confirm_route else self._login_route
 
     def __call__(self, request: Any) -> Any:
         response = _unauthorized(request) if _is_api_client(request) else self._to_login(request)
@@ -97,9 +120,16 @@ class LoginGate:
         return response
 
     def _to_login(self, request: Any) -> Any:
-        origin = _came_from(request)
-        query = {} if origin is None else {"_query": {NEXT: origin}}
-        return HTTPSeeOther(request.route_path(self._login_route, **query))
+        route, why = self.way(request), why_logged_out(request)
+        request.registry.notify(LoginRequired(request, route, why))
+        query = {name: value for name, value in ((NEXT, self._next(request)), (WHY, why)) if value is not None}
+        return HTTPSeeOther(request.route_path(route, **({"_query": query} if query else {})))
+
+    def _next(self, request: Any) -> str | None:
+        """Where to go afterwards. Nobody has to confirm their password right after a login."""
+        if _is_at(request, self._confirm_route):
+            return safe_next(request, default="") or None
+        return _came_from(request)
 
 
 def _forget_traceback(request: Any) -> None:
@@ -110,19 +140,23 @@ def _forget_traceback(request: Any) -> None:
 
 
 class _GateFailedPredicate:
-    """Private to this module: a gate turned the request away, and not from the login page itself."""
+    """Private to this module: a gate turned the request away, and not from the page where it would be sent to."""
 
-    def __init__(self, login_route: str, info: Any) -> None:
-        self._login_route = login_route
+    def __init__(self, gate: LoginGate, info: Any) -> None:
+        self._gate = gate
 
     def text(self) -> str:
-        return f"sessionkit_gate_failed = {self._login_route}"
+        return "sessionkit_gate_failed"
 
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        route = request.matched_route
-        return GATE_FAILED in request.__dict__ and (route is None or route.name != self._login_route)
+        return GATE_FAILED in request.__dict__ and not _is_at(request, self._gate.way(request))
+
+
+def _is_at(request: Any, name: str | None) -> bool:
+    route = request.matched_route
+    return route is not None and route.name == name
 
 
 def _forget_failed_gates(view: Any, info: Any) -> Any:

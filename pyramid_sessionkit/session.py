@@ -222,6 +222,11 @@ class Session(MutableMapping[str, Any]):
         return self.work.metadata().expires
 
     @property
+    def timeout(self) -> int | None:
+        """The idle timeout in seconds; None for no limit."""
+        return self.work.metadata().timeout
+
+    @property
     def persistent(self) -> bool:
         """Whether the cookie outlives the browser."""
         return self.work.metadata().persistent

@@ -359,6 +359,12 @@ class Settings:
     login_route: str | None = _option(
         None, _or_none(_text), "The route that visitors are sent to whom logged_in or fresh_login turns away."
     )
+    confirm_route: str | None = _option(
+        None,
+        _or_none(_text),
+        "The route of a page that asks for the password again: users whom fresh_login turns away are sent there, and "
+        "not to login_route, which has to be set too.",
+    )
     max_sessions_per_user: int | None = _option(
         None, _or_none(_whole), "The oldest sessions of a user beyond it end at login."
     )
@@ -373,6 +379,11 @@ class Settings:
             raise ConfigurationError(
                 f"{PREFIX}reissue_time = {self.reissue_time}s is above {PREFIX}timeout = {self.timeout}s: "
                 "the session would end before it could be renewed"
+            )
+        if self.confirm_route and not self.login_route:
+            raise ConfigurationError(
+                f"{PREFIX}confirm_route = {self.confirm_route} needs {PREFIX}login_route too: a page that asks for the "
+                "password again is of no use to visitors who are not logged in"
             )
         if self.sql.dbsession and self.store != "sql":
             raise ConfigurationError(

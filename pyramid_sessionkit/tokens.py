@@ -102,6 +102,11 @@ class Tokens:
         return None
 
 
+def has_form_of_csrf_token(token: object) -> bool:
+    """Whether it has the form of a token, of whatever session."""
+    return isinstance(token, str) and _TOKEN(token) is not None
+
+
 def _letters(key: MessageKey, seed: Presented, number: int) -> str:
     wide = sha512(key.digest(f"{seed.key}.{seed.secret}.{number}")).digest()  # enough letters in any case
     return urlsafe_b64encode(wide).decode("ascii").translate(_WITHOUT_SIGNS)[:KEY_LENGTH]

@@ -327,6 +327,12 @@ class UnitOfWork:
             self._start_new(self._endings_as_judged(reason))
             self.found = REPLACED
 
+    @property
+    def judged(self) -> str | None:
+        """Why this request ended the session because of what its record says; None if it did not."""
+        asked = () if self._pending is None else self._pending.endings
+        return next((ending.reason for ending in asked if ending.condition is Condition.JUDGED), None)
+
     def _endings_as_judged(self, reason: str) -> tuple[Ending, ...]:
         asked = self.open().endings
         return asked if self.stored is None else (*asked, endings.judged(self.stored, reason))

@@ -221,6 +221,75 @@ def test_the_token_of_before_a_logout_is_refused(site: TestApp) -> None:
     assert send(site, "/post", token) == 400
 
 
+def send_from(origin: str, browser: TestApp, path: str, token: str, **params: Any) -> int:
+    """As browsers do: they say which site a form is of."""
+    fields, headers = {"csrf_token": token, **params}, {"Origin": origin}
+    return int(browser.post(path, fields, headers=headers, expect_errors=True).status_int)
+
+
+@pytest.fixture
+def overtaken(site: TestApp, clock: Callable[[float], None]) -> str:
+    """The token of a form whose session has expired, while another tab has begun a new one since."""
+    clock(0)
+    assert send(site, "/login", site.get("/form").text, user="ada") == 200
+    token: str = site.get("/form").text
+    clock(13 * 3600)
+    assert send(site, "/post", site.get("/form").text) == 200
+    return token
+
+
+@pytest.mark.parametrize("path", ["/login", "/post", "/logout"])
+def test_a_form_works_though_another_tab_was_faster(site: TestApp, overtaken: str, path: str) -> None:
+    assert send_from("http://localhost", site, path, overtaken, user="ada") == 200
+
+
+def test_a_login_form_works_though_another_user_logged_in(site: TestApp, overtaken: str) -> None:
+    assert send(site, "/login", site.get("/form").text, user="eve") == 200
+    assert send_from("http://localhost", site, "/login", overtaken, user="ada") == 200
+    assert send(site, "/post", site.get("/form").text) == 200
+
+
+def test_another_form_is_refused_once_somebody_is_logged_in(site: TestApp, overtaken: str) -> None:
+    assert send(site, "/login", site.get("/form").text, user="ada") == 200
+    assert send_from("http://localhost", site, "/post", overtaken) == 400
+
+
+@pytest.mark.parametrize("origin", ["http://elsewhere.example", "https://localhost", "http://localhost:81", "null", ""])
+def test_an_old_form_of_another_site_is_refused(site: TestApp, overtaken: str, origin: str) -> None:
+    assert send_from(origin, site, "/login", overtaken, user="eve") == 400
+    assert send(site, "/login", overtaken, user="eve") == 400
+
+
+def test_a_form_works_though_this_browser_logged_in_since(site: TestApp) -> None:
+    before = site.get("/form").text
+    assert send(site, "/login", before, user="ada") == 200
+    first = site.get("/form").text
+    assert send(site, "/login", first, user="ada") == 200
+    for token in (before, first):
+        assert send(site, "/post", token) == 400
+        assert send_from("http://elsewhere.example", site, "/post", token) == 400
+        assert send_from("http://localhost", site, "/post", token) == 200
+
+
+def test_a_form_of_another_user_is_refused(site: TestApp) -> None:
+    assert send(site, "/login", site.get("/form").text, user="ada") == 200
+    token = site.get("/form").text
+    assert send(site, "/login", token, user="eve") == 200
+    assert send_from("http://localhost", site, "/post", token) == 400
+
+
+def test_another_token_refuses_the_old_one_of_a_user(site: TestApp) -> None:
+    assert send(site, "/login", site.get("/form").text, user="ada") == 200
+    old = site.get("/form").text
+    assert send(site, "/another", old) == 200
+    assert send_from("http://localhost", site, "/post", old) == 400
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "0..short"])
+def test_the_origin_alone_is_not_enough(site: TestApp, token: str) -> None:
+    assert send_from("http://localhost", site, "/login", token, user="ada") == 400
+
+
 def test_another_token_refuses_the_old_one(site: TestApp) -> None:
     old = site.get("/form").text
     new = site.post("/another", {"csrf_token": old}).text

@@ -11,11 +11,13 @@ from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
+from time import time
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 from pyramid.config import Configurator
+from pyramid.csrf import get_csrf_token
 from pyramid.paster import get_appsettings
 from pyramid.request import Request
 from pyramid.security import remember
@@ -378,12 +380,17 @@ class TestGates:
 
         module = module_of(
             "howto/gate.rst",
-            *("gate-views", "gate-login", "gate-api", "gate-permission"),
+            *("gate-views", "gate-login", "gate-confirm", "gate-api", "gate-permission"),
             check_password=lambda request: users["7"] if "right" in request.POST else None,
+            is_password_of=lambda user, password: password == "right",
         )
-        paths = {name: f"/{name}" for name in ("account", "payment", "checkout", "login", "api")}
+        paths = {name: f"/{name}" for name in ("account", "payment", "checkout", "login", "confirm", "api")}
         return application(
-            {"sessionkit.login_route": "login", "sessionkit.principals": lambda request, user: []},
+            {
+                "sessionkit.login_route": "login",
+                "sessionkit.confirm_route": "confirm",
+                "sessionkit.principals": lambda request, user: [],
+            },
             lambda config: config.add_route("admin", "/admin", factory=lambda request: SampleAdmin()),
             lambda config: config.add_route("fill", "/fill"),
             lambda config: config.add_view(fill_cart, route_name="fill", renderer="json"),
@@ -416,6 +423,16 @@ class TestGates:
         answer = browser.post("/payment", headers={"Referer": "http://localhost/form?x=1"}, status=303)
         assert answer.location == "http://localhost/login?next=%2Fform%3Fx%3D1"
 
+    def test_a_password_is_confirmed(self, browser: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        browser.post("/login", {"right": "1"})
+        now = time()
+        with monkeypatch.context() as later:
+            later.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+            page = browser.get("/payment", status=303)
+        assert page.location == "http://localhost/confirm?next=%2Fpayment"
+        assert browser.post(page.location, {"password": "wrong"}).location == page.location
+        assert browser.post(page.location, {"password": "right"}).location == "http://localhost/payment"
+
     def test_an_api(self, browser: TestApp) -> None:
         assert browser.put("/api", headers={"Accept": "*/*"}, status=401).json == {"message": "Log in first."}
         browser.post("/login", {"right": "1"})
@@ -425,6 +442,53 @@ class TestGates:
         assert browser.get("/checkout").json == {"cart": None}
         browser.get("/fill")
         assert browser.get("/checkout").json == {"cart": ["apples"]}
+
+
+class TestIdle:
+    @pytest.fixture
+    def browser(self) -> TestApp:
+        def end(request: Request) -> bool:
+            request.session.invalidate()
+            return True
+
+        module = module_of("howto/idle.rst", "idle-why", "idle-logout", "idle-keep")
+        return application(
+            {"sessionkit.login_route": "login"},
+            lambda config: config.set_default_csrf_options(require_csrf=True),
+            lambda config: config.add_route("home", "/"),
+            lambda config: config.add_route("token", "/token"),
+            lambda config: config.add_view(
+                lambda request: get_csrf_token(request), route_name="token", renderer="json"
+            ),
+            lambda config: config.add_route("end", "/end"),
+            lambda config: config.add_view(end, route_name="end", renderer="json"),
+            scanned(module, login="/login", logout="/logout", write="/write"),
+            add_login,
+        )
+
+    def test_why(self, browser: TestApp) -> None:
+        assert "your password was changed" in browser.get("/login?why=credentials_changed").json["why"]
+        assert browser.get("/login?why=<script>").json["why"] == "Log in to see this page."
+
+    def test_logging_out_twice(self, browser: TestApp) -> None:
+        browser.get("/login/ada")
+        browser.post("/logout", status=400)
+        token = browser.get("/token").json
+        assert browser.post("/logout", {"csrf_token": token}).location == "http://localhost/"
+        assert browser.post("/logout", {"csrf_token": token}).location == "http://localhost/"
+
+    @pytest.mark.parametrize(("user", "shown"), [("ada", "long"), ("bob", "")])
+    def test_a_text_waits_for_its_writer(self, browser: TestApp, user: str, shown: str) -> None:
+        browser.get("/login/ada")
+        fields = {"text": "long", "written_by": browser.get("/write").json["written_by"]}
+        browser.get("/end")
+        fields["csrf_token"] = browser.get("/token").json
+        assert browser.post("/write", fields, status=303).location == "http://localhost/login"
+        browser.get(f"/login/{user}")
+        assert browser.get("/write").json["text"] == shown
+        assert browser.get("/write").json["text"] == ""
+        fields["csrf_token"] = browser.get("/token").json
+        assert browser.post("/write", fields).json == {"saved": "long"}
 
 
 def test_devices() -> None:

@@ -14,7 +14,7 @@ from pyramid.response import Response
 from pyramid.security import remember
 from webtest import TestApp
 
-from pyramid_sessionkit import BasicAuthSource, BearerTokenSource, safe_next
+from pyramid_sessionkit import BasicAuthSource, BearerTokenSource, LoginRequired, safe_next
 from tests.conftest import SpyStore
 
 
@@ -176,6 +176,98 @@ class TestFreshLogin:
 
         app = make_app({"/login": log_in}, login_route="/login", configure=configure)
         app.get("/fresh", headers={"Authorization": "Bearer x"}, status=303)
+
+
+class TestConfirmRoute:
+    @pytest.fixture
+    def site(self, make_app: Any, turned_away: list[LoginRequired]) -> TestApp:
+        def configure(config: Configurator) -> None:
+            config.add_route("fresh", "/fresh")
+            config.add_view(answer("fresh"), route_name="fresh", logged_in=True, fresh_login=300)
+            config.add_route("confirm", "/confirm")
+            config.add_view(log_in, route_name="confirm", logged_in=True)
+            config.add_subscriber(turned_away.append, LoginRequired)
+
+        app: TestApp = make_app(
+            {"/login": log_in}, login_route="/login", confirm_route="confirm", configure=configure, timeout=3600
+        )
+        return app
+
+    @pytest.fixture
+    def turned_away(self) -> list[LoginRequired]:
+        return []
+
+    @pytest.fixture
+    def stale(self, site: TestApp, monkeypatch: pytest.MonkeyPatch) -> TestApp:
+        """Logged in, but not just now."""
+        site.post("/login")
+        now = time.time()
+        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+        return site
+
+    def test_who_is_logged_in_confirms_and_goes_on(self, stale: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        answer = stale.get("/fresh?a=1", status=303)
+        assert answer.location == "http://localhost/confirm?next=%2Ffresh%3Fa%3D1"
+        monkeypatch.undo()
+        assert stale.post(answer.location, status=303).location == "http://localhost/fresh?a=1"
+
+    def test_who_is_not_logged_in_logs_in(self, site: TestApp) -> None:
+        assert site.get("/fresh", status=303).location == "http://localhost/login?next=%2Ffresh"
+
+    def test_nobody_confirms_right_after_a_login(self, site: TestApp) -> None:
+        answer = site.get("/confirm?next=/fresh", status=303)
+        assert answer.location == "http://localhost/login?next=%2Ffresh"
+        answer = site.post("/confirm?next=/fresh", status=303)
+        assert answer.location == "http://localhost/login?next=%2Ffresh"
+
+    def test_a_confirm_page_leads_nobody_elsewhere(self, site: TestApp) -> None:
+        assert site.get("/confirm?next=//evil.example", status=303).location == "http://localhost/login"
+
+    def test_subscribers_are_told_where_a_browser_goes(
+        self, stale: TestApp, site: TestApp, turned_away: list[LoginRequired]
+    ) -> None:
+        stale.get("/fresh")
+        TestApp(site.app).get("/fresh")
+        site.get("/fresh", headers={"Accept": "application/json"}, status=401)
+        assert [(event.route, event.why) for event in turned_away] == [("confirm", None), ("/login", None)]
+
+    def test_a_gated_confirm_page_is_no_endless_redirect(self, make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        def configure(config: Configurator) -> None:
+            config.add_route("confirm", "/confirm")
+            config.add_view(answer("confirm"), route_name="confirm", fresh_login=300)
+
+        app = make_app({"/login": log_in}, login_route="/login", confirm_route="confirm", configure=configure)
+        app.post("/login")
+        now = time.time()
+        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+        app.get("/confirm", status=404)
+
+    def test_a_confirm_route_that_does_not_exist_is_named_at_start_up(self, make_app: Any) -> None:
+        with pytest.raises(ConfigurationError, match=r"sessionkit\.confirm_route = confrim: there is no such route"):
+            make_app({"/login": log_in}, login_route="/login", confirm_route="confrim")
+
+
+class TestWhy:
+    def test_the_login_page_learns_why(self, gated: TestApp, clock: Any) -> None:
+        clock(0)
+        gated.post("/login")
+        clock(21 * 60)
+        assert gated.get("/page", status=303).location == "http://localhost/login?next=%2Fpage&why=timeout"
+
+    def test_what_a_subscriber_puts_into_the_session_is_saved(self, make_app: Any) -> None:
+        def keep(event: LoginRequired) -> None:
+            event.request.session["kept"] = event.request.POST["text"]
+
+        def configure(config: Configurator) -> None:
+            config.add_route("page", "/page")
+            config.add_view(answer("posted"), route_name="page", logged_in=True)
+            config.add_route("kept", "/kept")
+            config.add_view(lambda request: Response(request.session["kept"]), route_name="kept")
+            config.add_subscriber(keep, LoginRequired)
+
+        app = make_app({"/login": log_in}, login_route="/login", configure=configure)
+        app.post("/page", {"text": "long"}, status=303)
+        assert app.get("/kept").text == "long"
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ DEFAULTS = {
     "principals": None,
     "credentials_hash": None,
     "login_route": None,
+    "confirm_route": None,
     "max_sessions_per_user": None,
     "memory.max_sessions": 100_000,
     "memcached.servers": ("127.0.0.1:11211",),
@@ -286,6 +287,7 @@ def test_keys_of_a_store_of_its_own_are_accepted():
         ({"cookie_name": "__host-s", "cookie_secure": "false"}, ["cookie_secure"]),
         ({"cookie_name": "__SECURE-s", "cookie_secure": "false"}, ["cookie_secure"]),
         ({"cookie_name": "__HOST-s", "cookie_path": "/shop"}, ["cookie_path"]),
+        ({"confirm_route": "confirm"}, ["confirm_route", "login_route"]),
     ],
 )
 def test_contradiction(settings, named):

@@ -13,7 +13,11 @@ from example_app.views import NO_STORE
 
 
 @view_defaults(
-    route_name="password", logged_in=True, http_cache=NO_STORE, renderer="example_app:templates/password.jinja2"
+    route_name="password",
+    logged_in=True,
+    fresh_login=300,
+    http_cache=NO_STORE,
+    renderer="example_app:templates/password.jinja2",
 )
 class PasswordViews:
     def __init__(self, request: Request) -> None:

@@ -7,7 +7,7 @@ from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import delete, insert, select
 
-from example_app import forms
+from example_app import forms, kept_form
 from example_app.models import Message
 from example_app.views import NO_STORE
 from pyramid_sessionkit.owned import owned
@@ -22,7 +22,7 @@ class MessageViews:
 
     @view_config(request_method="GET")
     def page(self) -> dict[str, Any]:
-        return self._page({}, {})
+        return self._page(kept_form.take(self.request), {})
 
     @view_config(request_method="POST")
     def post(self) -> Any:

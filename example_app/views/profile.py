@@ -7,7 +7,7 @@ from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import update
 
-from example_app import forms
+from example_app import forms, kept_form
 from example_app.models import User
 from example_app.views import NO_STORE
 from example_app.views.login import json_of
@@ -24,7 +24,7 @@ class ProfileViews:
     @view_config(request_method="GET")
     def form(self) -> dict[str, Any]:
         user = self.request.identity
-        return {"values": {"name": user.name, "location": user.location}, "errors": {}}
+        return {"values": {"name": user.name, "location": user.location, **kept_form.take(self.request)}, "errors": {}}
 
     @view_config(request_method="POST")
     def save(self) -> Any:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from pyramid.exceptions import BadCSRFToken
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
-from pyramid.view import view_config, view_defaults
+from pyramid.view import exception_view_config, view_config, view_defaults
 from pyramid_retry import mark_error_retryable
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -39,6 +40,13 @@ class SignupViews:
         log_in(request, user)
         request.session.flash(f"Welcome, {user.name}.")
         return HTTPSeeOther(safe_next(request, default=request.route_path("dashboard")))
+
+    # Somebody logged in from another tab. Everything but the password is in the form again.
+    @exception_view_config(BadCSRFToken, request_method="POST")
+    def expired(self) -> dict[str, Any]:
+        self.request.response.status_int = 400
+        self.request.session.flash("Nothing was changed, since this page was out of date. Send it again.", "error")
+        return {"values": forms.signup(self.request.POST)[0], "errors": {}}
 
     def _is_taken(self, email: str) -> bool:
         return self.request.dbsession.scalar(select(User.id).where(User.email == email)) is not None

@@ -143,6 +143,19 @@ def expire_sessions(tmp_path: Path) -> Callable[[], None]:
 
 
 @pytest.fixture
+def leave_idle(tmp_path: Path) -> Callable[[], None]:
+    """Lets every session be unused for longer than its idle timeout."""
+
+    def leave() -> None:
+        connection = sqlite3.connect(tmp_path / "sessions.sqlite")
+        with connection:
+            connection.execute("UPDATE sessions SET renewed = renewed - timeout - 1, expires = 1")
+        connection.close()
+
+    return leave
+
+
+@pytest.fixture
 def spy(app: Router) -> SpyStore:
     """The store of the application's sessions: notes its calls, and fails where it is told to."""
     persistence = persistence_of(app)

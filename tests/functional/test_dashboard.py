@@ -40,4 +40,4 @@ def test_a_user_who_is_gone_is_anonymous(app: Router, browser: TestApp) -> None:
     with app.registry["dbsession_factory"].begin() as dbsession:
         dbsession.execute(delete(User))
 
-    assert browser.get("/dashboard").location == "http://localhost/login?next=%2Fdashboard"
+    assert browser.get("/dashboard").location == "http://localhost/login?next=%2Fdashboard&why=user_gone"

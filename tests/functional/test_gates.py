@@ -64,7 +64,7 @@ def test_a_form_sent_too_late_leads_back_to_its_page(
     answer["text"] = "too late"
     answer = answer.submit(headers={"Referer": "http://localhost/messages"}, status=303)
 
-    assert answer.location == "http://localhost/login?next=%2Fmessages"
+    assert answer.location == "http://localhost/login?next=%2Fmessages&why=lifetime"
     assert messages() == []
 
 

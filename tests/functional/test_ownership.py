@@ -48,6 +48,7 @@ VISITS: dict[str, list[Visit]] = {
         Visit("POST", {"email": "eve@example.com", "password": PASSWORD}, json=True),
     ],
     "logout": [Visit("POST", {}, status=303)],
+    "confirm": [PAGE, Visit("POST", {"password": PASSWORD}, status=303)],
     "cart": [PAGE],
     "cart_add": [Visit("POST", {"item": "ink", "quantity": "1"}, status=303)],
     "cart_remove": [Visit("POST", {"item": "ink", "quantity": "1"}, status=303)],
@@ -64,7 +65,7 @@ VISITS: dict[str, list[Visit]] = {
     "health": [PAGE],
 }
 
-GATED = {"dashboard", "messages", "profile", "api_me", "password", "devices", "admin"}
+GATED = {"dashboard", "messages", "profile", "api_me", "password", "devices", "admin", "confirm"}
 
 # How Ada's id may be written, and what may be taken for it.
 IDS = ["1", " 1", "1.0", "01", "\u0661", "1 OR 1=1", "-1", str(2**63), "9" * 400, "ada@example.com", "*", ""]

@@ -1,0 +1,53 @@
+"""Why the login that a browser had is over, so that a login page can say so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.state import Found, Presented
+from pyramid_sessionkit.tokens import opens
+from pyramid_sessionkit.unit_of_work import UnitOfWork
+
+JUDGEMENTS = ("credentials_changed", "user_gone")
+
+BEFORE_ALL = 0.0
+"""A time at which no record has expired."""
+
+
+def why_logged_out(request: Any) -> str | None:
+    """Why the login of this browser has ended; None where that is not known, or where there was none.
+
+    - ``timeout``: the session was not used for longer than its idle timeout;
+    - ``lifetime``: it came to the end of its lifetime;
+    - ``credentials_changed``, ``user_gone``: this very request found that out, and ended it.
+
+    What ended otherwise leaves nothing behind to tell it by. Nor does what a store removes as soon as it expires, as
+    memcached does, or what was purged since.
+    """
+    session = request.session
+    if not isinstance(session, Session):
+        return None
+    work = session.work
+    work.read()
+    if work.judged in JUDGEMENTS:
+        return work.judged
+    return _why_expired(work, work.seed) if work.found is Found.DEAD and work.seed is not None else None
+
+
+def _why_expired(work: UnitOfWork, presented: Presented) -> str | None:
+    record = work.persistence.store.load(presented.key, True, BEFORE_ALL)
+    # Only the browser that had the session is told about it.
+    if record is None or record.userid is None or not opens(presented.secret, record):
+        return None
+    return _limit_that_passed(record, work.at)
+
+
+def _limit_that_passed(record: Record, at: float) -> str | None:
+    if not record.expired(at):
+        return None
+    idle_until = None if record.timeout is None else record.renewed + record.timeout
+    if idle_until is not None and (record.deadline is None or idle_until < record.deadline):
+        return "timeout"
+    return "lifetime"
