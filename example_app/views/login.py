@@ -9,7 +9,7 @@ from pyramid.view import view_config, view_defaults
 
 from example_app import forms
 from example_app.security import authenticate, log_in
-from example_app.views import NO_STORE
+from example_app.views import NO_STORE, too_many_attempts
 from pyramid_sessionkit import safe_next
 
 REFUSED = "This e-mail address and password do not go together."
@@ -27,24 +27,29 @@ class LoginViews:
     @view_config(request_method="POST")
     def login(self) -> Any:
         values = forms.login(self.request.POST)
-        if not self._log_in(values):
-            return {"email": values["email"], "persistent": values["persistent"], "refused": REFUSED}
+        refused = self._log_in(values)
+        if refused:
+            return {"email": values["email"], "persistent": values["persistent"], "refused": refused}
         return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))
 
     @view_config(request_method="POST", header="Content-Type:application/json", renderer="json")
     def login_with_json(self) -> dict[str, str]:
-        if not self._log_in(forms.login(json_of(self.request))):
-            return {"message": REFUSED}
+        refused = self._log_in(forms.login(json_of(self.request)))
+        if refused:
+            return {"message": refused}
         # The login changed the token: the script needs the new one.
         return {"userid": self.request.authenticated_userid, "csrf_token": self.request.session.get_csrf_token()}
 
-    def _log_in(self, values: dict[str, Any]) -> bool:
-        user = authenticate(self.request.dbsession, values["email"], values["password"])
-        if user is None:
+    def _log_in(self, values: dict[str, Any]) -> str | None:
+        """Why not."""
+        result = authenticate(self.request, values["email"], values["password"])
+        if result.retry_after is not None:
+            return too_many_attempts(self.request, result.retry_after)
+        if result.user is None:
             self.request.response.status_int = 403
-            return False
-        log_in(self.request, user, values["persistent"])
-        return True
+            return REFUSED
+        log_in(self.request, result.user, values["persistent"])
+        return None
 
 
 @view_config(route_name="logout", request_method="POST")
