@@ -71,6 +71,12 @@ def location(body: Any) -> Checked:
     return values, _errors(location=_problem(values["location"], 0, 100))
 
 
+def search(fields: Fields) -> tuple[str, int]:
+    """What to look for, and the number of the page. What cannot be meant is left out."""
+    q, page = _text(fields, "q").strip(), _text(fields, "page")
+    return "" if _unstorable(q) else q, int(page) if re.fullmatch("[1-9][0-9]{0,5}", page) else 1
+
+
 def cart_change(fields: Fields) -> Checked:
     item, quantity = _text(fields, "item"), _text(fields, "quantity")
     is_quantity = re.fullmatch("[1-9][0-9]?", quantity)

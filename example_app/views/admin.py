@@ -9,6 +9,7 @@ from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import Select, func, or_, select
 
+from example_app import forms
 from example_app.models import User
 from example_app.security import log_out_everywhere
 from example_app.views import NO_STORE, utc
@@ -20,7 +21,6 @@ SHOWN = 50
 USERS_ON_A_PAGE = 20
 
 _is_beginning_of_key = re.compile("[A-Za-z0-9_-]{4,64}").fullmatch
-_is_page = re.compile("[1-9][0-9]{0,5}").fullmatch
 
 
 @view_defaults(logged_in=True, permission="admin", http_cache=NO_STORE)
@@ -31,8 +31,7 @@ class AdminViews:
 
     @view_config(route_name="admin", request_method="GET", renderer="example_app:templates/admin.jinja2")
     def page(self) -> dict[str, Any]:
-        q, page = self.request.GET.get("q", "").strip(), self.request.GET.get("page", "")
-        number = int(page) if _is_page(page) else 1
+        q, number = forms.search(self.request.GET)
         # Not limited by owned(): what administrators see is everyone's.
         found = _search(q)
         total = self.request.dbsession.scalar(select(func.count()).select_from(found.subquery()))
@@ -89,7 +88,7 @@ class AdminViews:
         ]
 
     def _names(self, userids: set[str]) -> dict[str, str]:
-        of_these = User.id.in_([int(userid) for userid in userids])
+        of_these = User.id.in_([int(userid) for userid in userids if userid.isdecimal()])
         rows = self.request.dbsession.execute(select(User.id, User.name).where(of_these))
         return {str(user_id): name for user_id, name in rows}
 

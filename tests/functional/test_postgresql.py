@@ -10,6 +10,7 @@ from pyramid.router import Router
 from sqlalchemy import event
 from webtest import TestApp
 
+from example_app.models import Base
 from pyramid_sessionkit.owned import NotOwned
 from tests.functional import test_guard
 from tests.functional.browsing import csrf_header, fill_in, log_in, messages_shown
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture
 def app(start_app: AppStarter, postgresql: PostgreSQL) -> Router:  # noqa: F811
-    postgresql.execute("DROP TABLE IF EXISTS messages, users, sessions")
+    tables = ", ".join(["sessions", *Base.metadata.tables])
+    postgresql.execute(f"DROP TABLE IF EXISTS {tables}")
     return start_app(
         **{
             "sqlalchemy.url": postgresql.url,
