@@ -29,8 +29,8 @@ class User(Base):
     location: Mapped[str] = mapped_column(String(100), default="")
     role: Mapped[str] = mapped_column(String(20), default="user")
     password_hash: Mapped[str] = mapped_column(String(128))
-    # Changes with the password and with nothing else. Logins depend on it and not on the hash, so that a new hash of the
-    # same password ends no session.
+    # Changes with the password and with nothing else. Logins depend on it and not on the hash, so that a new hash of
+    # the same password ends no session.
     password_id: Mapped[str] = mapped_column(String(32), default=new_password_id)
 
     def set_password(self, password: str) -> None:

@@ -103,7 +103,10 @@ class ConfirmViews:
         # Those for a new password were sent to the old address.
         forget_links(request, user)
         mail.send(
-            request, old, "Your e-mail address was changed", NOTICE.format(email=user.email, url=public_url(request, "home"))
+            request,
+            old,
+            "Your e-mail address was changed",
+            NOTICE.format(email=user.email, url=public_url(request, "home")),
         )
         request.session.flash("Your e-mail address is changed.")
         return HTTPSeeOther(request.route_path("dashboard"))

@@ -117,5 +117,7 @@ class NewPasswordViews:
         return found if found and found[0].email == found[1].email else None
 
     def _void(self) -> HTTPSeeOther:
-        self.request.session.flash("This link does not work: it was used, or it is too old. You can ask for another one.", "error")
+        self.request.session.flash(
+            "This link does not work: it was used, or it is too old. You can ask for another one.", "error"
+        )
         return HTTPSeeOther(self.request.route_path("reset"))

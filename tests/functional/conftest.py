@@ -125,9 +125,9 @@ def browser(app: Router) -> TestApp:
     return TestApp(app)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def mails(monkeypatch: pytest.MonkeyPatch) -> list[Mail]:
-    """What the application sends from now on."""
+    """What the application sends, which goes nowhere."""
     sent: list[Mail] = []
     monkeypatch.setattr(mail, "send", lambda request, *mail: sent.append(Mail(*mail)))
     return sent

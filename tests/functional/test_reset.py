@@ -64,9 +64,7 @@ def test_in_development_it_says_where_the_mail_is(browser: TestApp, mails: Mails
     assert "Mails are in example_app/mail/." in (notice(ask(browser).follow()) or "")
 
 
-def test_it_says_and_does_the_same_for_an_unknown_address(
-    browser: TestApp, mails: Mails, queries: list[str]
-) -> None:
+def test_it_says_and_does_the_same_for_an_unknown_address(browser: TestApp, mails: Mails, queries: list[str]) -> None:
     known = ask(browser).follow()
     of_known = list(queries)
     queries.clear()

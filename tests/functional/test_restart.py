@@ -47,7 +47,9 @@ def test_a_database_of_an_earlier_version_is_named_with_the_cure(tmp_path: Path)
         connection.execute(
             text("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT, password_hash TEXT)")
         )
-    with pytest.raises(RuntimeError, match=r"example\.sqlite.* lacks location, password_id, role: delete that database"):
+    with pytest.raises(
+        RuntimeError, match=r"example\.sqlite.* lacks location, password_id, role: delete that database"
+    ):
         demo.prepare(get_session_factory(engine))
     engine.dispose()
 
