@@ -1,36 +1,34 @@
 """Logins with wrong passwords, of one account and from one address."""
 
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from pyramid.router import Router
 from pyramid.testing import DummyRequest
+from sqlalchemy import func, select
 from webtest import TestApp, TestResponse
 
-from example_app import throttle
+from example_app import security, throttle
+from example_app.models import LoginAttempt
 from example_app.security import PER_ACCOUNT, PER_ADDRESS
 from tests.functional.browsing import csrf_header, error, error_at, fill_in, log_in, user_shown
-from tests.functional.conftest import AppStarter
+from tests.functional.conftest import AppStarter, database_of
 
 Later = Callable[[int], None]
 
 TOO_MANY = "Too many attempts. Please try again in 15 minutes."
 
 
-@pytest.fixture
-def stored(tmp_path: Path) -> Callable[[], int]:
+@pytest.fixture(autouse=True)
+def cheap_hash_of_nobody(monkeypatch: pytest.MonkeyPatch, cheap_hashes: None) -> None:
+    monkeypatch.setattr(security, "NOBODYS_HASH", security.hasher.hash("nobody"))
+
+
+def stored(app: Router) -> int:
     """How many attempts the database holds."""
-
-    def count() -> int:
-        connection = sqlite3.connect(tmp_path / "example.sqlite")
-        (found,) = connection.execute("SELECT count(*) FROM login_attempts").fetchone()
-        connection.close()
-        return int(found)
-
-    return count
+    with database_of(app).connect() as connection:
+        return connection.scalar(select(func.count(LoginAttempt.id))) or 0
 
 
 def visitor(app: Router, address: str = "192.0.2.1") -> TestApp:
@@ -159,7 +157,7 @@ def test_other_processes_know(app: Router, start_app: AppStarter) -> None:
     refused(visitor(start_app()))
 
 
-def test_of_many_at_once_no_more_are_tried(app: Router, stored: Callable[[], int]) -> None:
+def test_of_many_at_once_no_more_are_tried(app: Router) -> None:
     """Each has its form already, so that all are sent together."""
 
     def send(form: TestResponse) -> int:
@@ -172,7 +170,7 @@ def test_of_many_at_once_no_more_are_tried(app: Router, stored: Callable[[], int
     assert set(answers) <= {403, 429}
     assert answers.count(403) <= PER_ACCOUNT.attempts
     # None is lost: those that were tried are counted for the account and for the address.
-    assert stored() == 2 * answers.count(403)
+    assert stored(app) == 2 * answers.count(403)
 
 
 def test_an_outsider_cannot_lock_a_known_browser_out(app: Router) -> None:
@@ -243,19 +241,19 @@ def test_the_current_password_cannot_be_guessed_either(app: Router) -> None:
     assert error_at(page, "current") == TOO_MANY
 
 
-def test_what_no_longer_counts_is_removed(app: Router, later: Later, stored: Callable[[], int]) -> None:
+def test_what_no_longer_counts_is_removed(app: Router, later: Later) -> None:
     guess(visitor(app), 3)
-    assert stored() == 6
+    assert stored(app) == 6
     later(PER_ACCOUNT.seconds + 1)
     guess(visitor(app), 1, "bob@example.com")
 
-    assert stored() == 2
+    assert stored(app) == 2
 
 
-def test_a_right_password_leaves_nothing_behind(app: Router, stored: Callable[[], int]) -> None:
+def test_a_right_password_leaves_nothing_behind(app: Router) -> None:
     log_in(visitor(app), status=303)
 
-    assert stored() == 0
+    assert stored(app) == 0
 
 
 @pytest.mark.parametrize(
