@@ -1,6 +1,6 @@
 """Links that were sent by mail: to choose a new password, or to confirm an e-mail address."""
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from example_app.models.meta import Base
@@ -21,4 +21,4 @@ class MailedLink(Base):
     # Where it was sent to.
     email: Mapped[str] = mapped_column(String(254))
     # In seconds since 1970.
-    expires: Mapped[int] = mapped_column(index=True)
+    expires: Mapped[int] = mapped_column(BigInteger, index=True)

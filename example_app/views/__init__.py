@@ -22,5 +22,6 @@ def too_many_attempts(request: Request, retry_after: int) -> str:
 
 
 def mail_is_sent(request: Request, text: str) -> str:
-    """What to say after a mail was sent; in development also where to find it."""
-    return " ".join([text, request.registry.settings.get("example.mail_hint", "")]).strip()
+    """What to say after a mail was sent; and where to find it, if mails are only put into a folder."""
+    folder = request.registry.settings.get("mail.top_level_directory")
+    return f"{text} Mails are in {folder}." if folder else text

@@ -60,8 +60,11 @@ def test_the_mail_leads_to_a_new_password(app: Router, browser: TestApp, mails: 
     log_in(TestApp(app), password=NEW, status=303)
 
 
-def test_in_development_it_says_where_the_mail_is(browser: TestApp, mails: Mails) -> None:
-    assert "Mails are in example_app/mail/." in (notice(ask(browser).follow()) or "")
+def test_in_development_it_says_where_the_mail_is(start_app: AppStarter, tmp_path: Path) -> None:
+    folder = str(tmp_path / "sent_mail")
+    app = start_app(**{"mail.top_level_directory": folder})
+
+    assert f"Mails are in {folder}." in (notice(ask(TestApp(app)).follow()) or "")
 
 
 def test_it_says_and_does_the_same_for_an_unknown_address(browser: TestApp, mails: Mails, queries: list[str]) -> None:

@@ -7,13 +7,15 @@ import pytest
 from pyramid.router import Router
 from pyramid.testing import DummyRequest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from webtest import TestApp, TestResponse
 
 from example_app import security, throttle
 from example_app.models import LoginAttempt
 from example_app.security import PER_ACCOUNT, PER_ADDRESS
-from tests.functional.browsing import csrf_header, error, error_at, fill_in, log_in, user_shown
+from tests.functional.browsing import csrf_header, error, error_at, fill_in, log_in, sign_up, user_shown
 from tests.functional.conftest import AppStarter, database_of
+from tests.functional.test_guard import shared  # noqa: F401
 
 Later = Callable[[int], None]
 
@@ -239,6 +241,17 @@ def test_the_current_password_cannot_be_guessed_either(app: Router) -> None:
     page = fill_in(form, "change-password", {"current": "demo", "new": "a new password"}, status=429)
 
     assert error_at(page, "current") == TOO_MANY
+
+
+def test_a_session_that_a_test_brings_is_used(app: Router, browser: TestApp, shared: Session) -> None:  # noqa: F811
+    """Else a test that has written something would wait for itself on SQLite, and would not be alone."""
+    sign_up(browser)
+    guess(browser, 5)
+    refused(browser)
+
+    assert shared.scalar(select(func.count(LoginAttempt.id))) == 10
+    shared.rollback()
+    assert stored(app) == 0
 
 
 def test_what_no_longer_counts_is_removed(app: Router, later: Later) -> None:
