@@ -202,7 +202,7 @@ def test_a_browser_is_known_to_its_own_user_only(app: Router) -> None:
     refused(bob)
 
 
-@pytest.mark.parametrize("cookie", ["", "x", ".", "x.y", "x.\xe9", "\xff.\xff", ".".join("abc")])
+@pytest.mark.parametrize("cookie", ["", "x", ".", "x.y", "x.\xe9", '"\\377.x"', "a.b.c"])
 def test_a_made_up_cookie_makes_no_browser_known(app: Router, cookie: str) -> None:
     guess_from_everywhere(app)
     browser = visitor(app)
