@@ -10,7 +10,8 @@ Fields = Mapping[str, Any]
 Checked = tuple[dict[str, Any], dict[str, str]]
 
 _unstorable = re.compile("[\0\ud800-\udfff]").search
-_is_email = re.compile(r"[^@\s]+@[^@\s]+").fullmatch
+# One address for a mail, and not a list of them or a name with one.
+_is_email = re.compile(r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+").fullmatch
 
 
 def login(fields: Any) -> dict[str, Any]:
@@ -35,9 +36,19 @@ def signup(fields: Fields) -> Checked:
     values = {"name": _text(fields, "name").strip(), "email": email, "password": _text(fields, "password")}
     return values, _errors(
         name=_problem(values["name"], 1, 80),
-        email=_problem(email, 1, 254) or (None if _is_email(email) else "This is not an e-mail address."),
+        email=_problem_of_email(email),
         password=_problem(values["password"], 8),
     )
+
+
+def email(fields: Fields) -> Checked:
+    email = _text(fields, "email").strip().lower()
+    return {"email": email}, _errors(email=_problem_of_email(email))
+
+
+def new_password(fields: Fields) -> Checked:
+    values = {"new": _text(fields, "new")}
+    return values, _errors(new=_problem(values["new"], 8))
 
 
 def password(fields: Fields) -> Checked:
@@ -66,6 +77,12 @@ def location(body: Any) -> Checked:
     return values, _errors(location=_problem(values["location"], 0, 100))
 
 
+def search(fields: Fields) -> tuple[str, int]:
+    """What to look for, and the number of the page. What cannot be meant is left out."""
+    q, page = _text(fields, "q").strip(), _text(fields, "page")
+    return "" if _unstorable(q) else q, int(page) if re.fullmatch("[1-9][0-9]{0,5}", page) else 1
+
+
 def cart_change(fields: Fields) -> Checked:
     item, quantity = _text(fields, "item"), _text(fields, "quantity")
     is_quantity = re.fullmatch("[1-9][0-9]?", quantity)
@@ -79,6 +96,10 @@ def cart_change(fields: Fields) -> Checked:
 def _text(fields: Fields, name: str) -> str:
     value = fields.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def _problem_of_email(email: str) -> str | None:
+    return _problem(email, 1, 254) or (None if _is_email(email) else "This is not an e-mail address.")
 
 
 def _problem(text: str, shortest: int, longest: int | None = None) -> str | None:

@@ -12,13 +12,27 @@ from sqlalchemy import Engine, engine_from_config
 from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from transaction import TransactionManager
 
+from example_app.models.known_device import KnownDevice
+from example_app.models.login_attempt import LoginAttempt
+from example_app.models.mailed_link import MailedLink
 from example_app.models.message import Message
 from example_app.models.meta import Base
 from example_app.models.user import User
 from pyramid_sessionkit.owned import guard
 from pyramid_sessionkit.stores.sql import sessions_table
 
-__all__ = ["Base", "Message", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
+__all__ = [
+    "Base",
+    "KnownDevice",
+    "LoginAttempt",
+    "MailedLink",
+    "Message",
+    "User",
+    "get_engine",
+    "get_session_factory",
+    "get_tm_session",
+    "includeme",
+]
 
 configure_mappers()
 

@@ -7,9 +7,9 @@ from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms
-from example_app.models.user import hasher
-from example_app.security import is_right_password, log_in
-from example_app.views import NO_STORE
+from example_app.security import authenticate, log_in
+from example_app.views import NO_STORE, too_many_attempts
+from pyramid_sessionkit import user_sessions
 
 
 @view_defaults(
@@ -31,13 +31,20 @@ class PasswordViews:
     def change(self) -> Any:
         request, user = self.request, self.request.identity
         values, errors = forms.password(request.POST)
-        if "current" not in errors and not is_right_password(user.password_hash, values["current"]):
-            errors["current"] = "This is not your password."
+        request.response.status_int = 400  # of what is returned if something is wrong
+        errors = errors or self._check(user.email, values["current"])
         if errors:
-            request.response.status_int = 400
             return {"errors": errors}
-        user.password_hash = hasher.hash(values["new"])
+        user.set_password(values["new"])
         # A login with the new password, for this session to go on.
         log_in(request, user, persistent=request.session.persistent)
+        user_sessions(request).revoke_others()
         request.session.flash("Your password is changed, and your other sessions are over.")
         return HTTPSeeOther(request.route_path("dashboard"))
+
+    def _check(self, email: str, current: str) -> dict[str, str]:
+        """What is wrong with the current password. It can be guessed here as well as at the login, so it counts."""
+        result = authenticate(self.request, email, current)
+        if result.retry_after is not None:
+            return {"current": too_many_attempts(self.request, result.retry_after)}
+        return {} if result.user else {"current": "This is not your password."}

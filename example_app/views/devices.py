@@ -30,6 +30,14 @@ class DeviceViews:
             self.request.session.flash("You are not logged in on such a device. Nothing was ended.", "error")
         return self._back()
 
+    @view_config(
+        route_name="devices_log_out_others",
+        request_method="GET",
+        renderer="example_app:templates/devices_log_out_others.jinja2",
+    )
+    def question(self) -> dict[str, Any]:
+        return {"others": len(user_sessions(self.request).list()) - 1}
+
     @view_config(route_name="devices_log_out_others", request_method="POST")
     def log_out_others(self) -> HTTPSeeOther:
         count = user_sessions(self.request).revoke_others()

@@ -15,6 +15,7 @@ FOR_EVERYONE = [
     Place("home", "/"),
     Place("login", "/login"),
     Place("signup", "/signup"),
+    Place("reset", "/reset"),
     Place("cart-empty", "/cart"),
     Place("not-found", "/nowhere"),
 ]
@@ -24,6 +25,11 @@ FOR_USERS = [
     Place("messages-none", "/messages"),
     Place("profile", "/profile"),
     Place("password", "/account/password"),
+    Place("email", "/account/email"),
+    Place("tokens", "/account/tokens"),
+    Place("delete", "/account/delete"),
+    Place("log-out-others", "/account/devices/log-out-others"),
+    Place("confirm", "/confirm"),
     Place("forbidden", "/admin"),
     Place("not-found-user", "/nowhere"),
 ]

@@ -1,10 +1,13 @@
 """example_app as development.ini makes it, on SQLite files of the test's own."""
 
+import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from argon2 import PasswordHasher, profiles
@@ -15,7 +18,7 @@ from sqlalchemy import Engine, event, select
 from webtest import TestApp
 
 import example_app
-from example_app import demo
+from example_app import demo, mail
 from example_app.models import Message, User, get_engine, get_session_factory
 from pyramid_sessionkit.persistence import Persistence
 from tests.conftest import SpyStore
@@ -23,6 +26,17 @@ from tests.conftest import SpyStore
 INI = Path(example_app.__file__).with_name("development.ini")
 
 AppStarter = Callable[..., Router]
+
+
+class Mail(NamedTuple):
+    to: str
+    subject: str
+    text: str
+
+    def link(self) -> str:
+        """The path of the one link in it."""
+        (url,) = re.findall(r"https?://\S+", self.text)
+        return urlsplit(url).path
 
 
 def persistence_of(app: Router) -> Persistence:
@@ -50,9 +64,14 @@ def quick_commits() -> Iterator[None]:
 def cheap_hashes() -> Iterator[None]:
     """Passwords are hashed a hundred times faster than is safe."""
     cheap = PasswordHasher.from_parameters(profiles.CHEAPEST)
-    make_hash = PasswordHasher.hash
+    make_hash, needs_rehash = PasswordHasher.hash, PasswordHasher.check_needs_rehash
+
+    def is_outdated(hasher: PasswordHasher, password_hash: str) -> bool:
+        return needs_rehash(cheap, password_hash) and needs_rehash(hasher, password_hash)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PasswordHasher, "hash", lambda hasher, password: make_hash(cheap, password))
+        patch.setattr(PasswordHasher, "check_needs_rehash", is_outdated)
         yield
 
 
@@ -105,6 +124,26 @@ def app(start_app: AppStarter) -> Router:
 @pytest.fixture
 def browser(app: Router) -> TestApp:
     return TestApp(app)
+
+
+@pytest.fixture(autouse=True)
+def mails(monkeypatch: pytest.MonkeyPatch) -> list[Mail]:
+    """What the application sends, which goes nowhere."""
+    sent: list[Mail] = []
+    monkeypatch.setattr(mail, "send", lambda request, *mail: sent.append(Mail(*mail)))
+    return sent
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets so many seconds pass for what the application itself counts."""
+
+    def advance(seconds: int) -> None:
+        at = time.time() + seconds
+        for module in ("example_app.throttle", "example_app.mailed_links", "pyramid_sessionkit.predicates"):
+            monkeypatch.setattr(f"{module}.time", lambda: at)
+
+    return advance
 
 
 @pytest.fixture

@@ -63,6 +63,10 @@ def devices(browser: TestApp) -> TestResponse:
     return browser.get("/account/devices")
 
 
+def log_out_others(browser: TestApp) -> TestResponse:
+    return devices(browser).click("Log out all others").forms["log-out-others"].submit(status=303).follow()
+
+
 def log_out_device(browser: TestApp, key: str, **expect: int) -> TestResponse:
     """What the button of that key sends, shown or not."""
     return browser.post(f"/account/devices/{key}/log-out", headers=csrf_header(browser.get("/")), **expect)
@@ -182,7 +186,7 @@ def test_all_others_are_logged_out_and_this_one_is_not(
     for browser in elsewhere:
         log_in(browser, persistent=True)
     add_to_cart(laptop, "ink")
-    page = devices(laptop).forms["log-out-others"].submit(status=303).follow()
+    page = log_out_others(laptop)
 
     assert notice(page) == said
     assert devices_shown(page) == [("Chrome on Linux", "192.0.2.1")]
@@ -191,8 +195,16 @@ def test_all_others_are_logged_out_and_this_one_is_not(
     assert user_shown(bob.get("/")) == "Bob"
 
 
+def test_all_others_are_logged_out_after_a_question(laptop: TestApp, phone: TestApp) -> None:
+    question = devices(laptop).click("Log out all others")
+
+    assert question.html.h1.text == "Log out all others?"
+    assert "On 1 other device you have to log in again." in question
+    assert user_shown(phone.get("/")) == "Ada"
+
+
 def test_there_may_be_no_others_any_more(laptop: TestApp, phone: TestApp) -> None:
-    form = devices(laptop).forms["log-out-others"]
+    form = devices(laptop).click("Log out all others").forms["log-out-others"]
     phone.get("/").forms["logout"].submit()
 
     assert notice(form.submit().follow()) == "There was no other device to log out."
@@ -201,7 +213,7 @@ def test_there_may_be_no_others_any_more(laptop: TestApp, phone: TestApp) -> Non
 @pytest.mark.parametrize("path", ["log-out-others", "0" * 22 + "/log-out", "0" * 64 + "/log-out"])
 def test_it_needs_the_csrf_token_a_login_and_a_post(app: Router, laptop: TestApp, phone: TestApp, path: str) -> None:
     laptop.post(f"/account/devices/{path}", status=400)
-    laptop.get(f"/account/devices/{path}", status=404)
+    laptop.get(f"/account/devices/{path}", status=200 if path == "log-out-others" else 404)
     visitor = TestApp(app)
     answer = visitor.post(f"/account/devices/{path}", headers=csrf_header(visitor.get("/")), status=303)
 

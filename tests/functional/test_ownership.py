@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from tests.test_sources import basic, bearer
 ADA, EVE = 1, 3
 OF_ADA = "nobody-else-reads-this"
 PASSWORD = "a long one"
+NEVER = 2**31
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -57,15 +59,23 @@ VISITS: dict[str, list[Visit]] = {
     "message_delete": [Visit("POST", {}, status=303)],
     "profile": [PAGE, Visit("POST", {"name": "Eve", "location": "Oslo"}, status=303)],
     "api_me": [Visit("PUT", {"location": "Oslo"}, json=True)],
+    "reset": [PAGE, Visit("POST", {"email": "eve@example.com"}, status=303)],
+    "reset_password": [PAGE, Visit("POST", {"new": PASSWORD}, status=303)],
+    "email": [PAGE, Visit("POST", {"email": "{new_email}"}, status=303)],
+    "email_confirm": [PAGE, Visit("POST", {}, status=303)],
+    "delete_account": [PAGE, Visit("POST", {}, status=303)],
     "password": [PAGE, Visit("POST", {"current": PASSWORD, "new": PASSWORD}, status=303)],
     "devices": [PAGE],
-    "devices_log_out_others": [Visit("POST", {}, status=303)],
+    "devices_log_out_others": [PAGE, Visit("POST", {}, status=303)],
     "device_log_out": [Visit("POST", {}, status=303)],
     "admin": [Visit("GET", status=403)],
+    "admin_revoke": [Visit("POST", {}, status=403)],
+    "admin_log_out_user": [Visit("POST", {}, status=403)],
     "health": [PAGE],
 }
 
 GATED = {"dashboard", "messages", "profile", "api_me", "password", "devices", "admin", "confirm"}
+GATED |= {"email", "email_confirm", "delete_account", "devices_log_out_others", "admin_revoke", "admin_log_out_user"}
 
 # How Ada's id may be written, and what may be taken for it.
 IDS = ["1", " 1", "1.0", "01", "\u0661", "1 OR 1=1", "-1", str(2**63), "9" * 400, "ada@example.com", "*", ""]
@@ -124,6 +134,11 @@ class Eve:
             for table, row in (("sessions", self._session), ("users", self._user)):
                 values = ", ".join("?" * len(row))
                 self._databases.execute(f"REPLACE INTO {table} VALUES ({values})", row)
+            self._databases.execute("DELETE FROM login_attempts")
+            self._databases.execute("DELETE FROM mailed_links")
+            for purpose in ("reset_password", "email_confirm"):
+                link = (sha256(token_of(purpose).encode()).hexdigest(), purpose, self._user[-1], NEVER)
+                self._databases.execute("INSERT INTO mailed_links VALUES (?, ?, 3, ?, 'eve@example.com', ?)", link)
             self._databases.execute("DELETE FROM messages WHERE user_id > 2")
             self._databases.execute("INSERT INTO messages VALUES (9, 3, 'of Eve')")
 
@@ -132,7 +147,7 @@ class Eve:
         fields = dict(visit.fields or {})
         if "email" in fields:
             fields["email"] = fields["email"].format(new_email=f"mallory{next(self._numbers)}@example.com")
-        own = {"id": "9", "key": self.key, "subpath": "site.css"}
+        own = {"id": "9", "key": self.key, "subpath": "site.css", "token": token_of(route)}
         path = self._routes.get_route(route).generate({**own, **attempt.path}) + attempt.behind
         headers = {**self.token, **attempt.headers}
         body = ""
@@ -156,6 +171,11 @@ def databases(app: Router, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection.execute("DROP TABLE main.sessions")
     yield connection
     connection.close()
+
+
+def token_of(purpose: str) -> str:
+    """That of Eve's link for this."""
+    return purpose.ljust(43, "-")
 
 
 class Ada(NamedTuple):

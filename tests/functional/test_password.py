@@ -6,6 +6,8 @@ from sqlalchemy import select
 from webtest import TestApp, TestResponse
 
 from example_app.models import User
+from pyramid_sessionkit import get_sessions
+from pyramid_sessionkit.user_sessions import UserSessions
 from tests.cookie_age import lasts
 from tests.functional.browsing import (
     add_to_cart,
@@ -60,6 +62,24 @@ def test_the_other_sessions_end_and_this_one_does_not(app: Router, ada: TestApp)
     laptop.get("/messages", status=303)
     phone.get("/messages", status=303)
     assert user_shown(laptop.get("/")) is None
+
+
+def test_the_other_sessions_leave_the_list(app: Router, ada: TestApp) -> None:
+    log_in(TestApp(app))
+    change(ada)
+
+    assert len(get_sessions(app.registry).of_user("1")) == 1
+
+
+def test_a_session_that_was_missed_ends_by_itself(app: Router, ada: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was opened at the same time, with the old password."""
+    phone = TestApp(app)
+    log_in(phone)
+    monkeypatch.setattr(UserSessions, "revoke_others", lambda sessions: 0)
+    change(ada)
+
+    phone.get("/messages", status=303)
+    assert user_shown(phone.get("/")) is None
 
 
 def test_the_sessions_of_others_do_not_end(app: Router, ada: TestApp) -> None:

@@ -13,9 +13,9 @@ from webtest import TestApp
 
 from example_app.migrations import alembic_config
 from pyramid_sessionkit.owned import NotOwned
-from tests.functional import test_guard
+from tests.functional import test_delete, test_guard, test_reset, test_throttle
 from tests.functional.browsing import csrf_header, fill_in, log_in, messages_shown
-from tests.functional.conftest import AppStarter, database_of
+from tests.functional.conftest import AppStarter, Mail, database_of
 from tests.servers.postgresql import PostgreSQL
 from tests.stores.conftest import postgresql  # noqa: F401
 
@@ -87,3 +87,26 @@ def test_messages_are_ones_own(app: Router, browser: TestApp) -> None:
 
     assert messages_shown(browser.get("/messages")) == ["of 1"]
     browser.post("/messages/2/delete", headers=csrf_header(page), status=404)
+
+
+def test_of_many_wrong_logins_at_once_none_is_lost(app: Router) -> None:
+    test_throttle.test_of_many_at_once_no_more_are_tried(app)
+
+
+def test_a_link_works_once(app: Router, browser: TestApp, mails: list[Mail]) -> None:
+    test_reset.ask(browser)
+    link = mails[0].link()
+    forms = [TestApp(app).get(link) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(test_reset.choose, forms))
+
+    assert sorted(answer.location.removeprefix("http://localhost") for answer in answers) == ["/login", *["/reset"] * 3]
+    log_in(TestApp(app), password=test_reset.NEW, status=303)
+
+
+def test_an_account_is_deleted_with_all_it_has(app: Router, browser: TestApp) -> None:
+    log_in(browser)
+    fill_in(browser.get("/messages"), "post", {"text": "mine"}, status=303)
+    test_delete.delete(browser)
+
+    log_in(TestApp(app), status=403)

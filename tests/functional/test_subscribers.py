@@ -29,7 +29,7 @@ def test_a_device_that_is_logged_out_from_elsewhere_is_a_line(
 ) -> None:
     key = log_in(TestApp(app)).follow().html.select("code")[0].text
     log_in(browser)
-    browser.get("/account/devices").forms["log-out-others"].submit()
+    browser.get("/account/devices/log-out-others").forms["log-out-others"].submit()
 
     assert lines(log)[-1] == f"Session {key} of user 1 ended: revoked"
 

@@ -1,0 +1,45 @@
+"""A cookie that says: this user has logged in with this browser before.
+
+Whoever knows an e-mail address can send five wrong passwords every 15 minutes, and so keep its owner out. That is why a
+known browser is counted on its own: what others try does not touch it, and it may try no more often than they.
+(OWASP, "Slow Down Online Guessing Attacks with Device Cookies".) An owner with a browser that is not known has the way
+of the forgotten password, which makes it known.
+"""
+
+import hmac
+import secrets
+
+from pyramid.request import Request
+from pyramid.response import Response
+
+from example_app.models.user import User
+
+COOKIE = "known_browser"
+MAX_AGE = 365 * 86400  # seconds
+
+
+def remember_browser(request: Request, user: User) -> None:
+    """Send the cookie with the response to this request, whatever object that is."""
+    name = secrets.token_urlsafe(16)
+    value = f"{name}.{_signature(user, name)}"
+
+    def send(request: Request, response: Response) -> None:
+        response.set_cookie(
+            COOKIE, value, max_age=MAX_AGE, httponly=True, samesite="Lax", secure=request.scheme == "https"
+        )
+
+    request.add_response_callback(send)
+
+
+def browser_known_to(request: Request, user: User) -> str | None:
+    """The name of this browser, if the user has logged in with it and has the same password still."""
+    try:
+        name, _, signature = request.cookies.get(COOKIE, "").partition(".")
+    except UnicodeDecodeError:
+        return None
+    return name if hmac.compare_digest(signature.encode(), _signature(user, name).encode()) else None
+
+
+def _signature(user: User, name: str) -> str:
+    # The password_id is random and shown nowhere. With a new password the browser has to log in once more.
+    return hmac.new(user.password_id.encode(), name.encode(), "sha256").hexdigest()
