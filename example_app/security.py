@@ -1,11 +1,12 @@
 """Who is who, and who may do what. development.ini names the first three functions."""
 
+from typing import NamedTuple
+
 from argon2.exceptions import VerifyMismatchError
 from pyramid.authorization import Allow
 from pyramid.request import Request
 from pyramid.security import remember
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from example_app.devices import device_of
 from example_app.models.user import User, hasher
@@ -44,11 +45,18 @@ class AdminPages:
         pass
 
 
-def authenticate(dbsession: Session, email: str, password: str) -> User | None:
+class Login(NamedTuple):
+    """What came of an attempt to log in."""
+
+    user: User | None
+    retry_after: int | None  # seconds; not None: too many attempts
+
+
+def authenticate(request: Request, email: str, password: str) -> Login:
     """The user with this e-mail address and password."""
-    user = dbsession.scalar(select(User).where(User.email == email.lower()))
+    user = request.dbsession.scalar(select(User).where(User.email == email.lower()))
     password_hash = NOBODYS_HASH if user is None else user.password_hash
-    return user if is_right_password(password_hash, password) else None
+    return Login(user if is_right_password(password_hash, password) else None, None)
 
 
 def is_right_password(password_hash: str, password: str) -> bool:

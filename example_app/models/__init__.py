@@ -12,12 +12,13 @@ from sqlalchemy import Engine, engine_from_config
 from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from transaction import TransactionManager
 
+from example_app.models.api_token import ApiToken
 from example_app.models.message import Message
 from example_app.models.meta import Base
 from example_app.models.user import User
 from pyramid_sessionkit.owned import guard
 
-__all__ = ["Base", "Message", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
+__all__ = ["ApiToken", "Base", "Message", "User", "get_engine", "get_session_factory", "get_tm_session", "includeme"]
 
 configure_mappers()
 

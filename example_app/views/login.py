@@ -31,15 +31,8 @@ class LoginViews:
             return {"email": values["email"], "persistent": values["persistent"], "refused": REFUSED}
         return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))
 
-    @view_config(request_method="POST", header="Content-Type:application/json", renderer="json")
-    def login_with_json(self) -> dict[str, str]:
-        if not self._log_in(forms.login(json_of(self.request))):
-            return {"message": REFUSED}
-        # The login changed the token: the script needs the new one.
-        return {"userid": self.request.authenticated_userid, "csrf_token": self.request.session.get_csrf_token()}
-
     def _log_in(self, values: dict[str, Any]) -> bool:
-        user = authenticate(self.request.dbsession, values["email"], values["password"])
+        user = authenticate(self.request, values["email"], values["password"]).user
         if user is None:
             self.request.response.status_int = 403
             return False
@@ -53,11 +46,3 @@ def logout(request: Request) -> HTTPSeeOther:
     # The session is a new one now, so the message is not lost with the old one.
     request.session.flash("You are logged out.")
     return HTTPSeeOther(request.route_path("home"))
-
-
-def json_of(request: Request) -> Any:
-    """The body of the request, or None where that is no JSON."""
-    try:
-        return request.json_body
-    except (ValueError, LookupError, RecursionError):
-        return None
