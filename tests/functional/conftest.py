@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyramid_openapi3
 import pytest
 from argon2 import PasswordHasher, profiles
 from pyramid.interfaces import ISessionFactory
@@ -16,6 +17,7 @@ from webtest import TestApp
 
 import example_app
 from example_app import demo
+from example_app.api import DESCRIPTION
 from example_app.models import Message, User, get_engine, get_session_factory
 from pyramid_sessionkit.persistence import Persistence
 from tests.conftest import SpyStore
@@ -57,6 +59,15 @@ def cheap_hashes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def described_once() -> Iterator[None]:
+    """Whether api.yaml is OpenAPI is looked at once, and not each time that the application starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        pyramid_openapi3.validate(pyramid_openapi3.read_from_filename(str(DESCRIPTION))[0])
+        patch.setattr(pyramid_openapi3, "validate", lambda description: None)
+        yield
+
+
+@pytest.fixture(scope="session")
 def ini_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Those of ``development.ini``; each template is compiled once for all tests."""
     compiled = {
@@ -77,7 +88,9 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) 
 
 
 @pytest.fixture
-def start_app(tmp_path: Path, demo_database: Path, ini_settings: dict[str, str]) -> Iterator[AppStarter]:
+def start_app(
+    tmp_path: Path, demo_database: Path, ini_settings: dict[str, str], described_once: None
+) -> Iterator[AppStarter]:
     """Starts the application, each time on the same files: as a restart does. It takes other settings too."""
     shutil.copy(demo_database, tmp_path)
     apps: list[Router] = []
