@@ -9,6 +9,7 @@ from pyramid.events import ContextFound
 from pyramid.httpexceptions import HTTPRequestEntityTooLarge, HTTPUnauthorized
 from pyramid.request import Request
 
+from example_app.api_tokens import note_use
 from example_app.problems import CONTENT_TYPE, is_api
 
 DESCRIPTION = Path(__file__).with_name("api.yaml")
@@ -37,15 +38,13 @@ def check_request(event: ContextFound) -> None:
         return
     if (request.content_length or 0) > LONGEST_BODY:
         raise HTTPRequestEntityTooLarge(explanation=f"Send {LONGEST_BODY} bytes at most.")
-    if sends_token(request) and request.identity is None:
-        # RFC 6750, also where anonymous visitors are let in: whoever sends a token means to be somebody.
-        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        raise HTTPUnauthorized(explanation="There is no such token; it may have been revoked.", headers=headers)
-
-
-def sends_token(request: Request) -> bool:
-    scheme, _, _ = request.headers.get("Authorization", "").partition(" ")
-    return bool(scheme.lower() == "bearer")
+    if request.headers.get("Authorization", "").lower().split(" ")[0] == "bearer":
+        if request.identity is None:
+            # RFC 6750, also where anonymous visitors are let in: whoever sends a token means to be somebody.
+            headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            raise HTTPUnauthorized(explanation="There is no such token; it may have been revoked.", headers=headers)
+        if request.api_token is not None:
+            note_use(request)
 
 
 def read_json(body: bytes, **parameters: str) -> Any:

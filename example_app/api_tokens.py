@@ -7,12 +7,12 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.request import Request
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from example_app.models import ApiToken
 from example_app.problems import is_api
 from pyramid_sessionkit import BearerTokenSource
-from pyramid_sessionkit.owned import unowned
+from pyramid_sessionkit.owned import owned
 
 # So that people and scanners for leaked secrets recognize one.
 BEGINNING = "example_"
@@ -23,6 +23,8 @@ USE_IS_NOTED_EVERY = 60  # seconds: not each request is worth a write
 
 def includeme(config: Configurator) -> None:
     config.add_session_source(BearerTokenSource(userid_of))
+    # The token that says who sends the request; None where a session does, or nobody is logged in.
+    config.add_request_method(lambda request: None, "api_token", reify=True)
 
 
 def new_token() -> tuple[str, dict[str, Any]]:
@@ -36,14 +38,16 @@ def userid_of(request: Request, token: str) -> int | None:
     if not is_api(request):
         return None
     found = request.dbsession.scalar(select(ApiToken).where(ApiToken.token_hash == _hash(token)))
-    if found is None:
-        return None
-    now = int(time.time())
-    if found.last_used is None or found.last_used <= now - USE_IS_NOTED_EVERY:
-        # Who the user is, which the guard would ask, is what is being found out here.
-        with unowned(request.dbsession, reason="use of an API token"):
-            found.last_used = now
-    return found.user_id
+    request.api_token = found
+    return None if found is None else found.user_id
+
+
+def note_use(request: Request) -> None:
+    """Of the token that this request was let in with."""
+    used, now = request.api_token, int(time.time())
+    if used.last_used is None or used.last_used <= now - USE_IS_NOTED_EVERY:
+        noted = update(ApiToken).where(ApiToken.id == used.id).values(last_used=now)
+        request.dbsession.execute(owned(request, noted))
 
 
 def _hash(token: str) -> str:

@@ -1,6 +1,7 @@
 """What went wrong, for programs: problem documents instead of pages. They read neither session nor database."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from openapi_core.templating.media_types.exceptions import MediaTypeNotFound
@@ -63,7 +64,10 @@ def not_as_described(request: Request) -> Response:
     found = [error for cause in causes for error in getattr(cause, "schema_errors", ())]
     if not found:
         return problem(400, "This is no JSON.")
-    return problem(422, "Nothing was changed.", dict(pair for error in found for pair in _by_field(error)))
+    by_field: dict[str, str] = {}
+    for field, text in chain.from_iterable(map(_by_field, found)):
+        by_field.setdefault(field, text)
+    return problem(422, "Nothing was changed.", by_field)
 
 
 MESSAGES = {
