@@ -1,12 +1,12 @@
 """What went wrong, said to programs: problem documents (RFC 9457). Browsers get pages, see ``views/errors.py``."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
+from webob.util import status_reasons
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -25,7 +25,7 @@ def problem(
     """The one place where a problem is made. ``errors``: what is wrong, by field of the JSON that was sent."""
     document: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": status_reasons[status],
         "status": status,
         "detail": detail,
     }
@@ -33,7 +33,7 @@ def problem(
         document["errors"] = [{"pointer": f"#/{field}", "detail": text} for field, text in errors.items()]
     response = Response(json_body=document, status=status, content_type=CONTENT_TYPE, cache_control="no-store")
     response.headers.update(headers or {})
-    if status == HTTPStatus.UNAUTHORIZED:
+    if status == 401:
         response.headers.setdefault("WWW-Authenticate", CHALLENGE)
     response.vary = ("Accept",)
     return response

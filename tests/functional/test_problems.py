@@ -7,7 +7,7 @@ from pyramid.router import Router
 from webob import Request
 from webtest import TestApp
 
-from example_app.api import LONGEST_BODY
+import example_app.api
 from pyramid_sessionkit import StoreUnavailable
 from tests.conftest import SpyStore
 from tests.functional.browsing import api_csrf, csrf_header, log_in, problem_shown
@@ -46,8 +46,10 @@ def test_another_type_is_a_415(ada: TestApp, content_type: str) -> None:
     put(ada, b"{}", content_type, status=415)
 
 
-def test_a_long_body_is_a_413(ada: TestApp) -> None:
-    put(ada, b" " * LONGEST_BODY + b"{}", status=413)
+def test_a_long_body_is_a_413(ada: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(example_app.api, "LONGEST_BODY", 100)
+    put(ada, b" " * 99 + b"{}", status=413)
+    put(ada, b" " * 98 + b"{}", status=422)
 
 
 def test_what_was_sent_is_not_repeated(browser: TestApp, caplog: pytest.LogCaptureFixture) -> None:
