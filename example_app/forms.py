@@ -14,10 +14,8 @@ _unstorable = re.compile("[\0\ud800-\udfff]").search
 _is_email = re.compile(r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+").fullmatch
 
 
-def login(fields: Any) -> dict[str, Any]:
+def login(fields: Fields) -> dict[str, Any]:
     """Of a form or of JSON. Whatever is wrong here is a wrong password."""
-    if not isinstance(fields, Mapping):
-        fields = {}
     values = {"email": _text(fields, "email").strip(), "password": _text(fields, "password")}
     return {
         **{name: "" if _unstorable(value) else value for name, value in values.items()},
@@ -67,14 +65,9 @@ def profile(fields: Fields) -> Checked:
     return values, _errors(name=_problem(values["name"], 1, 80), location=_problem(values["location"], 0, 100))
 
 
-def location(body: Any) -> Checked:
-    """Of JSON: one field and no other, since what the sender means to change is changed or refused."""
-    if not isinstance(body, dict) or set(body) != {"location"}:
-        return {}, {"location": "Send a JSON object with this one field."}
-    if not isinstance(body["location"], str):
-        return {}, {"location": "This must be text."}
-    values = {"location": body["location"].strip()}
-    return values, _errors(location=_problem(values["location"], 0, 100))
+def api_token(fields: Fields) -> Checked:
+    values = {"name": _text(fields, "name").strip()}
+    return values, _errors(name=_problem(values["name"], 1, 80))
 
 
 def search(fields: Fields) -> tuple[str, int]:

@@ -19,7 +19,6 @@ def includeme(config: Configurator) -> None:
     config.add_route("messages", "/messages")
     config.add_route("message_delete", r"/messages/{id:[0-9]{1,9}}/delete")
     config.add_route("profile", "/profile")
-    config.add_route("api_me", "/api/me")
     config.add_route("reset", "/reset")
     config.add_route("reset_password", "/reset/{token:[A-Za-z0-9_-]{43}}")
     config.add_route("password", "/account/password")
@@ -29,6 +28,8 @@ def includeme(config: Configurator) -> None:
     config.add_route("devices", "/account/devices")
     config.add_route("devices_log_out_others", "/account/devices/log-out-others")
     config.add_route("device_log_out", "/account/devices/{key:[A-Za-z0-9_-]{22,64}}/log-out")
+    config.add_route("tokens", "/account/tokens")
+    config.add_route("token_revoke", r"/account/tokens/{id:[0-9]{1,9}}/revoke")
     config.add_route("admin", "/admin", factory="example_app.security.AdminPages")
     config.add_route(
         "admin_revoke",
@@ -39,6 +40,15 @@ def includeme(config: Configurator) -> None:
         "admin_log_out_user", "/admin/users/{id:[0-9]{1,9}}/log-out", factory="example_app.security.AdminPages"
     )
     config.add_route("health", "/health")
+    # As api.yaml has them.
+    config.add_route("api_session", "/api/session")
+    config.add_route("api_login", "/api/login")
+    config.add_route("api_logout", "/api/logout")
+    config.add_route("api_me", "/api/me")
+    config.add_route("api_cart", "/api/cart")
+    config.add_route("api_cart_item", "/api/cart/{item}")
+    config.add_route("api_devices", "/api/devices")
+    config.add_route("api_device", "/api/devices/{key}")
 
 
 def public_url(request: Request, route: str, **parts: Any) -> str:

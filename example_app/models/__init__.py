@@ -12,6 +12,7 @@ from sqlalchemy import Engine, engine_from_config
 from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from transaction import TransactionManager
 
+from example_app.models.api_token import ApiToken
 from example_app.models.known_device import KnownDevice
 from example_app.models.login_attempt import LoginAttempt
 from example_app.models.mailed_link import MailedLink
@@ -22,6 +23,7 @@ from pyramid_sessionkit.owned import guard
 from pyramid_sessionkit.stores.sql import sessions_table
 
 __all__ = [
+    "ApiToken",
     "Base",
     "KnownDevice",
     "LoginAttempt",

@@ -78,13 +78,6 @@ def _page_of_form(request: Request) -> str:
     return referrer if referrer.startswith(f"{request.host_url}/") else request.route_path("home")
 
 
-@exception_view_config(BadCSRFToken, header="Content-Type:application/json", renderer="json")
-@exception_view_config(BadCSRFOrigin, header="Content-Type:application/json", renderer="json")
-def bad_csrf_of_a_script(request: Request) -> dict[str, str]:
-    request.response.status_int = 400
-    return {"message": "Send the content of <meta name=csrf-token> of any page as the header X-CSRF-Token."}
-
-
 # What a browser never sends: an address that is not UTF-8.
 @exception_view_config(UnicodeDecodeError, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def undecodable(request: Request) -> dict[str, str]:

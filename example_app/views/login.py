@@ -51,14 +51,6 @@ class LoginViews:
             return self._page(values["email"], values["persistent"], refused)
         return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))
 
-    @view_config(request_method="POST", header="Content-Type:application/json", renderer="json")
-    def login_with_json(self) -> dict[str, str]:
-        refused = self._log_in(forms.login(json_of(self.request)))
-        if refused is not None:
-            return {"message": refused}
-        # The login changed the token: the script needs the new one.
-        return {"userid": self.request.authenticated_userid, "csrf_token": self.request.session.get_csrf_token()}
-
     def _log_in(self, values: dict[str, Any]) -> str | None:
         """Why not; None if it was done."""
         request = self.request
@@ -105,13 +97,6 @@ def logout_again(request: Request) -> HTTPSeeOther:
     return HTTPSeeOther(request.route_path("home"))
 
 
-def too_many_attempts(request: Request, retry_after: int) -> str:
-    """The message for someone who has guessed too often; the response says when to try again."""
-    request.response.status_int = 429
-    request.response.retry_after = retry_after
-    return f"There were too many attempts. Try again in {in_words(retry_after)}."
-
-
 def reasons(request: Request) -> list[str]:
     """Why there is a login page, in sentences."""
     found = []
@@ -136,11 +121,3 @@ def in_words(seconds: int) -> str:
     """``20 minutes``."""
     count, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-
-
-def json_of(request: Request) -> Any:
-    """The body of the request, or None where that is no JSON."""
-    try:
-        return request.json_body
-    except (ValueError, LookupError, RecursionError):
-        return None

@@ -1,4 +1,4 @@
-"""What users say about themselves: a form, and the same for scripts. The session alone says whose row it is."""
+"""What users say about themselves. The session alone says whose row it is."""
 
 from typing import Any
 
@@ -10,7 +10,6 @@ from sqlalchemy import update
 from example_app import forms, kept_form
 from example_app.models import User
 from example_app.views import NO_STORE
-from example_app.views.login import json_of
 from pyramid_sessionkit.owned import owned
 
 
@@ -36,28 +35,6 @@ class ProfileViews:
         update_own_row(request, values)
         request.session.flash("Your profile is saved.")
         return HTTPSeeOther(request.route_path("profile"))
-
-
-@view_defaults(route_name="api_me", request_method="PUT", http_cache=NO_STORE, renderer="json")
-class ApiViews:
-    def __init__(self, request: Request) -> None:
-        self.request = request
-
-    @view_config(logged_in=True)
-    def update(self) -> dict[str, Any]:
-        values, errors = forms.location(json_of(self.request))
-        if errors:
-            self.request.response.status_int = 400
-            return {"errors": errors}
-        return {"updated": update_own_row(self.request, values)}
-
-    # Scripts often accept anything, and the login page is of no use to them. There is nothing here to forge.
-    @view_config(logged_in=False, require_csrf=False)
-    def refuse(self) -> dict[str, Any]:
-        response = self.request.response
-        response.status_int = 401
-        response.content_type = "application/problem+json"
-        return {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "Log in first."}
 
 
 def update_own_row(request: Request, values: dict[str, Any]) -> int:

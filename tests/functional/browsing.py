@@ -58,6 +58,26 @@ def csrf_header(page: TestResponse) -> dict[str, str]:
     return {"X-CSRF-Token": page.html.select_one("meta[name=csrf-token]")["content"]}
 
 
+def api_csrf(browser: TestApp) -> dict[str, str]:
+    """What a program sends that has seen no page."""
+    return {"X-CSRF-Token": browser.get("/api/session").json["csrf_token"]}
+
+
+def problem_shown(answer: TestResponse) -> str:
+    """What the problem document says that this answer has to be."""
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["type"] == "about:blank"
+    assert f"{answer.json['status']} {answer.json['title']}" == answer.status
+    return str(answer.json["detail"])
+
+
+def make_token(browser: TestApp, name: str = "script") -> str:
+    """An API token of whoever is logged in."""
+    return str(
+        fill_in(browser.get("/account/tokens"), "make-token", {"name": name}).html.select_one("#new-token code").text
+    )
+
+
 def views_shown(page: TestResponse) -> int:
     return int(page.html.select_one(".count").text)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import pyramid_openapi3
 import pytest
 from argon2 import PasswordHasher, profiles
 from pyramid.interfaces import ISessionFactory
@@ -19,6 +20,7 @@ from webtest import TestApp
 
 import example_app
 from example_app import demo, mail
+from example_app.api import DESCRIPTION
 from example_app.models import Message, User, get_engine, get_session_factory
 from pyramid_sessionkit.persistence import Persistence
 from tests.conftest import SpyStore
@@ -76,6 +78,17 @@ def cheap_hashes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def described_once() -> Iterator[None]:
+    """api.yaml is read and checked once, and not each time that the application starts."""
+    description = pyramid_openapi3.read_from_filename(str(DESCRIPTION))
+    pyramid_openapi3.validate(description[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid_openapi3, "read_from_filename", lambda path: description)
+        patch.setattr(pyramid_openapi3, "validate", lambda description: None)
+        yield
+
+
+@pytest.fixture(scope="session")
 def ini_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Those of ``development.ini``; each template is compiled once for all tests."""
     compiled = {
@@ -96,7 +109,9 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) 
 
 
 @pytest.fixture
-def start_app(tmp_path: Path, demo_database: Path, ini_settings: dict[str, str]) -> Iterator[AppStarter]:
+def start_app(
+    tmp_path: Path, demo_database: Path, ini_settings: dict[str, str], described_once: None
+) -> Iterator[AppStarter]:
     """Starts the application, each time on the same files: as a restart does. It takes other settings too."""
     shutil.copy(demo_database, tmp_path)
     apps: list[Router] = []

@@ -221,14 +221,6 @@ def test_it_needs_the_csrf_token_a_login_and_a_post(app: Router, laptop: TestApp
     assert user_shown(phone.get("/")) == "Ada"
 
 
-def test_a_json_login_keeps_the_device(device: NameBrowser) -> None:
-    browser = device()
-    fields = {"email": "ada@example.com", "password": "demo"}
-    browser.post_json("/login", fields, headers=csrf_header(browser.get("/login")))
-
-    assert devices_shown(devices(browser)) == [("Firefox on Windows", "192.0.2.7")]
-
-
 def test_a_sign_up_keeps_the_device(device: NameBrowser) -> None:
     browser = device()
     sign_up(browser)

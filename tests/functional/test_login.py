@@ -9,7 +9,6 @@ from tests.cookie_age import lasts
 from tests.functional.browsing import (
     add_to_cart,
     cart_shown,
-    csrf_header,
     fill_in,
     get_with_cookie,
     log_in,
@@ -160,68 +159,3 @@ def test_a_form_of_before_the_login_is_refused(browser: TestApp) -> None:
     browser.post("/logout", {"csrf_token": before}, status=400)
 
     assert user_shown(browser.get("/")) == "Ada"
-
-
-def test_a_script_logs_in(browser: TestApp) -> None:
-    token = csrf_header(browser.get("/login"))
-    answer = browser.post_json("/login", {"email": "Ada@example.com", "password": "demo"}, headers=token, status=200)
-
-    assert answer.json["userid"] == "1"
-    assert user_shown(browser.get("/")) == "Ada"
-    assert "Max-Age" not in answer.headers["Set-Cookie"]
-
-
-def test_a_script_goes_on_with_the_token_that_it_was_given(browser: TestApp) -> None:
-    before = csrf_header(browser.get("/login"))
-    credentials = {"email": "ada@example.com", "password": "demo"}
-    answer = browser.post_json("/login", credentials, headers=before)
-
-    browser.put_json("/api/me", {"location": "Turin"}, headers=before, status=400)
-    browser.put_json("/api/me", {"location": "Turin"}, headers={"X-CSRF-Token": answer.json["csrf_token"]}, status=200)
-
-
-def test_a_script_is_remembered(browser: TestApp) -> None:
-    token = csrf_header(browser.get("/login"))
-    credentials = {"email": "ada@example.com", "password": "demo", "persistent": True}
-
-    assert lasts(browser.post_json("/login", credentials, headers=token), 30 * 86400)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"email": "ada@example.com", "password": "wrong"}',
-        '{"email": "eve@example.com", "password": "demo"}',
-        '{"email": "ada@example.com"}',
-        '{"email": ["ada@example.com"], "password": {"a": 1}}',
-        '{"email": "\\ud800", "password": "\\ud800"}',
-        '{"email": "\\u0000", "password": "demo"}',
-        "{}",
-        "[]",
-        "null",
-        "{",
-        "",
-    ],
-)
-def test_a_script_with_a_wrong_login_is_told_so(browser: TestApp, body: str) -> None:
-    token = csrf_header(browser.get("/login"))
-    answer = browser.post("/login", body, headers=token, content_type="application/json; charset=utf-8", status=403)
-
-    assert answer.json == {"message": "This e-mail address and password do not go together."}
-    assert user_shown(browser.get("/")) is None
-
-
-def test_an_unknown_charset_is_a_wrong_login(browser: TestApp) -> None:
-    token = csrf_header(browser.get("/login"))
-
-    browser.post("/login", b"{}", headers=token, content_type="application/json; charset=nonsense", status=403)
-
-
-@pytest.mark.parametrize("headers", [{}, {"X-CSRF-Token": "wrong"}])
-def test_a_script_needs_the_csrf_token(browser: TestApp, headers: dict[str, str]) -> None:
-    browser.get("/login")
-    credentials = {"email": "ada@example.com", "password": "demo"}
-    answer = browser.post_json("/login", credentials, headers=headers, status=400)
-
-    assert "X-CSRF-Token" in answer.json["message"]
-    assert user_shown(browser.get("/")) is None

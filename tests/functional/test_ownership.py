@@ -15,7 +15,7 @@ from pyramid.router import Router
 from webtest import TestApp, TestResponse
 
 from pyramid_sessionkit import get_sessions
-from tests.functional.browsing import add_to_cart, csrf_header, fill_in, log_in, sign_up, user_shown
+from tests.functional.browsing import add_to_cart, csrf_header, fill_in, log_in, make_token, sign_up, user_shown
 from tests.test_sources import basic, bearer
 
 ADA, EVE = 1, 3
@@ -47,7 +47,6 @@ VISITS: dict[str, list[Visit]] = {
     "login": [
         PAGE,
         Visit("POST", {"email": "eve@example.com", "password": PASSWORD}, status=303),
-        Visit("POST", {"email": "eve@example.com", "password": PASSWORD}, json=True),
     ],
     "logout": [Visit("POST", {}, status=303)],
     "confirm": [PAGE, Visit("POST", {"password": PASSWORD}, status=303)],
@@ -58,7 +57,6 @@ VISITS: dict[str, list[Visit]] = {
     "messages": [PAGE, Visit("POST", {"text": "of Eve"}, status=303)],
     "message_delete": [Visit("POST", {}, status=303)],
     "profile": [PAGE, Visit("POST", {"name": "Eve", "location": "Oslo"}, status=303)],
-    "api_me": [Visit("PUT", {"location": "Oslo"}, json=True)],
     "reset": [PAGE, Visit("POST", {"email": "eve@example.com"}, status=303)],
     "reset_password": [PAGE, Visit("POST", {"new": PASSWORD}, status=303)],
     "email": [PAGE, Visit("POST", {"email": "{new_email}"}, status=303)],
@@ -71,11 +69,23 @@ VISITS: dict[str, list[Visit]] = {
     "admin": [Visit("GET", status=403)],
     "admin_revoke": [Visit("POST", {}, status=403)],
     "admin_log_out_user": [Visit("POST", {}, status=403)],
+    "tokens": [PAGE, Visit("POST", {"name": "of Eve"})],
+    "token_revoke": [Visit("POST", {}, status=303)],
     "health": [PAGE],
+    "api_description": [PAGE],
+    "api_session": [PAGE],
+    "api_login": [Visit("POST", {"email": "eve@example.com", "password": PASSWORD}, json=True)],
+    "api_logout": [Visit("POST", {})],
+    "api_me": [PAGE, Visit("PUT", {"name": "Eve", "location": "Oslo"}, json=True)],
+    "api_cart": [PAGE],
+    "api_cart_item": [Visit("PUT", {"quantity": 2}, json=True), Visit("DELETE", {}, status=204)],
+    "api_devices": [PAGE, Visit("DELETE", {}, status=204)],
+    "api_device": [Visit("DELETE", {}, status=204)],
 }
 
-GATED = {"dashboard", "messages", "profile", "api_me", "password", "devices", "admin", "confirm"}
+GATED = {"dashboard", "messages", "profile", "password", "devices", "admin", "confirm", "tokens"}
 GATED |= {"email", "email_confirm", "delete_account", "devices_log_out_others", "admin_revoke", "admin_log_out_user"}
+GATED |= {"api_me", "api_devices", "api_device"}
 
 # How Ada's id may be written, and what may be taken for it.
 IDS = ["1", " 1", "1.0", "01", "\u0661", "1 OR 1=1", "-1", str(2**63), "9" * 400, "ada@example.com", "*", ""]
@@ -113,6 +123,7 @@ class Eve:
         self._routes = app.registry.getUtility(IRoutesMapper)
         self._numbers = count(1)
         sign_up(self.browser, name="Eve", email="eve@example.com", password=PASSWORD)
+        add_to_cart(self.browser, "ink")
         self.token = csrf_header(self.browser.get("/"))
         self.cookie = self.browser.cookies["session"]
         (self._session,) = databases.execute("SELECT * FROM sessions WHERE userid = '3'")
@@ -141,13 +152,17 @@ class Eve:
                 self._databases.execute("INSERT INTO mailed_links VALUES (?, ?, 3, ?, 'eve@example.com', ?)", link)
             self._databases.execute("DELETE FROM messages WHERE user_id > 2")
             self._databases.execute("INSERT INTO messages VALUES (9, 3, 'of Eve')")
+            self._databases.execute("DELETE FROM api_tokens WHERE user_id > 2")
+            self._databases.execute(
+                "INSERT INTO api_tokens VALUES (9, 3, 'of Eve', 'example_', 'hash of Eve', 1, NULL)"
+            )
 
     def visit(self, route: str, visit: Visit, attempt: Attempt) -> TestResponse:
         self._begin_anew()
         fields = dict(visit.fields or {})
         if "email" in fields:
             fields["email"] = fields["email"].format(new_email=f"mallory{next(self._numbers)}@example.com")
-        own = {"id": "9", "key": self.key, "subpath": "site.css", "token": token_of(route)}
+        own = {"id": "9", "key": self.key, "subpath": "site.css", "item": "ink", "token": token_of(route)}
         path = self._routes.get_route(route).generate({**own, **attempt.path}) + attempt.behind
         headers = {**self.token, **attempt.headers}
         body = ""
@@ -186,7 +201,7 @@ class Ada(NamedTuple):
 
 @pytest.fixture
 def ada(app: Router) -> Ada:
-    """She has a location, messages, a cart and two devices."""
+    """She has a location, messages, a cart, two devices and an API token."""
     browser = TestApp(app, extra_environ={"REMOTE_ADDR": "192.0.2.77"})
     for device in (TestApp(app), browser):
         log_in(device)
@@ -194,13 +209,14 @@ def ada(app: Router) -> Ada:
     for text in (f"first {OF_ADA}", f"second {OF_ADA}"):
         fill_in(browser.get("/messages"), "post", {"text": text}, status=303)
     add_to_cart(browser, "pencil", 7)
+    api_token = make_token(browser, f"token {OF_ADA}")
     cookie = browser.cookies["session"].strip('"')
     keys = [session.key for session in get_sessions(app.registry).of_user(str(ADA))]
     keys.sort(key=lambda key: not cookie.startswith(key))
     token = csrf_header(browser.get("/"))["X-CSRF-Token"]
     # The first eight characters of a key are what pages show of it.
     _, secret, signature = cookie.split(".")
-    secrets = [OF_ADA, "192.0.2.77", secret, signature, token, *(key[:8] for key in keys)]
+    secrets = [OF_ADA, "192.0.2.77", secret, signature, token, api_token, *(key[:8] for key in keys)]
     return Ada(cookie, keys[0], [secret.encode() for secret in secrets])
 
 
@@ -215,7 +231,7 @@ def of_others(databases: sqlite3.Connection) -> Callable[[], Any]:
     """Reads all rows of Ada and Bob, their sessions among them."""
 
     def read() -> Any:
-        tables = {"users": "id", "messages": "user_id", "sessions": "userid"}
+        tables = {"users": "id", "messages": "user_id", "api_tokens": "user_id", "sessions": "userid"}
         return {
             table: databases.execute(f"SELECT * FROM {table} WHERE CAST({owner} AS INTEGER) < 3").fetchall()
             for table, owner in tables.items()
@@ -236,7 +252,8 @@ def methods_of(app: Router) -> dict[str, set[str]]:
         route, methods = view["introspectable"]["route_name"], view["introspectable"]["request_methods"]
         if route in found:
             found[route] |= {methods} if isinstance(methods, str) else set(methods or METHODS)
-    found["__static/"] = {"GET"}  # in truth all: whatever is asked, it sends a file
+    for file in ("__static/", "api_description"):
+        found[file] = {"GET"}  # in truth all: whatever is asked, it sends a file
     return found
 
 
@@ -285,7 +302,7 @@ def attempts_by_path(ada: Ada, has_names: bool) -> Iterator[Attempt]:
     keys = [ada.key, ada.key.upper(), ada.key[:8], f"{ada.key} ", ada.cookie, ada.cookie.rpartition(".")[0]]
     places = ["../example.sqlite", "../../example_app/development.ini", "/etc/passwd", "..%2f..%2fdevelopment.ini"]
     for name in [*IDS, *MORE_IDS, *keys, *places] if has_names else []:
-        yield Attempt(path={"id": name, "key": name, "subpath": name})
+        yield Attempt(path={"id": name, "key": name, "subpath": name, "item": name})
     for behind in ("/1", "/ada@example.com", "/..", ";id=1", "%00", "/", ".json", "?id=1#"):
         yield Attempt(behind=behind)
 
@@ -301,8 +318,8 @@ def check(ada: Ada, eve: Eve, route: str, visit: Visit, attempt: Attempt) -> Tes
 
 def test_what_is_sent_along_reaches_nobody_else(ada: Ada, eve: Eve, of_others: Callable[[], Any]) -> None:
     before = of_others()
-    assert str(before).count(OF_ADA) == 3
-    assert [len(rows) for rows in before.values()] == [2, 2, 3]
+    assert str(before).count(OF_ADA) == 4
+    assert [len(rows) for rows in before.values()] == [2, 2, 1, 3]
     for route, visits in VISITS.items():
         for visit in visits:
             for attempt in attempts(ada, eve, visit):
@@ -328,7 +345,8 @@ def test_no_other_method_does(ada: Ada, eve: Eve, of_others: Callable[[], Any]) 
             visit = Visit(method, None if method in ("GET", "HEAD") else {})
             for path in ({}, {"id": "1", "key": ada.key}):
                 answer = check(ada, eve, route, visit, Attempt([("id", ADA)], [("id", ADA)], path=path))
-                assert answer.status_int == 404 or route == "__static/", (route, method)
+                refused = 405 if route.startswith("api_") else 404
+                assert answer.status_int == refused or route in ("__static/", "api_description"), (route, method)
     assert of_others() == before
 
 
