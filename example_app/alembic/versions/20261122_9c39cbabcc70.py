@@ -12,6 +12,15 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "login_attempts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login_attempts")),
+    )
+    op.create_index(op.f("ix_login_attempts_expires"), "login_attempts", ["expires"], unique=False)
+    op.create_index(op.f("ix_login_attempts_key"), "login_attempts", ["key"], unique=False)
+    op.create_table(
         "sessions",
         sa.Column(
             "session_key",
@@ -57,9 +66,53 @@ def upgrade() -> None:
         sa.Column("location", sa.String(length=100), nullable=False),
         sa.Column("role", sa.String(length=20), nullable=False),
         sa.Column("password_hash", sa.String(length=128), nullable=False),
+        sa.Column("password_id", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
+        sqlite_autoincrement=True,
     )
+    op.create_table(
+        "api_tokens",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("prefix", sa.String(length=12), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("last_used", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_api_tokens_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_api_tokens_token_hash")),
+    )
+    op.create_index(op.f("ix_api_tokens_user_id"), "api_tokens", ["user_id"], unique=False)
+    op.create_table(
+        "known_devices",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_known_devices_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_known_devices")),
+    )
+    op.create_index(op.f("ix_known_devices_user_id"), "known_devices", ["user_id"], unique=False)
+    op.create_table(
+        "mailed_links",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=20), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("password_id", sa.String(length=32), nullable=True),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_mailed_links_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_mailed_links")),
+    )
+    op.create_index(op.f("ix_mailed_links_expires"), "mailed_links", ["expires"], unique=False)
+    op.create_index(op.f("ix_mailed_links_user_id"), "mailed_links", ["user_id"], unique=False)
     op.create_table(
         "messages",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -74,7 +127,17 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_messages_user_id"), table_name="messages")
     op.drop_table("messages")
+    op.drop_index(op.f("ix_mailed_links_user_id"), table_name="mailed_links")
+    op.drop_index(op.f("ix_mailed_links_expires"), table_name="mailed_links")
+    op.drop_table("mailed_links")
+    op.drop_index(op.f("ix_known_devices_user_id"), table_name="known_devices")
+    op.drop_table("known_devices")
+    op.drop_index(op.f("ix_api_tokens_user_id"), table_name="api_tokens")
+    op.drop_table("api_tokens")
     op.drop_table("users")
     op.drop_index(op.f("ix_sessions_userid"), table_name="sessions")
     op.drop_index(op.f("ix_sessions_expires"), table_name="sessions")
     op.drop_table("sessions")
+    op.drop_index(op.f("ix_login_attempts_key"), table_name="login_attempts")
+    op.drop_index(op.f("ix_login_attempts_expires"), table_name="login_attempts")
+    op.drop_table("login_attempts")
