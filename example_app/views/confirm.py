@@ -11,8 +11,7 @@ from pyramid.view import view_config, view_defaults
 
 from example_app import forms
 from example_app.security import authenticate, log_in
-from example_app.views import NO_STORE
-from example_app.views import too_many_attempts
+from example_app.views import NO_STORE, too_many_attempts
 from pyramid_sessionkit import safe_next
 
 
