@@ -51,7 +51,7 @@ def _make_tables(connection: Connection) -> None:
     try:
         command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
-        raise _earlier(connection, str(error)) from error
+        raise _earlier(connection, str(error)) from None
 
 
 def _earlier(connection: Connection, why: str) -> RuntimeError:

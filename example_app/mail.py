@@ -29,7 +29,10 @@ def _make_mailer(settings: dict[str, str]) -> DebugMailer | Mailer:
 
 
 def send(request: Request, to: str, subject: str, text: str) -> None:
-    """Send a mail as soon as the transaction of this request has committed. If it does not, nothing is sent."""
+    """Send a mail as soon as the transaction of this request has committed.
+
+    If it does not commit, nothing is sent: after an error, or where the answer is a 4xx or 5xx.
+    """
     message = Message(
         sender=request.registry.settings.get("mail.default_sender", DEFAULT_SENDER),
         recipients=[to],

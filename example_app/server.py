@@ -13,7 +13,7 @@ def on_port(global_config: dict[str, str], host: str, port: str, **settings: str
     """``pserve development.ini http_port=6544``"""
     port = global_config.get("http_port", port)
     try:
-        # Here, since pserve shows no traceback of a SystemExit before it has started the server.
+        # Before pserve serves: it ends with this line and as a failure. Later it would show a traceback.
         socket.create_server((host, int(port))).close()
     except OSError as error:
         reason = os.strerror(error.errno or 0)
