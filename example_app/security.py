@@ -85,12 +85,7 @@ def _limits(request: Request, user: User | None, email: str) -> dict[str, Limit]
     browser = user and browser_known_to(request, user)
     if user is not None and browser is not None:
         return {f"login of {user.id} with {browser}": PER_ACCOUNT}
-    return {login_of(email): PER_ACCOUNT, f"logins from {throttle.address(request)}": PER_ADDRESS}
-
-
-def login_of(email: str) -> str:
-    """What attempts to log in with this e-mail address are counted for."""
-    return f"login of {email}"
+    return {f"login of {email}": PER_ACCOUNT, f"logins from {throttle.address(request)}": PER_ADDRESS}
 
 
 def _rehash(request: Request, user: User, password: str) -> None:

@@ -13,7 +13,7 @@ from example_app.known_browser import remember_browser
 from example_app.mailed_links import find_link, make_link, use_up
 from example_app.models import MailedLink, User
 from example_app.routes import public_url
-from example_app.security import log_out_everywhere, login_of
+from example_app.security import log_out_everywhere
 from example_app.throttle import Limit
 from example_app.views import NO_STORE, mail_is_sent, too_many_attempts
 from pyramid_sessionkit.owned import unowned
@@ -92,14 +92,13 @@ class NewPasswordViews:
         if errors:
             request.response.status_int = 400
             return {"errors": errors}
-        # On connections of their own, and so before the transaction writes: SQLite takes one writer at a time.
+        # On a connection of its own, and so before the transaction writes: SQLite takes one writer at a time.
         self._end_sessions(user)
-        # Those who were kept out by the wrong passwords of others can log in now.
-        throttle.clear(request, login_of(user.email))
         if not use_up(request, link):
             return self._void()
         with unowned(request.dbsession, reason=f"reset of the password of user {user.id}"):
             user.set_password(values["new"])
+        # Those who were kept out by the wrong passwords of others can log in here.
         remember_browser(request, user)
         mail.send(request, user.email, "Your password was changed", CHANGED.format(url=public_url(request, "reset")))
         request.session.flash("Your password is changed. Log in with the new one.")

@@ -275,3 +275,8 @@ def test_it_is_for_administrators_with_a_token(app: Router, ada: TestApp, bob: T
 
     assert answer.location.startswith("http://localhost/login")
     assert user_shown(ada.get("/")) == "Ada"
+
+
+def test_what_is_no_text_is_not_searched(ada: TestApp) -> None:
+    """PostgreSQL would refuse it."""
+    assert ada.get("/admin", {"q": "a\0"}, status=200).forms["search"]["q"].value == ""

@@ -170,6 +170,14 @@ def test_of_two_tabs_one_changes_it(ada: TestApp, link: str) -> None:
     assert is_void(confirm(second))
 
 
+def test_of_two_at_once_one_changes_it(app: Router, ada: TestApp, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have found the link when one of them uses it."""
+    monkeypatch.setattr(email_views, "use_up", lambda request, link: False)
+
+    assert is_void(confirm(ada.get(link)))
+    assert email_of(app) == "ada@example.com"
+
+
 def test_a_visitor_logs_in_first(app: Router, link: str) -> None:
     phone = TestApp(app)
     login = phone.get(link, status=303).follow()

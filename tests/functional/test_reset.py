@@ -191,7 +191,7 @@ def test_a_refused_password_keeps_the_link(browser: TestApp, link: str) -> None:
 
 def test_after_an_hour_it_is_too_old(browser: TestApp, link: str, later: Later) -> None:
     form = browser.get(link)
-    later(3599)
+    later(3590)
     browser.get(link, status=200)
     later(3601)
 
