@@ -52,9 +52,19 @@ class UserSessions:
         return session
 
     def list(self) -> list[SessionInfo]:
-        """Those that are alive, by time of login; none for an anonymous visitor."""
-        current = None if self._session.new else self._session.key
-        return [_info(key, record, current) for key, record in self._stored()]
+        """Those that are alive, by time of login; none for an anonymous visitor.
+
+        Those whose credentials have changed since their login are left out: their next request ends them.
+        """
+        session = self._session
+        current = None if session.new else session.key
+        # A user whom another source has named, and not this session, may be logged in with any credentials.
+        judges = session.userid is not None and session.userid == self._userid
+        return [
+            _info(key, record, current)
+            for key, record in self._stored()
+            if not judges or record.credentials == session.credentials
+        ]
 
     def revoke(self, key: str) -> bool:
         """End one of them, after the view; False if there is none of this user with that key."""

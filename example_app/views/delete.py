@@ -9,14 +9,14 @@ from pyramid.view import view_config, view_defaults
 from sqlalchemy import delete
 
 from example_app.mailed_links import forget_links
-from example_app.models import KnownDevice, Message, User
+from example_app.models import ApiToken, KnownDevice, Message, User
 from example_app.views import NO_STORE
 from pyramid_sessionkit import user_sessions
 from pyramid_sessionkit.owned import owned
 
 # The user last, since the others refer to it. A new model whose rows belong to users is added here: SQLite does not
 # look at ON DELETE CASCADE unless it is told to.
-OWNED = [Message, KnownDevice, User]
+OWNED = [Message, KnownDevice, ApiToken, User]
 
 
 @view_defaults(

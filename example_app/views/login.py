@@ -46,7 +46,7 @@ class LoginViews:
     @view_config(request_method="POST")
     def login(self) -> Any:
         values = forms.login(self.request.POST)
-        refused = self._log_in(values) if self.request.cookies else self._without_cookies()
+        refused = self._log_in(values) if "Cookie" in self.request.headers else self._without_cookies()
         if refused is not None:
             return self._page(values["email"], values["persistent"], refused)
         return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))

@@ -148,4 +148,4 @@ def test_too_many_attempts_are_told_with_a_time(
     answer = send(page, path[1:], password="demo", status=429)
 
     assert answer.headers["Retry-After"] == "90"
-    assert "Try again in 2 minutes." in answer
+    assert "Please try again in 2 minutes." in answer

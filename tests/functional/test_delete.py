@@ -129,8 +129,8 @@ def test_it_needs_a_fresh_login(bob: TestApp, database: Database, later: Callabl
     page = bob.get("/account/delete")
     later(301)
 
-    assert "/login" in bob.get("/account/delete", status=303).location
-    assert "/login" in page.forms["delete-account"].submit(status=303).location
+    assert "/confirm" in bob.get("/account/delete", status=303).location
+    assert "/confirm" in page.forms["delete-account"].submit(status=303).location
     assert rows(database, 2)["users"] == 1
 
 

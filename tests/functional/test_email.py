@@ -153,8 +153,8 @@ def test_it_needs_a_fresh_login(ada: TestApp, later: Later) -> None:
     form = ada.get("/account/email")
     later(301)
 
-    assert "/login" in ada.get("/account/email", status=303).location
-    assert "/login" in fill_in(form, "change-email", {"email": NEW}, status=303).location
+    assert "/confirm" in ada.get("/account/email", status=303).location
+    assert "/confirm" in fill_in(form, "change-email", {"email": NEW}, status=303).location
 
 
 def test_a_link_works_once(ada: TestApp, link: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pyramid.router import Router
 from webtest import TestApp
 
-from tests.functional.browsing import csrf_header, fill_in, log_in, sign_up
+from tests.functional.browsing import api_csrf, fill_in, log_in, sign_up
 from tests.functional.conftest import AppStarter, Mail
 from tests.functional.test_devices import CHROME, FIREFOX, IPHONE
 
@@ -69,7 +69,7 @@ def test_a_wrong_password_is_not_told(app: Router, mails: Mails) -> None:
 def test_a_script_is_told(app: Router, mails: Mails) -> None:
     script = browser_with(app, "curl/8.5.0")
     fields = {"email": "ada@example.com", "password": "demo"}
-    script.post_json("/login", fields, headers=csrf_header(script.get("/login")), status=200)
+    script.post_json("/api/login", fields, headers=api_csrf(script), status=200)
 
     assert [mail.subject for mail in mails] == ["New login from Unknown browser"]
 

@@ -13,7 +13,7 @@ from webtest import TestApp, TestResponse
 from example_app import security, throttle
 from example_app.models import LoginAttempt
 from example_app.security import PER_ACCOUNT, PER_ADDRESS
-from tests.functional.browsing import csrf_header, error, error_at, fill_in, log_in, sign_up, user_shown
+from tests.functional.browsing import api_csrf, csrf_header, error, error_at, fill_in, log_in, sign_up, user_shown
 from tests.functional.conftest import AppStarter, database_of
 from tests.functional.test_guard import shared  # noqa: F401
 
@@ -92,7 +92,7 @@ def test_a_script_is_refused_too(app: Router) -> None:
     guess(visitor(app), 5)
     browser = visitor(app)
     fields = {"email": "ada@example.com", "password": "demo"}
-    answer = browser.post_json("/login", fields, headers=csrf_header(browser.get("/login")), status=429)
+    answer = browser.post_json("/api/login", fields, headers=api_csrf(browser), status=429)
 
     assert answer.headers["Retry-After"]
 

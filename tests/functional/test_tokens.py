@@ -179,8 +179,8 @@ def test_making_a_token_needs_a_recent_login(ada: TestApp, clock: Callable[[floa
 
         now = predicates.time()
         patch.setattr(predicates, "time", lambda: now + 301)
-        assert "/login" in fill_in(page, "make-token", {"name": "late"}, status=303).location
-        assert "/login" in ada.get("/account/tokens", status=303).location
+        assert "/confirm" in fill_in(page, "make-token", {"name": "late"}, status=303).location
+        assert "/confirm" in ada.get("/account/tokens", status=303).location
     assert shown(ada) == []
 
 
