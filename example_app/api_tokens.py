@@ -43,11 +43,14 @@ def userid_of(request: Request, token: str) -> int | None:
 
 
 def note_use(request: Request) -> None:
-    """Of the token that this request was let in with."""
+    """Of the token that this request was let in with; written when the request commits.
+
+    Not earlier: SQLite has one writer, and the count of logins is written on a connection of its own.
+    """
     used, now = request.api_token, int(time.time())
     if used.last_used is None or used.last_used <= now - USE_IS_NOTED_EVERY:
-        noted = update(ApiToken).where(ApiToken.id == used.id).values(last_used=now)
-        request.dbsession.execute(owned(request, noted))
+        noted = owned(request, update(ApiToken).where(ApiToken.id == used.id).values(last_used=now))
+        request.tm.get().addBeforeCommitHook(request.dbsession.execute, (noted,))
 
 
 def _hash(token: str) -> str:

@@ -15,12 +15,12 @@ import pytest
 from pyramid.router import Router
 
 from tests.browser.looking import DESKTOP, Look
-from tests.functional.conftest import app, cheap_hashes, demo_database, ini_settings, spy, start_app
+from tests.functional.conftest import app, cheap_hashes, demo_database, described_once, ini_settings, spy, start_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["app", "cheap_hashes", "demo_database", "ini_settings", "spy", "start_app"]
+__all__ = ["app", "cheap_hashes", "demo_database", "described_once", "ini_settings", "spy", "start_app"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [

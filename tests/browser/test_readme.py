@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.browsing import log_in
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.looking import SCREENSHOTS
 
 pytestmark = pytest.mark.servers
 

@@ -35,6 +35,7 @@ CHECKS = [
 # What any answer may have. The rest is described.
 COMMON = {"cache-control", "content-length", "content-type", "set-cookie", "vary"}
 COMMON |= {"content-security-policy", "referrer-policy", "strict-transport-security", "x-content-type-options"}
+COMMON |= {"clear-site-data", "cross-origin-opener-policy"}
 
 
 class CurrentApp:
