@@ -30,6 +30,7 @@ FORMS = {
     "messages": Form("Save the message", {"text": "New message"}),
     "message_delete": Form("Delete the message", {}),
     "profile": Form("Save the profile", {"name": "Name", "location": "Location"}),
+    "email": Form("Send the link", {"email": "New e-mail address"}),
     "cart_add": Form("Add to the cart", {"item": "Product", "quantity": "Quantity"}),
     "cart_remove": Form("Take out of the cart", {"item": "Product", "quantity": "Quantity"}),
     "devices_log_out_others": Form("Log out all others", {}),

@@ -9,7 +9,7 @@ from pyramid_retry import mark_error_retryable
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from example_app import forms, mail, throttle
+from example_app import forms, kept_form, mail, throttle
 from example_app.mailed_links import find_link, forget_links, make_link, use_up
 from example_app.models import MailedLink, User
 from example_app.routes import public_url
@@ -45,7 +45,7 @@ class EmailViews:
 
     @view_config(request_method="GET")
     def form(self) -> dict[str, Any]:
-        return {"values": {}, "errors": {}}
+        return {"values": kept_form.take(self.request), "errors": {}}
 
     @view_config(request_method="POST")
     def send(self) -> Any:

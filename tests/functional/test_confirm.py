@@ -54,6 +54,16 @@ def test_the_password_is_asked_for_and_leads_on(stale: TestApp) -> None:
     assert answer.follow(status=200).forms["change-password"]
 
 
+def test_what_was_typed_before_is_in_the_form_again(ada: TestApp, six_minutes_pass: Callable[[], None]) -> None:
+    page = ada.get("/account/email")
+    six_minutes_pass()
+    confirm = send(page, "change-email", email="new@example.com").follow()
+    page = send(confirm, "confirm", password="demo").follow()
+
+    assert page.request.path == "/account/email"
+    assert page.forms["change-email"]["email"].value == "new@example.com"
+
+
 def test_a_wrong_password_is_told_and_can_be_corrected(stale: TestApp) -> None:
     page = send(stale.get(PAGE).follow(), "confirm", password="wrong", status=403)
 
