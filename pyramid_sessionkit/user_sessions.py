@@ -63,7 +63,8 @@ class UserSessions:
         return [
             _info(key, record, current)
             for key, record in self._stored()
-            if not judges or record.credentials == session.credentials
+            # What this request has changed about its own session is not stored yet.
+            if not judges or key == current or record.credentials == session.credentials
         ]
 
     def revoke(self, key: str) -> bool:
