@@ -138,7 +138,7 @@ def includeme(config: Configurator) -> None:
     config.registry[JOINED_MODE] = joined_mode
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
     add_tweens(config)
-    add_csrf_policy(config, settings.login_route, settings.confirm_route)
+    add_csrf_policy(config, settings.login_route, settings.confirm_route, trust_proxy=settings.trust_proxy)
     add_gates(config, settings.login_route, settings.confirm_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)
