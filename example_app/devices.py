@@ -31,7 +31,7 @@ def device_of(request: Request) -> dict[str, str]:
     """Of whoever sends this request: a browser and an address, both short whatever was sent."""
     return {
         "browser": browser_name(request.user_agent or ""),
-        # Not client_addr, which believes any X-Forwarded-For. Behind a proxy the server sets this one: see production.ini.
+        # Not client_addr, which believes any X-Forwarded-For: see throttle.py.
         "address": (request.remote_addr or "")[:LONGEST_ADDRESS],
     }
 
