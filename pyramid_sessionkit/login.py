@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from pyramid.config import Configurator
-from pyramid.events import ApplicationCreated
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
 from pyramid.interfaces import IRoutesMapper, ISecurityPolicy
@@ -28,6 +27,9 @@ NEXT = "next"
 
 WHY = "why"
 """The parameter of the login page that says why the visitor's login has ended, where that is known."""
+
+LOGIN_GATE = "pyramid_sessionkit.login_gate"
+"""Where the registry holds the :class:`LoginGate`, if there is a login route."""
 
 LONGEST_NEXT = 2048
 
@@ -91,7 +93,7 @@ def add_gates(config: Configurator, login_route: str | None, confirm_route: str 
     config.add_view_deriver(_forget_failed_gates, "sessionkit_gate", under=INGRESS, over="secured_view")
     config.add_view_predicate("sessionkit_gate_failed", _GateFailedPredicate)
     config.add_exception_view(gate, context=HTTPNotFound, sessionkit_gate_failed=gate)
-    config.add_subscriber(gate.check_routes, ApplicationCreated)
+    config.registry[LOGIN_GATE] = gate
 
 
 class LoginGate:
@@ -101,8 +103,9 @@ class LoginGate:
         self._login_route = login_route
         self._confirm_route = confirm_route
 
-    def check_routes(self, event: Any) -> None:
-        mapper = event.app.registry.queryUtility(IRoutesMapper)
+    def check_routes(self, registry: Any) -> None:
+        """Refuse to start without the routes. Called when the application is made, and has all of them."""
+        mapper = registry.queryUtility(IRoutesMapper)
         for setting, name in (("login_route", self._login_route), ("confirm_route", self._confirm_route)):
             if name is not None and (mapper is None or mapper.get_route(name) is None):
                 known = ", ".join(sorted(route.name for route in mapper.get_routes())) if mapper else "none"

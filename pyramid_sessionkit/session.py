@@ -113,6 +113,8 @@ class Session(MutableMapping[str, Any]):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):
+                return super().__getattribute__(name)  # its own error, which brought us here, is raised again
             raise AttributeError(_no_attribute(name))
 
         def __setattr__(self, name: str, value: Any) -> None:

@@ -26,6 +26,7 @@ from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
 from pyramid_sessionkit.in_force import warn_unless_in_force
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
+from pyramid_sessionkit.login import LOGIN_GATE
 from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
 from pyramid_sessionkit.plan import needs_cookie
 from pyramid_sessionkit.saver import SAVER, Saver, will_be_retried, work_of
@@ -66,6 +67,8 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
     if joined_mode is not None:
         _check_joined_mode(joined_mode, has_tm, registry)
     warn_unless_in_force(registry)
+    if LOGIN_GATE in registry:
+        registry[LOGIN_GATE].check_routes(registry)
 
     def outer_tween(request: Any) -> Any:
         transaction = None if joined_mode is None else joined_mode.transaction_of(request)

@@ -154,13 +154,15 @@ class SQLStore:
     def _listed(self, statement: Statement, limit: int) -> list[tuple[str, Record]]:
         """So many that can be understood: what cannot is known only when it was read."""
         found: dict[str, Record] = {}
-        now, skipped = int(time()), 0
+        now, batch, skipped = int(time()), limit, 0
         while len(found) < limit:
-            rows = statement.fetch_all((now, limit, skipped))
+            rows = statement.fetch_all((now, batch, skipped))
             found.update(listed_records(rows))
             skipped += len(rows)
-            if len(rows) < limit:
+            if len(rows) < batch:
                 break
+            # Where one row cannot be understood there may be very many.
+            batch = max(limit, KEYS_BATCH)
         return list(found.items())[:limit]
 
     def find_keys(self, prefix: str, limit: int) -> list[str]:

@@ -81,6 +81,7 @@ def test_no_warning_where_all_is_as_it_should_be(
     assert warnings(caplog) == []
 
 
-def test_the_check_makes_no_request_dearer(make_app: Any) -> None:
+@pytest.mark.parametrize("settings", [{}, {"login_route": "/login"}])
+def test_the_checks_make_no_request_dearer(make_app: Any, settings: dict[str, str]) -> None:
     """Pyramid makes event objects for each request as soon as there is any subscriber."""
-    assert not make_app({}).app.registry.has_listeners
+    assert not make_app({"/login": lambda request: None}, **settings).app.registry.has_listeners

@@ -99,6 +99,15 @@ def test_a_flash_message_that_cannot_be_stored(queue: str, named: str) -> None:
         session.save()
 
 
+def test_an_error_inside_a_property_is_not_renamed(make_app: Any) -> None:
+    def key_prefix(request: Request) -> Any:
+        return request.tenant
+
+    site = make_app({"/": lambda request: Response(request.session.key)}, **{"sessionkit.key_prefix": key_prefix})
+    with pytest.raises(AttributeError, match="tenant"):
+        site.get("/")
+
+
 def takes_userid_alone(userid: str) -> None:
     pass
 

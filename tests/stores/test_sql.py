@@ -18,6 +18,7 @@ from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.sql import SQLStore, from_settings, sessions_table
 from pyramid_sessionkit.stores.sql_connections import Limits
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
+from pyramid_sessionkit.stores.sql_statements import Statement
 from pyramid_sessionkit.stores.sql_table import SessionStatements, row_values
 from pyramid_sessionkit.testing.conformance import (
     KEY,
@@ -268,6 +269,20 @@ def test_damaged_rows_take_no_places_in_lists(sql_store: SQLStore, tmp_path: Pat
         assert intact.issuperset(listed)
     execute(tmp_path, "UPDATE sessions SET verifier = x'05' WHERE session_key >= ?", f"{0:022}")
     assert sql_store.live_sessions(9) == []
+
+
+def test_many_damaged_rows_keep_no_list_waiting(
+    sql_store: SQLStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short list does not take as many statements as there are damaged rows."""
+    for number in range(30):
+        sql_store.create(f"{number:022}", make_record())
+    execute(tmp_path, "UPDATE sessions SET verifier = x'05' WHERE session_key > ?", f"{0:022}")
+    sent: list[Any] = []
+    fetch_all = Statement.fetch_all
+    monkeypatch.setattr(Statement, "fetch_all", lambda self, values: sent.append(values) or fetch_all(self, values))
+    assert [key for key, _ in sql_store.live_sessions(1)] == [f"{0:022}"]
+    assert len(sent) <= 4
 
 
 def test_all_keys_are_read_in_batches(sql_store: SQLStore, monkeypatch: pytest.MonkeyPatch) -> None:
