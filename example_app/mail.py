@@ -46,6 +46,12 @@ def send(request: Request, to: str, subject: str, text: str) -> None:
     request.tm.get().addAfterCommitHook(_send_now, (get_mailer(request.registry), message))
 
 
+def notice(request: Request, text: str) -> str:
+    """What a page says after a mail was sent. Where mail goes into a folder, it names the folder."""
+    folder = request.registry.settings.get(FOLDER)
+    return f"{text} Mails are in {folder}." if folder else text
+
+
 def _send_now(committed: bool, mailer: DebugMailer | Mailer, message: Message) -> None:
     if not committed:
         return

@@ -12,7 +12,7 @@ from example_app import kept_form, throttle
 from example_app.devices import device_of
 from example_app.known_browser import browser_known_to, remember_browser
 from example_app.models.user import User, hasher
-from example_app.new_device import tell_of_new_device
+from example_app.new_device import notify_of_new_device
 from example_app.throttle import Limit
 from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.owned import unowned
@@ -113,7 +113,7 @@ def log_in(request: Request, user: User, persistent: bool = False) -> None:
     request.session["device"] = device
     kept_form.forget_those_of_others(request.session, str(user.id))
     remember_browser(request, user)
-    tell_of_new_device(request, user, device)
+    notify_of_new_device(request, user, device)
     if persistent:
         # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.
         request.session.set_expiry(timeout=REMEMBERED, lifetime=REMEMBERED)

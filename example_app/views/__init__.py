@@ -19,9 +19,3 @@ def too_many_attempts(request: Request, retry_after: int) -> str:
     request.response.retry_after = retry_after
     minutes = -(-retry_after // 60)
     return f"Too many attempts. Please try again in {minutes} {'minute' if minutes == 1 else 'minutes'}."
-
-
-def mail_is_sent(request: Request, text: str) -> str:
-    """What to say after a mail was sent; and where to find it, if mails are only put into a folder."""
-    folder = request.registry.settings.get("mail.top_level_directory")
-    return f"{text} Mails are in {folder}." if folder else text

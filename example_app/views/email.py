@@ -5,16 +5,14 @@ from typing import Any
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
-from pyramid_retry import mark_error_retryable
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from example_app import forms, kept_form, mail, throttle
+from example_app.email_addresses import is_taken, write_address
 from example_app.mailed_links import find_link, forget_links, make_link, use_up
-from example_app.models import MailedLink, User
+from example_app.models import MailedLink
 from example_app.routes import public_url
 from example_app.throttle import Limit
-from example_app.views import NO_STORE, mail_is_sent, too_many_attempts
+from example_app.views import NO_STORE, too_many_attempts
 
 # Each sends a mail to an address that may be anyone's.
 PER_USER = Limit(5, 3600)
@@ -65,7 +63,7 @@ class EmailViews:
         taken = is_taken(request, email)
         url = make_link(request, "email_confirm", None if taken else user, email)
         mail.send(request, email, SUBJECT, TEXT_FOR_OWNER if taken else TEXT.format(url=url))
-        request.session.flash(mail_is_sent(request, f"A mail with a link is on its way to {email}."))
+        request.session.flash(mail.notice(request, f"A mail with a link is on its way to {email}."))
         return HTTPSeeOther(request.route_path("email"))
 
 
@@ -94,12 +92,7 @@ class ConfirmViews:
             return self._void()
         old = user.email
         user.email = link.email
-        try:
-            request.dbsession.flush()
-        except IntegrityError as error:
-            # Someone else took the address since we looked. The next attempt will see it.
-            mark_error_retryable(error)
-            raise
+        write_address(request)
         # Those for a new password were sent to the old address.
         forget_links(request, user)
         mail.send(
@@ -118,7 +111,3 @@ class ConfirmViews:
     def _void(self) -> HTTPSeeOther:
         self.request.session.flash("This link does not work: it was used, is too old, or is for another user.", "error")
         return HTTPSeeOther(self.request.route_path("dashboard"))
-
-
-def is_taken(request: Request, email: str) -> bool:
-    return request.dbsession.scalar(select(User.id).where(User.email == email)) is not None

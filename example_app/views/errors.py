@@ -1,4 +1,4 @@
-"""Pages for what went wrong: with the user's menu where session and database answer (see frame.py)."""
+"""Pages for what went wrong: with the user's menu where session and database answer (see error_layout.py)."""
 
 import logging
 from typing import Any

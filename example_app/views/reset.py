@@ -15,7 +15,7 @@ from example_app.models import MailedLink, User
 from example_app.routes import public_url
 from example_app.security import log_out_everywhere
 from example_app.throttle import Limit
-from example_app.views import NO_STORE, mail_is_sent, too_many_attempts
+from example_app.views import NO_STORE, too_many_attempts
 from pyramid_sessionkit.owned import unowned
 
 PER_ACCOUNT = Limit(5, 3600)
@@ -68,7 +68,7 @@ class ResetViews:
         to = email if user is None else user.email
         url = make_link(request, "reset_password", user, to)
         mail.send(request, to, SUBJECT, TEXT_FOR_NOBODY if user is None else TEXT.format(url=url))
-        request.session.flash(mail_is_sent(request, f"If {email} has an account, a mail with a link is on its way."))
+        request.session.flash(mail.notice(request, f"If {email} has an account, a mail with a link is on its way."))
         return HTTPSeeOther(request.route_path("login"))
 
 
