@@ -1,4 +1,4 @@
-"""Whether the functions that an application hands in take what they will be given: asked at start-up."""
+"""Checks at start-up that the functions of the application take the arguments that they will be called with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_arguments(setting: str, function: Any) -> None:
     arguments = ARGUMENTS[setting.rpartition(".")[2]]
     try:
         taken = signature(function)
-    except (TypeError, ValueError):  # some that are written in C do not say what they take
+    except (TypeError, ValueError):  # functions written in C may have no signature
         return
     try:
         taken.bind(*arguments)

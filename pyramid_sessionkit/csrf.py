@@ -36,17 +36,17 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
 
 
 def _harms_nobody(session: Session, token: Any, of_login_form: bool) -> bool:
-    """Whether a form that a page of this site has sent may be out of date.
+    """Whether a form of this site may be accepted with a token that is out of date.
 
-    Its session may have ended, while another tab has begun a new one: they share no secret. That is no harm where
-    nobody is logged in. Or it is the same session, and this browser has logged in since.
+    It may be a token of a session that has ended, where another tab has begun a new one: nobody is harmed if nobody is
+    logged in. Or it is a token of this session, from before its latest login.
     """
     is_anyones = of_login_form or session.userid is None
     return (is_anyones and has_form_of_csrf_token(token)) or is_earlier_token_of(session.work, token)
 
 
 def _is_from_this_site(request: Any) -> bool:
-    """Whether the browser says so. No page of another site can change this header."""
+    """Whether the browser says so, in a header that no page of another site can change."""
     return bool(request.headers.get("Origin") == request.host_url)
 
 
