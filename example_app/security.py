@@ -1,4 +1,4 @@
-"""Who is who, and who may do what. development.ini names the first three functions."""
+"""Who a visitor is, and what they may do. development.ini names the first three functions."""
 
 from typing import NamedTuple
 
@@ -19,11 +19,11 @@ from pyramid_sessionkit.owned import unowned
 
 REMEMBERED = 30 * 86400  # seconds
 
-# Wrong passwords. Many people may share an address, so it has more.
+# Wrong passwords. Many people may share an IP address, so its limit is higher.
 PER_ACCOUNT = Limit(5, 15 * 60)
 PER_ADDRESS = Limit(20, 15 * 60)
 
-# For e-mail addresses that nobody has: an answer that came faster would tell which ones exist.
+# For e-mail addresses without an account: a faster answer would say which addresses have one.
 NOBODYS_HASH = hasher.hash("nobody")
 
 
@@ -37,12 +37,12 @@ def identity(request: Request, userid: str) -> User | None:
 
 
 def principals(request: Request, user: User) -> list[str]:
-    """Who the user is in the eyes of an ``__acl__``."""
+    """What an ``__acl__`` calls this user."""
     return [f"role:{user.role}"]
 
 
 def credentials_hash(request: Request, user: User) -> str:
-    """What logins depend on: when it changes, all sessions of before are ended."""
+    """What logins depend on: when it changes, all earlier sessions of the user end."""
     return user.password_id
 
 
@@ -56,32 +56,32 @@ class AdminPages:
 
 
 class Login(NamedTuple):
-    """Who may log in: nobody after a wrong password; and after too many attempts nobody for so many seconds."""
+    """The result of an attempt: ``user`` is None if it failed, and ``retry_after`` are the seconds to wait, if any."""
 
     user: User | None
     retry_after: int | None = None
 
 
 def authenticate(request: Request, email: str, password: str) -> Login:
-    """Whose e-mail address and password these are. What is wrong counts, whoever asks and whatever is answered."""
+    """The user with this e-mail address and password. Each wrong password counts, on every page that asks for one."""
     email = email.strip().lower()
     user = request.dbsession.scalar(select(User).where(User.email == email))
     limits = _limits(request, user, email)
     attempt = throttle.begin(request, limits)
     if attempt.retry_after is not None:
-        # The right password is refused too, or one could go on guessing.
+        # The right password is refused too, or the answer would say which one it is.
         return Login(None, attempt.retry_after)
     if not is_right_password(NOBODYS_HASH if user is None else user.password_hash, password) or user is None:
         return Login(None)
     throttle.forgive(request, attempt)
-    # Not for the address: who has one account could begin again there, after each attempt on the others.
+    # Not for the address: people with one account could reset its count after each guess at other accounts.
     throttle.clear(request, next(iter(limits)))
     _rehash(request, user, password)
     return Login(user)
 
 
 def _limits(request: Request, user: User | None, email: str) -> dict[str, Limit]:
-    """What a login counts for, the account first. An address that nobody has counts as any other."""
+    """What an attempt counts for, the account first. An e-mail address without an account counts in the same way."""
     browser = user and browser_known_to(request, user)
     if user is not None and browser is not None:
         return {f"login of {user.id} with {browser}": PER_ACCOUNT}
@@ -106,7 +106,7 @@ def is_right_password(password_hash: str, password: str) -> bool:
 
 
 def log_in(request: Request, user: User, persistent: bool = False) -> None:
-    """Make the session this user's; ``persistent`` if it should outlive the browser."""
+    """Log this user in; ``persistent``: the session outlives the browser."""
     remember(request, str(user.id), persistent=persistent)
     # After remember(), which begins an empty session if another user was logged in.
     device = device_of(request)
@@ -120,6 +120,9 @@ def log_in(request: Request, user: User, persistent: bool = False) -> None:
 
 
 def log_out_everywhere(request: Request, userid: str, but: str | None = None) -> int:
-    """End all sessions of a user at once, but that with this key, and return how many. It need not be the own user."""
+    """End all sessions of a user at once, except the one with the key ``but``, and return how many there were.
+
+    It may be any user, and not only the one who is logged in.
+    """
     sessions = get_sessions(request.registry)
     return sum(sessions.revoke(session.key) for session in sessions.of_user(userid) if session.key != but)

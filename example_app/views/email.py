@@ -1,4 +1,4 @@
-"""Changing the e-mail address: it is changed when the link that was sent to the new one is followed."""
+"""Changing the e-mail address: that is done when the user follows the link that was sent to the new one."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from example_app.routes import public_url
 from example_app.throttle import Limit
 from example_app.views import NO_STORE, too_many_attempts
 
-# Each sends a mail to an address that may be anyone's.
+# Each attempt sends a mail to an address that may be somebody else's.
 PER_USER = Limit(5, 3600)
 
 SUBJECT = "Your new e-mail address"
@@ -58,8 +58,7 @@ class EmailViews:
         attempt = throttle.begin(request, {f"new addresses of {user.id}": PER_USER})
         if attempt.retry_after is not None:
             return {"values": values, "errors": {"email": too_many_attempts(request, attempt.retry_after)}}
-        # Whether it belongs to another account is said to whoever reads its mails, and to nobody else: what the page
-        # says, and how long it takes, is the same.
+        # Only the mail says whether another account has the address. The page says the same, and takes as long.
         taken = is_taken(request, email)
         url = make_link(request, "email_confirm", None if taken else user, email)
         mail.send(request, email, SUBJECT, TEXT_FOR_OWNER if taken else TEXT.format(url=url))
@@ -74,7 +73,7 @@ class EmailViews:
     renderer="example_app:templates/email_confirm.jinja2",
 )
 class ConfirmViews:
-    """For the user who asked: nobody's address is changed by a link that somebody else sent them."""
+    """Only for the user who asked: a link that somebody else sent changes nothing."""
 
     def __init__(self, request: Request) -> None:
         self.request = request

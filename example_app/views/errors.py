@@ -33,7 +33,7 @@ def forbidden(request: Request) -> dict[str, str]:
 @exception_view_config(BadCSRFOrigin, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def bad_origin(request: Request) -> dict[str, str]:
     request.response.status_int = 400
-    return {"title": EXPIRED, "text": "Nothing was changed. This form is not of this site."}
+    return {"title": EXPIRED, "text": "Nothing was changed. This form is from another site."}
 
 
 # The session works, since it has been asked for the token: this page has the user's name and a new token.
@@ -51,7 +51,7 @@ def bad_csrf(request: Request) -> dict[str, Any]:
 
 
 def _form_to_send_again(request: Request) -> kept_form.Form | None:
-    """None for a form of another site, by which its owner might have someone press the button."""
+    """None for a form of another site, which must not get visitors to press the button."""
     form = kept_form.form_of(request)
     is_ours = request.headers.get("Origin") == request.host_url
     if form is None or not is_ours or _is_of_someone_else(request):
@@ -78,11 +78,11 @@ def _page_of_form(request: Request) -> str:
     return referrer if referrer.startswith(f"{request.host_url}/") else request.route_path("home")
 
 
-# What a browser never sends: an address that is not UTF-8.
+# An address that is not UTF-8, which no browser sends.
 @exception_view_config(UnicodeDecodeError, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def undecodable(request: Request) -> dict[str, str]:
     request.response.status_int = 400
-    return {"title": "This cannot be read", "text": "There are characters in it that are no text."}
+    return {"title": "This cannot be read", "text": "The request contains characters that cannot be read."}
 
 
 @exception_view_config(StoreUnavailable, renderer=ERROR_PAGE)

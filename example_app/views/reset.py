@@ -1,4 +1,4 @@
-"""A new password for those who forgot theirs, by a link that is sent to their e-mail address."""
+"""A new password for users who forgot theirs, by a link that is sent to their e-mail address."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ If it was not you, ask for a new password:
 
 @view_defaults(route_name="reset", http_cache=NO_STORE, renderer="example_app:templates/reset.jinja2")
 class ResetViews:
-    """The same is said, and the same is done, for an address that nobody has: neither text nor time tells."""
+    """An address without an account gets the same answer in the same time, so that nobody learns who has one."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -64,7 +64,7 @@ class ResetViews:
         if attempt.retry_after is not None:
             return {"values": values, "errors": {"email": too_many_attempts(request, attempt.retry_after)}}
         user = request.dbsession.scalar(select(User).where(User.email == email))
-        # To the address that we know, and not to one that only becomes it in lower case.
+        # To the stored address: another one may become the same in lower case.
         to = email if user is None else user.email
         url = make_link(request, "reset_password", user, to)
         mail.send(request, to, SUBJECT, TEXT_FOR_NOBODY if user is None else TEXT.format(url=url))
@@ -98,7 +98,7 @@ class NewPasswordViews:
             return self._void()
         with unowned(request.dbsession, reason=f"reset of the password of user {user.id}"):
             user.set_password(values["new"])
-        # Those who were kept out by the wrong passwords of others can log in here.
+        # Others may have locked the account with wrong passwords. A known browser is counted on its own.
         remember_browser(request, user)
         mail.send(request, user.email, "Your password was changed", CHANGED.format(url=public_url(request, "reset")))
         request.session.flash("Your password is changed. Log in with the new one.")
@@ -112,7 +112,7 @@ class NewPasswordViews:
 
     def _find(self) -> tuple[MailedLink, User] | None:
         found = find_link(self.request)
-        # The address may belong to someone else by now.
+        # The user may have another address by now.
         return found if found and found[0].email == found[1].email else None
 
     def _void(self) -> HTTPSeeOther:

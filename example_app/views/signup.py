@@ -39,7 +39,7 @@ class SignupViews:
         request.session.flash(f"Welcome, {user.name}.")
         return HTTPSeeOther(safe_next(request, default=request.route_path("dashboard")))
 
-    # Somebody logged in from another tab. Everything but the password is in the form again.
+    # There was a login in another tab. The form is shown again with what was typed, except the password.
     @exception_view_config(BadCSRFToken, request_method="POST")
     def expired(self) -> dict[str, Any]:
         self.request.response.status_int = 400

@@ -99,7 +99,7 @@ def test_nor_does_the_body(ada: TestApp, csrf: dict[str, str], users: Users, fie
         ("{}", {"name": "Please fill this in.", "location": "Please fill this in."}),
         ('{"name": "", "location": null}', None),
         ('{"name": "A", "location": 1}', {"location": "This must be of the type string."}),
-        ('{"name": "A", "location": "\\ud800"}', {"location": "This has characters that are no text."}),
+        ('{"name": "A", "location": "\\ud800"}', {"location": "This contains characters that cannot be used."}),
         ('{"name": "A", "location": "a\\u0000b"}', {"location": "This cannot be used."}),
         ('{"name": "  ", "location": ""}', {"name": "This cannot be used."}),
         ('{"name": "A", "location": "%s"}' % ("a" * 101), {"location": "This is too long."}),
