@@ -722,10 +722,3 @@ class TestProduction:
         assert set(re.findall(r"%\(([A-Z]\w+)\)s", text)) == set(self.OPTIONS)
         for place in (text, (PRODUCTION.with_name("compose.yaml")).read_text(encoding="utf-8")):
             assert all(f"{name}=" in place for name in self.OPTIONS)
-
-
-def test_the_readme_of_the_example_names_each_module() -> None:
-    folder = ROOT / "example_app"
-    named = set(re.findall(r"^``([\w.]+)/?``  ", (folder / "README.rst").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {path.name for path in folder.glob("*.py")} - named == set()
-    assert [name for name in named if not (folder / name).exists()] == []

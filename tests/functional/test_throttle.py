@@ -67,7 +67,7 @@ def test_it_makes_no_difference_where_they_come_from(app: Router) -> None:
     refused(visitor(app))
 
 
-def test_nor_how_the_address_is_written(app: Router) -> None:
+def test_the_spelling_of_the_address_makes_no_difference(app: Router) -> None:
     for email in ("ada@example.com", "ADA@example.com", " Ada@Example.com", "ada@example.com ", "aDa@example.com"):
         guess(visitor(app), email=email)
 

@@ -1,4 +1,4 @@
-"""What a copy of the folder needs to live by itself."""
+"""The folder of the example: somebody who copies it has all of it, and finds their way in it."""
 
 import re
 from pathlib import Path
@@ -14,3 +14,10 @@ def test_all_packages_are_installed_with_a_copy() -> None:
     there = {".".join(folder.parts) for folder in folders} - {"example_app.tests"}
 
     assert set(declared) == there
+
+
+def test_the_readme_names_each_module() -> None:
+    named = set(re.findall(r"^``([\w.]+)/?``  ", (FOLDER / "README.rst").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert {path.name for path in FOLDER.glob("*.py")} - named == set()
+    assert [name for name in named if not (FOLDER / name).exists()] == []
