@@ -11,8 +11,8 @@ from pyramid.csrf import check_csrf_token
 from pyramid.request import Request
 
 KEPT = "kept_form"
-WRITTEN_BY = "written_by"  # the hidden field with the id of the user who was shown the form
-LONGEST = 10_000  # characters of all fields together, since each is stored with the session
+WRITTEN_BY = "written_by"  # the hidden field that says whom a form was shown to
+LONGEST = 10_000  # characters of all fields: a session is no place for more
 
 
 class Form(NamedTuple):

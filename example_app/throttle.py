@@ -55,7 +55,7 @@ def clear(request: Request, name: str) -> None:
 
 
 def address(request: Request) -> str:
-    """Where a request comes from. Of an IPv6 address only the first half counts: one customer has all of the other."""
+    """Where a request comes from. Of IPv6 it is the first half, since everyone has all of the other half."""
     sent = request.client_addr or "unknown"
     try:
         found = ip_address(sent)

@@ -21,8 +21,9 @@ def check_arguments(setting: str, function: Any) -> None:
     """Refuse a function that cannot be called as ``setting`` (``sessionkit.identity``, for example) will call it."""
     arguments = ARGUMENTS[setting.rpartition(".")[2]]
     try:
-        taken = signature(function)
-    except (TypeError, ValueError):  # functions written in C may have no signature
+        # What a decorator has wrapped may be called with other arguments than what it made of it.
+        taken = signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # some that are written in C do not say what they take
         return
     try:
         taken.bind(*arguments)

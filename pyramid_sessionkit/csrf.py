@@ -9,7 +9,8 @@ from pyramid.csrf import LegacySessionCSRFStoragePolicy
 from pyramid.csrf import SessionCSRFStoragePolicy as PyramidsSessionCSRFStoragePolicy
 from pyramid.interfaces import ICSRFStoragePolicy
 
-from pyramid_sessionkit.csrf_tokens import is_earlier_token_of, is_token_of
+from pyramid_sessionkit.csrf_tokens import is_old_token, is_token_of
+from pyramid_sessionkit.headers import is_https
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.tokens import has_form_of_csrf_token
 
@@ -21,8 +22,9 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
     perhaps in another tab, still works.
     """
 
-    def __init__(self, *login_routes: str | None) -> None:
+    def __init__(self, *login_routes: str | None, trust_proxy: bool = False) -> None:
         self._login_routes = [route for route in login_routes if route is not None]
+        self._trust_proxy = trust_proxy
 
     def check_csrf_token(self, request: Any, supplied_token: Any) -> bool:
         session = request.session
@@ -32,35 +34,43 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
         of_login_form = route is not None and route.name in self._login_routes
         if is_token_of(session.work, supplied_token, of_login_form):
             return True
-        return _is_from_this_site(request) and _harms_nobody(session, supplied_token, of_login_form)
+        return self._is_from_this_site(request) and _harms_nobody(request, supplied_token, of_login_form)
+
+    def _is_from_this_site(self, request: Any) -> bool:
+        """Whether the browser says so, in headers that no page of another site can change."""
+        scheme = "https" if is_https(request, self._trust_proxy) else "http"
+        this_site = f"{scheme}://{request.host_url.partition('://')[2]}"
+        # There are proxies that set the first one, so that an application takes all for its own.
+        sender = request.headers.get("Sec-Fetch-Site", "same-origin")
+        return bool(request.headers.get("Origin") == this_site and sender == "same-origin")
 
 
-def _harms_nobody(session: Session, token: Any, of_login_form: bool) -> bool:
-    """Whether a form of this site may be accepted with a token that is out of date.
+def _harms_nobody(request: Any, token: Any, of_login_form: bool) -> bool:
+    """Whether a form that a page of this site has sent may be out of date.
 
-    It may be a token of a session that has ended, where another tab has begun a new one: nobody is harmed if nobody is
-    logged in. Or it is a token of this session, from before its latest login.
+    Its session may have ended, while another tab has begun a new one: they share no secret. That is no harm where
+    nobody is logged in. Or it is the same session, and this browser has logged in since.
     """
-    is_anyones = of_login_form or session.userid is None
-    return (is_anyones and has_form_of_csrf_token(token)) or is_earlier_token_of(session.work, token)
-
-
-def _is_from_this_site(request: Any) -> bool:
-    """Whether the browser says so, in a header that no page of another site can change."""
-    return bool(request.headers.get("Origin") == request.host_url)
+    if of_login_form:
+        return has_form_of_csrf_token(token)
+    session = request.session
+    # A user whom a header names, or another policy, is logged in though the session is nobody's.
+    of_anyone = session.userid is None and request.authenticated_userid is None
+    return is_old_token(session.work, token, of_anyone)
 
 
 PYRAMIDS_OWN = (LegacySessionCSRFStoragePolicy, PyramidsSessionCSRFStoragePolicy)
 """They keep a token in the session, so that a session would be stored for each visitor who is shown a form."""
 
 
-def add_csrf_policy(config: Configurator, *login_routes: str | None) -> None:
+def add_csrf_policy(config: Configurator, *login_routes: str | None, trust_proxy: bool) -> None:
     """Put our policy in the place of those of Pyramid that keep tokens in the session."""
 
     def register() -> None:
         registry = config.registry
         if type(registry.queryUtility(ICSRFStoragePolicy)) in PYRAMIDS_OWN:
-            registry.registerUtility(SessionCSRFStoragePolicy(*login_routes), ICSRFStoragePolicy)
+            policy = SessionCSRFStoragePolicy(*login_routes, trust_proxy=trust_proxy)
+            registry.registerUtility(policy, ICSRFStoragePolicy)
 
     # After the application's own actions. No discriminator: never in conflict.
     config.action(None, register, order=1)

@@ -98,7 +98,7 @@ class NewPasswordViews:
             return self._void()
         with unowned(request.dbsession, reason=f"reset of the password of user {user.id}"):
             user.set_password(values["new"])
-        # Others may have locked the account with wrong passwords. A known browser is counted on its own.
+        # Those who were kept out by the wrong passwords of others can log in here.
         remember_browser(request, user)
         mail.send(request, user.email, "Your password was changed", CHANGED.format(url=public_url(request, "reset")))
         request.session.flash("Your password is changed. Log in with the new one.")
