@@ -14,3 +14,9 @@ def test_all_packages_are_installed_with_a_copy() -> None:
     there = {".".join(folder.parts) for folder in folders} - {"example_app.tests"}
 
     assert set(declared) == there
+
+
+def test_a_copy_keeps_databases_and_mail_out_of_git() -> None:
+    ignored = (FOLDER / ".gitignore").read_text().split()
+
+    assert {"*.sqlite*", "sent_mail/", ".venv/"} <= set(ignored)
