@@ -12,6 +12,8 @@ import waitress
 def on_port(global_config: dict[str, str], host: str, port: str, **settings: str) -> Callable[..., Any]:
     """``pserve development.ini http_port=6544``"""
     port = global_config.get("http_port", port)
+    if not port.isdecimal():
+        raise SystemExit(f"Port {port}: it must be a number, such as 6544")
     try:
         # Tried here, since an error in waitress would be a traceback.
         socket.create_server((host, int(port))).close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from difflib import get_close_matches
 from typing import Any
 
 from pyramid.config import Configurator
@@ -169,8 +171,19 @@ def _resolve(config: Configurator, name: str, dotted: Any) -> Any:
     try:
         found = config.maybe_dotted(dotted)
     except (ImportError, AttributeError, ValueError, IndexError) as error:
-        raise ConfigurationError(f"{PREFIX}{name} = {dotted} cannot be imported: {error}{cure}") from error
+        raise ConfigurationError(
+            f"{PREFIX}{name} = {dotted} cannot be imported: {_why_not(dotted, error, cure)}"
+        ) from error
     if not callable(found):
         raise ConfigurationError(f"{PREFIX}{name} = {dotted} is not callable{cure}")
     check_arguments(PREFIX + name, found)
     return found
+
+
+def _why_not(dotted: Any, error: Exception, cure: str) -> str:
+    """Where a module does not have a function, Python says that the module is no package."""
+    module, _, name = str(dotted).rpartition(".")
+    if module not in sys.modules or getattr(error, "name", None) != dotted:
+        return f"{error}{cure}"
+    close = get_close_matches(name, vars(sys.modules[module]), n=1)
+    return f"{module} has no {name}" + (f"; did you mean {close[0]}?" if close else cure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -401,11 +401,19 @@ def options(cls: type = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, F
             yield prefix + declared.name, declared
 
 
+def _is_for_us(name: str, known: Collection[str]) -> bool:
+    """Also with a misspelled prefix, where the rest is a setting of ours."""
+    prefix, dot, rest = name.partition(".")
+    if prefix + dot == PREFIX:
+        return True
+    return PREFIX + rest in known and bool(get_close_matches(prefix.lower() + dot, [PREFIX], cutoff=0.9))
+
+
 def parse_settings(settings: Mapping[str, Any]) -> Settings:
     """Read the ``sessionkit.*`` keys of an application's settings."""
     known = dict(options())
     for name in settings:
-        if name.startswith(PREFIX) and name not in known and not name.startswith(CUSTOM):
+        if _is_for_us(name, known) and name not in known and not name.startswith(CUSTOM):
             raise ConfigurationError(f"{name} is not a setting of pyramid_sessionkit{_suggestion(name, list(known))}")
     if not str(settings.get(PREFIX + "secret", "")).strip():
         raise ConfigurationError(

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 
 import pytest
@@ -506,3 +507,14 @@ def test_every_cookie_setting_but_the_name_can_be_overridden(name):
 def test_settings_are_frozen():
     with pytest.raises(AttributeError):
         Settings(secret=(b"",)).timeout = 1
+
+
+@pytest.mark.parametrize("name", ["sesionkit.timeout", "session_kit.sql.url", "SessionKit.secret", "sessionskit.store"])
+def test_a_misspelled_prefix_is_refused(name):
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(name)} is not a setting .*; did you mean sessionkit"):
+        parse_settings({"sessionkit.secret": SECRET, name: "1"})
+
+
+@pytest.mark.parametrize("name", ["session.timeout", "sessions.secret", "sesionkit.other", "sqlalchemy.url"])
+def test_settings_of_others_are_left_alone(name):
+    parse_settings({"sessionkit.secret": SECRET, name: "1"})

@@ -21,3 +21,8 @@ def test_a_port_that_is_taken_is_named_with_the_cure() -> None:
         port = str(taken.getsockname()[1])
         with pytest.raises(SystemExit, match=rf"^Port {port}: Address already in use\. .* make serve PORT=6544"):
             on_port({}, host="127.0.0.1", port=port)
+
+
+def test_a_port_that_is_no_number_is_named() -> None:
+    with pytest.raises(SystemExit, match=r"^Port abc: it must be a number, such as 6544$"):
+        on_port({"http_port": "abc"}, host="127.0.0.1", port="6543")

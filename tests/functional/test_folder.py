@@ -21,3 +21,9 @@ def test_the_readme_names_each_module() -> None:
 
     assert {path.name for path in FOLDER.glob("*.py")} - named == set()
     assert [name for name in named if not (FOLDER / name).exists()] == []
+
+
+def test_a_copy_keeps_databases_and_mail_out_of_git() -> None:
+    ignored = (FOLDER / ".gitignore").read_text().split()
+
+    assert {"*.sqlite*", "sent_mail/", ".venv/"} <= set(ignored)

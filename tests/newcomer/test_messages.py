@@ -28,6 +28,18 @@ def test_a_store_that_there_is_not(make_app: Any) -> None:
         make_app({}, **{"sessionkit.store": "redis"})
 
 
+@pytest.mark.parametrize(
+    ("dotted", "message"),
+    [
+        ("tests.conftest.SECRETS", r"tests\.conftest has no SECRETS; did you mean SECRET\?$"),
+        ("tests.conftest.nothing", r"tests\.conftest has no nothing; give the dotted name of a function"),
+    ],
+)
+def test_a_function_that_its_module_does_not_have(make_app: Any, dotted: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"sessionkit\.identity = {dotted} cannot be imported: {message}"):
+        make_app({}, **{"sessionkit.identity": dotted})
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql+psycopg2"])
 def test_what_to_write_for_postgresql(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg2", None)
