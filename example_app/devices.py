@@ -31,8 +31,8 @@ def device_of(request: Request) -> dict[str, str]:
     """Of whoever sends this request: a browser and an address, both short whatever was sent."""
     return {
         "browser": browser_name(request.user_agent or ""),
-        # Only as true as the server in front: waitress drops X-Forwarded-For unless trusted_proxy is set.
-        "address": (request.client_addr or "")[:LONGEST_ADDRESS],
+        # Not client_addr, which believes any X-Forwarded-For: see throttle.py.
+        "address": (request.remote_addr or "")[:LONGEST_ADDRESS],
     }
 
 

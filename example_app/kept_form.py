@@ -13,6 +13,7 @@ from pyramid.request import Request
 KEPT = "kept_form"
 WRITTEN_BY = "written_by"  # the hidden field that says whom a form was shown to
 LONGEST = 10_000  # characters of all fields: a session is no place for more
+LONGEST_ID = 20  # characters
 
 
 class Form(NamedTuple):
@@ -56,7 +57,7 @@ def typed(request: Request) -> dict[str, str]:
 def writer(request: Request) -> str | None:
     """The id of the user who was shown the form. Once their session has ended, only the form itself knows it."""
     userid = request.POST.get(WRITTEN_BY)
-    return userid if isinstance(userid, str) else None
+    return userid if isinstance(userid, str) and len(userid) <= LONGEST_ID else None
 
 
 def keep(request: Request) -> None:

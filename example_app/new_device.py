@@ -16,7 +16,7 @@ TEXT = """There was a login to your account from a device that you have not used
     Address: {address}
     Time: {time} UTC
 
-If that was you, there is nothing to do. If not, choose a new password, which ends all sessions:
+If that was you, there is nothing to do. If not, choose a new password, which ends all sessions and API tokens:
 
     {url}
 """

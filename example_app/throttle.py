@@ -55,8 +55,12 @@ def clear(request: Request, name: str) -> None:
 
 
 def address(request: Request) -> str:
-    """Where a request comes from. Of IPv6 it is the first half, since everyone has all of the other half."""
-    sent = request.client_addr or "unknown"
+    """Where a request comes from. Of IPv6 it is the first half, since everyone has all of the other half.
+
+    Not client_addr, which believes any X-Forwarded-For: whoever sends another one with each attempt is never stopped.
+    Behind a proxy the server sets this one, see production.ini.
+    """
+    sent = request.remote_addr or "unknown"
     try:
         found = ip_address(sent)
     except ValueError:

@@ -40,7 +40,7 @@ from pyramid_sessionkit.exceptions import (
 )
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
-from pyramid_sessionkit.in_force import add_in_force_check
+from pyramid_sessionkit.in_force import POLICY_WANTED
 from pyramid_sessionkit.interfaces import (
     IContentsUpdate,
     IJoinable,
@@ -138,15 +138,15 @@ def includeme(config: Configurator) -> None:
 
     config.registry[SAVER] = saver
     config.registry[JOINED_MODE] = joined_mode
+    config.registry[POLICY_WANTED] = settings.security_policy
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
     add_tweens(config)
-    add_csrf_policy(config, settings.login_route, settings.confirm_route)
+    add_csrf_policy(config, settings.login_route, settings.confirm_route, trust_proxy=settings.trust_proxy)
     add_gates(config, settings.login_route, settings.confirm_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)
     if settings.security_policy:
         add_security_policy(config)
-    add_in_force_check(config, settings.security_policy)
 
 
 def _check_store(settings: Settings, store: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.state import Found
-from pyramid_sessionkit.tokens import clean_nonce, new_nonce
+from pyramid_sessionkit.tokens import clean_nonce, has_form_of_csrf_token, new_nonce
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 
@@ -39,7 +39,12 @@ def is_token_of(work: UnitOfWork, token: Any, of_login_form: bool = False) -> bo
     return any(claims_for(token, key) is not None for key in [work.seed.key, *work.possible_keys()])
 
 
-def is_earlier_token_of(work: UnitOfWork, token: Any) -> bool:
-    """Whether this token was the session's before its latest login. Another user's login begins another session."""
+def is_old_token(work: UnitOfWork, token: Any, of_anyone: bool) -> bool:
+    """Whether this token was the session's before its latest login; ``of_anyone``: or may be another session's.
+
+    Another user's login begins another session. What ``new_csrf_token()`` replaced stays refused.
+    """
     claims = work.persistence.tokens.csrf_claims(token, work.key)
-    return claims is not None and claims[1] == clean_nonce(work.read().get(CSRF_KEY))
+    if claims is None:
+        return of_anyone and has_form_of_csrf_token(token)
+    return claims[1] == clean_nonce(work.read().get(CSRF_KEY))

@@ -127,10 +127,15 @@ class SessionHeaders:
         return chosen
 
     def _is_https(self, request: Any) -> bool:
-        environ = request.environ
-        if self._settings.trust_proxy and "HTTP_X_FORWARDED_PROTO" in environ:
-            return bool(environ["HTTP_X_FORWARDED_PROTO"].split(",")[0].strip().lower() == "https")
-        return bool(environ.get("wsgi.url_scheme") == "https")
+        return is_https(request, self._settings.trust_proxy)
+
+
+def is_https(request: Any, trust_proxy: bool) -> bool:
+    """Whether the browser sent the request over HTTPS; ``trust_proxy``: to a proxy, which says so."""
+    environ = request.environ
+    if trust_proxy and "HTTP_X_FORWARDED_PROTO" in environ:
+        return bool(environ["HTTP_X_FORWARDED_PROTO"].split(",")[0].strip().lower() == "https")
+    return bool(environ.get("wsgi.url_scheme") == "https")
 
 
 def _outermost(request: Any) -> Any:

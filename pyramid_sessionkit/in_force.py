@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pyramid.config import Configurator
-from pyramid.events import ApplicationCreated
 from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy, ISessionFactory
 
 from pyramid_sessionkit.factory import SessionFactory
@@ -16,17 +14,20 @@ from pyramid_sessionkit.settings import PREFIX
 log = logging.getLogger("pyramid_sessionkit")
 
 
-def add_in_force_check(config: Configurator, with_policy: bool) -> None:
-    """Log one warning if another factory, or another policy where ours is wanted, has taken the place of ours."""
+POLICY_WANTED = "pyramid_sessionkit.policy_wanted"
+"""Where the registry says whether our security policy is to be in force."""
 
-    def check(event: Any) -> None:
-        problems = [_of_factory(event.app.registry), _of_policy(event.app.registry) if with_policy else None]
-        found = [problem for problem in problems if problem is not None]
-        if found:
-            log.warning("%s", " ".join(found))
 
-    # When the application is made, nothing can override them any more.
-    config.add_subscriber(check, ApplicationCreated)
+def warn_unless_in_force(registry: Any) -> None:
+    """Log one warning if another factory, or another policy where ours is wanted, has taken the place of ours.
+
+    To be called when the application is made: nothing can override them any more. Not by a subscriber: Pyramid makes
+    the event objects of each request as soon as there is one, whatever it subscribes to.
+    """
+    problems = [_of_factory(registry), _of_policy(registry) if registry[POLICY_WANTED] else None]
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        log.warning("%s", " ".join(found))
 
 
 def _of_factory(registry: Any) -> str | None:

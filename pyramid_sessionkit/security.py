@@ -48,7 +48,9 @@ class SessionSecurityPolicy:
       ``Authenticated`` are added.
     - ``authorizer.permits(context, principals, permission)`` decides: :class:`pyramid.authorization.ACLHelper`.
     - ``credentials_hash(request, identity)`` returns what a login depends on, such as the hash of the password. A
-      session whose login depended on something else is ended (OWASP ASVS 3.3.3). Only its SHA-256 is stored.
+      session whose login depended on something else is ended (OWASP ASVS 3.3.3). Only its SHA-256 is stored. Let it
+      depend on the user alone, and not on their browser: ``user_sessions(request).list()`` leaves out those of which
+      it differs.
     """
 
     def __init__(
@@ -108,6 +110,11 @@ class SessionSecurityPolicy:
         _session_of(request).invalidate()
         self._users.clear(request)
         return []
+
+    @property
+    def compares_credentials(self) -> bool:
+        """Whether a session is ended whose login depended on something else than it would now."""
+        return self._credentials_hash is not None
 
     def unauthenticated_userid(self, request: Any) -> str | None:
         """Whose identity and credentials are being found out right now: nobody knows yet if they exist."""

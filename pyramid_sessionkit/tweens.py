@@ -23,6 +23,7 @@ from pyramid.settings import aslist
 from pyramid.tweens import EXCVIEW, INGRESS
 
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
+from pyramid_sessionkit.in_force import warn_unless_in_force
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
 from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
@@ -64,6 +65,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
     has_tm = _has_tm(registry)
     if joined_mode is not None:
         _check_joined_mode(joined_mode, has_tm, registry)
+    warn_unless_in_force(registry)
 
     def outer_tween(request: Any) -> Any:
         transaction = None if joined_mode is None else joined_mode.transaction_of(request)

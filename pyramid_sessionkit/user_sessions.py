@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pyramid.interfaces import ISessionFactory
+from pyramid.interfaces import ISecurityPolicy, ISessionFactory
 
 from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import IListable, IPurgeable, IUserIndex, Record
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.serializer import loads
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
@@ -59,13 +60,19 @@ class UserSessions:
         session = self._session
         current = None if session.new else session.key
         # A user whom another source has named, and not this session, may be logged in with any credentials.
-        judges = session.userid is not None and session.userid == self._userid
+        judges = session.userid is not None and session.userid == self._userid and self._compares_credentials
         return [
             _info(key, record, current)
             for key, record in self._stored()
             # What this request has changed about its own session is not stored yet.
             if not judges or key == current or record.credentials == session.credentials
         ]
+
+    @property
+    def _compares_credentials(self) -> bool:
+        # Another policy may keep there what it likes, and what nothing ends must not be hidden.
+        policy = self._request.registry.queryUtility(ISecurityPolicy)
+        return isinstance(policy, SessionSecurityPolicy) and policy.compares_credentials
 
     def revoke(self, key: str) -> bool:
         """End one of them, after the view; False if there is none of this user with that key."""

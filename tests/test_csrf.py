@@ -14,7 +14,7 @@ from pyramid.response import Response
 from pyramid.security import forget, remember
 from webtest import TestApp, Upload
 
-from pyramid_sessionkit import csrf
+from pyramid_sessionkit import BasicAuthSource, csrf
 from tests.conftest import SpyStore
 
 Site = Callable[..., TestApp]
@@ -285,6 +285,52 @@ def test_another_token_refuses_the_old_one_of_a_user(site: TestApp) -> None:
     assert send_from("http://localhost", site, "/post", old) == 400
 
 
+@pytest.mark.parametrize("own_policy", [False, True])
+def test_a_form_of_anyone_is_refused_for_a_user_of_a_header(make_app: Site, own_policy: bool) -> None:
+    """Browsers send this header by themselves, and the session knows nothing of the user."""
+
+    class Own:
+        def authenticated_userid(self, request: Request) -> str | None:
+            return BasicAuthSource(lambda _, user, password: user)(request)
+
+        identity = authenticated_userid
+
+    def configure(config: Configurator) -> None:
+        config.set_default_csrf_options(require_csrf=True)
+        config.add_session_source(BasicAuthSource(lambda _, user, password: user))
+        if own_policy:
+            config.commit()
+            config.set_security_policy(Own())
+
+    site, other = make_app(VIEWS, configure=configure), make_app(VIEWS, configure=configure)
+    token = other.get("/form").text
+    assert send_from("http://localhost", site, "/post", token) == 200
+    site.authorization = ("Basic", ("ada", "secret"))
+    assert send_from("http://localhost", site, "/post", token) == 400
+    assert send(site, "/post", site.get("/form").text) == 200
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://localhost", 200), ("http://localhost", 400)])
+def test_behind_a_proxy_this_site_has_its_scheme(make_app: Site, origin: str, status: int) -> None:
+    """Else whoever can change what comes by plain HTTP could send forms to the site that has TLS."""
+
+    def configure(config: Configurator) -> None:
+        config.set_default_csrf_options(require_csrf=True)
+
+    site, other = (make_app(VIEWS, configure=configure, trust_proxy="true") for _ in range(2))
+    token = other.get("/form").text
+    headers = {"Origin": origin, "X-Forwarded-Proto": "https"}
+    assert site.post("/post", {"csrf_token": token}, headers=headers, expect_errors=True).status_int == status
+
+
+@pytest.mark.parametrize("sender", ["cross-site", "same-site", "none"])
+def test_a_proxy_that_sets_the_origin_opens_nothing(site: TestApp, overtaken: str, sender: str) -> None:
+    headers = {"Origin": "http://localhost", "Sec-Fetch-Site": sender}
+    site.post("/login", {"csrf_token": overtaken, "user": "eve"}, headers=headers, status=400)
+    headers["Sec-Fetch-Site"] = "same-origin"
+    site.post("/login", {"csrf_token": overtaken, "user": "eve"}, headers=headers)
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "0..short"])
 def test_the_origin_alone_is_not_enough(site: TestApp, token: str) -> None:
     assert send_from("http://localhost", site, "/login", token, user="ada") == 400
@@ -294,6 +340,7 @@ def test_another_token_refuses_the_old_one(site: TestApp) -> None:
     old = site.get("/form").text
     new = site.post("/another", {"csrf_token": old}).text
     assert send(site, "/post", old) == 400
+    assert send_from("http://localhost", site, "/post", old) == 400
     assert send(site, "/post", new) == 200
     assert site.get("/form").text == new
 

@@ -92,6 +92,27 @@ class TestOwnSessions:
 
         assert list(keys(desk)) == ["desk"]
 
+    def test_credentials_that_nobody_compares_hide_no_session(self, make_app: Any) -> None:
+        """A policy of one's own may keep there what differs from device to device: nothing ends these logins."""
+
+        class Own:
+            def authenticated_userid(self, request: Request) -> str | None:
+                userid: str | None = request.session.userid
+                return userid
+
+            identity = authenticated_userid
+
+            def remember(self, request: Request, userid: str, **kw: Any) -> list[Any]:
+                request.session.login(userid, credentials=request.params["browser"])
+                return []
+
+        app = make_app(VIEWS, configure=lambda config: config.set_security_policy(Own())).app
+        phone, desk = TestApp(app), TestApp(app)
+        phone.get("/in?user=ada&browser=phone")
+        desk.get("/in?user=ada&browser=desk")
+
+        assert sorted(keys(desk)) == ["desk", "phone"]
+
     def test_revoke_one(self, browsers: dict[str, TestApp]) -> None:
         assert browsers["desk"].get(f"/revoke?key={keys(browsers['desk'])['phone']}").text == "True"
         assert [browsers[name].get("/who").text for name in ("phone", "desk", "bob")] == ["None", "ada", "bob"]

@@ -6,9 +6,10 @@ from typing import Any
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import exc
 
 from example_app import kept_form
+from example_app.error_layout import PLAIN
 from example_app.views import NO_STORE
 from pyramid_sessionkit import StoreUnavailable
 
@@ -40,6 +41,8 @@ def bad_origin(request: Request) -> dict[str, str]:
 @exception_view_config(BadCSRFToken, http_cache=NO_STORE, renderer="example_app:templates/send_again.jinja2")
 def bad_csrf(request: Request) -> dict[str, Any]:
     request.response.status_int = 400
+    if request.error_layout == PLAIN:
+        return without_form(request)
     form = _form_to_send_again(request)
     return {
         "title": EXPIRED,
@@ -48,6 +51,12 @@ def bad_csrf(request: Request) -> dict[str, Any]:
         "typed": kept_form.typed(request),
         "back": _page_of_form(request),
     }
+
+
+def without_form(request: Request) -> dict[str, Any]:
+    """The page for an expired form where the database does not answer: a form needs to know who is logged in."""
+    request.override_renderer = ERROR_PAGE
+    return {"title": EXPIRED, "text": "Nothing was changed. Open the page again and send it once more."}
 
 
 def _form_to_send_again(request: Request) -> kept_form.Form | None:
@@ -94,8 +103,10 @@ def store_unavailable(request: Request) -> dict[str, str]:
     }
 
 
-@exception_view_config(OperationalError, renderer=ERROR_PAGE)
-@exception_view_config(InterfaceError, renderer=ERROR_PAGE)
+# A TimeoutError: all connections of the pool were in use for too long.
+@exception_view_config(exc.OperationalError, renderer=ERROR_PAGE)
+@exception_view_config(exc.InterfaceError, renderer=ERROR_PAGE)
+@exception_view_config(exc.TimeoutError, renderer=ERROR_PAGE)
 def database_unavailable(request: Request) -> dict[str, str]:
     log.error("%s %s failed in the database", request.method, request.path, exc_info=request.exception)
     request.response.status_int = 503

@@ -6,12 +6,12 @@ from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from example_app import forms, mail, throttle
 from example_app.known_browser import remember_browser
 from example_app.mailed_links import find_link, make_link, use_up
-from example_app.models import MailedLink, User
+from example_app.models import ApiToken, MailedLink, User
 from example_app.routes import public_url
 from example_app.security import log_out_everywhere
 from example_app.throttle import Limit
@@ -32,7 +32,7 @@ TEXT_FOR_NOBODY = """Somebody has asked for a new password for an account with t
 
 There is no such account. Perhaps you signed up with another address. If you did not ask, there is nothing to do.
 """
-CHANGED = """The password of your account was changed, and all sessions were ended.
+CHANGED = """The password of your account was changed, and all sessions and API tokens were ended.
 
 If it was not you, ask for a new password:
 
@@ -98,6 +98,8 @@ class NewPasswordViews:
             return self._void()
         with unowned(request.dbsession, reason=f"reset of the password of user {user.id}"):
             user.set_password(values["new"])
+            # Whoever knew the old password may have made one.
+            request.dbsession.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
         # Those who were kept out by the wrong passwords of others can log in here.
         remember_browser(request, user)
         mail.send(request, user.email, "Your password was changed", CHANGED.format(url=public_url(request, "reset")))

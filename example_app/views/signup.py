@@ -9,9 +9,11 @@ from pyramid.view import exception_view_config, view_config, view_defaults
 
 from example_app import forms
 from example_app.email_addresses import is_taken, write_address
+from example_app.error_layout import PLAIN
 from example_app.models.user import User, hasher
 from example_app.security import log_in
 from example_app.views import NO_STORE
+from example_app.views.errors import without_form
 from pyramid_sessionkit import safe_next
 from pyramid_sessionkit.owned import unowned
 
@@ -43,6 +45,8 @@ class SignupViews:
     @exception_view_config(BadCSRFToken, request_method="POST")
     def expired(self) -> dict[str, Any]:
         self.request.response.status_int = 400
+        if self.request.error_layout == PLAIN:
+            return without_form(self.request)
         self.request.session.flash("Nothing was changed, since this page was out of date. Send it again.", "error")
         return {"values": forms.signup(self.request.POST)[0], "errors": {}}
 

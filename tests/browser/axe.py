@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-RUN = """async rules => {
-  const options = {preload: false, resultTypes: ["violations"], ...(rules.length && {runOnly: rules})};
+RUN = """async ([only, skipped]) => {
+  const rules = Object.fromEntries(skipped.map(rule => [rule, {enabled: false}]));
+  const options = {preload: false, resultTypes: ["violations"], rules, ...(only.length && {runOnly: only})};
   const {violations} = await axe.run(options);
   return violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`));
 }"""
 
 
-def violations(page: Page, *rules: str) -> list[str]:
-    """All that the page violates, or those of these rules, with the element that does."""
+def violations(page: Page, *only: str, skipped: Sequence[str] = ()) -> list[str]:
+    """The rules that the page violates, or those of these, with the element that does."""
     from axe_playwright_python.base import AXE_SCRIPT
 
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    found: list[str] = page.evaluate(RUN, rules)
+    found: list[str] = page.evaluate(RUN, [only, skipped])
     return found

@@ -15,12 +15,20 @@ import pytest
 from pyramid.router import Router
 
 from tests.browser.looking import DESKTOP, Look
-from tests.functional.conftest import app, cheap_hashes, demo_database, described_once, ini_settings, spy, start_app
+from tests.functional.conftest import (
+    AppStarter,
+    cheap_hashes,
+    demo_database,
+    described_once,
+    ini_settings,
+    spy,
+    start_app,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["app", "cheap_hashes", "demo_database", "described_once", "ini_settings", "spy", "start_app"]
+__all__ = ["cheap_hashes", "demo_database", "described_once", "ini_settings", "spy", "start_app"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -66,6 +74,11 @@ class ThreadingServer(ThreadingMixIn, WSGIServer):
 class QuietHandler(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.fixture
+def app(start_app: AppStarter) -> Router:
+    return start_app()
 
 
 @pytest.fixture

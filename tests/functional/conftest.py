@@ -108,32 +108,69 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) 
     return path
 
 
+def files_in(folder: Path) -> dict[str, str]:
+    """The settings that name files."""
+    return {
+        "sqlalchemy.url": f"sqlite:///{folder}/example.sqlite",
+        "sessionkit.sql.url": f"sqlite:///{folder}/sessions.sqlite",
+        "mail.top_level_directory": f"{folder}/sent_mail",
+    }
+
+
+def disconnect(app: Router) -> None:
+    database_of(app).dispose()
+    persistence_of(app).store.close()
+
+
 @pytest.fixture
 def start_app(
     tmp_path: Path, demo_database: Path, ini_settings: dict[str, str], described_once: None
 ) -> Iterator[AppStarter]:
     """Starts the application, each time on the same files: as a restart does. It takes other settings too."""
-    shutil.copy(demo_database, tmp_path)
+    if not (tmp_path / demo_database.name).exists():
+        shutil.copy(demo_database, tmp_path)
     apps: list[Router] = []
 
     def start(**others: str) -> Router:
-        settings = dict(ini_settings)
-        settings["sqlalchemy.url"] = f"sqlite:///{tmp_path}/example.sqlite"
-        settings["sessionkit.sql.url"] = f"sqlite:///{tmp_path}/sessions.sqlite"
-        settings["mail.top_level_directory"] = f"{tmp_path}/sent_mail"
-        app = example_app.main({}, **settings | others)
-        apps.append(app)
-        return app
+        apps.append(example_app.main({}, **ini_settings | files_in(tmp_path) | others))
+        return apps[-1]
 
     yield start
     for app in apps:
-        database_of(app).dispose()
-        persistence_of(app).store.close()
+        disconnect(app)
+
+
+class SharedApp(NamedTuple):
+    """An application that is started once, since that takes longer than most tests."""
+
+    app: Router
+    link: Path
+    """The folder of its files: a link to that of the test which is running."""
+    first: Path
+    """Where they are as they were at the start."""
+
+
+@pytest.fixture(scope="session")
+def shared_app(
+    tmp_path_factory: pytest.TempPathFactory, demo_database: Path, ini_settings: dict[str, str], described_once: None
+) -> SharedApp:
+    folder = tmp_path_factory.mktemp("shared")
+    link, first = folder / "link", folder / "first"
+    first.mkdir()
+    shutil.copy(demo_database, first)
+    link.symlink_to(first)
+    app = example_app.main({}, **ini_settings | files_in(link))
+    disconnect(app)
+    return SharedApp(app, link, first)
 
 
 @pytest.fixture
-def app(start_app: AppStarter) -> Router:
-    return start_app()
+def app(shared_app: SharedApp, tmp_path: Path) -> Iterator[Router]:
+    shutil.copytree(shared_app.first, tmp_path, dirs_exist_ok=True)
+    shared_app.link.unlink()
+    shared_app.link.symlink_to(tmp_path)
+    yield shared_app.app
+    disconnect(shared_app.app)
 
 
 @pytest.fixture
@@ -210,10 +247,10 @@ def leave_idle(tmp_path: Path) -> Callable[[], None]:
 
 
 @pytest.fixture
-def spy(app: Router) -> SpyStore:
+def spy(app: Router, monkeypatch: pytest.MonkeyPatch) -> SpyStore:
     """The store of the application's sessions: notes its calls, and fails where it is told to."""
     persistence = persistence_of(app)
-    persistence.store = SpyStore(persistence.store)
+    monkeypatch.setattr(persistence, "store", SpyStore(persistence.store))
     return persistence.store
 
 

@@ -4,14 +4,13 @@ from typing import Any
 
 import pytest
 from pyramid.router import Router
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event, exc
 from webob import Request
 from webtest import TestApp, TestResponse
 
 from pyramid_sessionkit import StoreUnavailable
 from tests.conftest import SpyStore
-from tests.functional.browsing import cart_shown, fill_in, log_in, notice, user_shown
+from tests.functional.browsing import cart_shown, fill_in, log_in, notice, problem_shown, user_shown
 from tests.functional.conftest import database_of
 
 
@@ -73,12 +72,49 @@ def break_table(app: Router) -> Iterator[Callable[[str], None]]:
 
     def refuse(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if any(table in statement for table in broken):
-            raise OperationalError(statement, {}, sqlite3.OperationalError("disk I/O error"))
+            raise exc.OperationalError(statement, {}, sqlite3.OperationalError("disk I/O error"))
 
     engine = database_of(app)
     event.listen(engine, "before_cursor_execute", refuse)
     yield broken.append
     event.remove(engine, "before_cursor_execute", refuse)
+
+
+def test_a_pool_without_a_free_connection_is_an_outage(browser: TestApp) -> None:
+    log_in(browser)
+    engine = database_of(browser.app)
+
+    def wait_in_vain(*args: Any) -> None:
+        raise exc.TimeoutError("QueuePool limit reached")
+
+    event.listen(engine, "before_cursor_execute", wait_in_vain)
+    page = browser.get("/messages", status=503)
+    event.remove(engine, "before_cursor_execute", wait_in_vain)
+
+    assert title(page) == "Please try again shortly"
+
+
+@pytest.mark.parametrize("path", ["/api/me", "/api/session", "/api/devices"])
+def test_a_program_is_told_of_an_outage_too(
+    browser: TestApp, break_table: Callable[[str], None], caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    log_in(browser)
+    break_table("users")
+
+    assert problem_shown(browser.get(path, status=503)) == "The database cannot be reached for the moment."
+    assert "disk I/O error" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/cart/add", "/login", "/signup"])
+def test_an_expired_form_is_refused_during_an_outage(
+    browser: TestApp, break_table: Callable[[str], None], path: str
+) -> None:
+    log_in(browser)
+    break_table("users")
+    page = browser.post(path, {"csrf_token": "wrong"}, status=400)
+
+    assert title(page) == "This form has expired"
+    assert page.html.select_one(".who") is None
 
 
 @pytest.mark.parametrize("table", ["users", "messages"])

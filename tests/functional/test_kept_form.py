@@ -13,6 +13,7 @@ from webtest import TestApp, TestResponse
 from example_app import kept_form
 from pyramid_sessionkit import get_sessions
 from tests.functional.browsing import fill_in, log_in, messages_shown, notice, same_visitor, send, sign_up
+from tests.functional.conftest import AppStarter
 
 LeaveIdle = Callable[[], None]
 NOTICE = "Here is what you wrote. It is not saved yet."
@@ -205,3 +206,13 @@ def test_it_is_kept_where_the_store_forgets_what_expired(app: Router, browser: T
 
     assert login.html.find(id="why").text == "Log in to go on to your messages."
     assert text_shown(send(login, "login", email="ada@example.com", password="demo").follow()) == LONG
+
+
+def test_a_writer_takes_no_room_in_the_session(start_app: AppStarter) -> None:
+    """Anyone may fill that field with as much as they like."""
+    browser = TestApp(start_app(**{"sessionkit.max_size": "5000"}))
+    token = browser.get("/login").forms["login"]["csrf_token"].value
+    fields = {"csrf_token": token, "written_by": "9" * 6000, "text": "T"}
+    page = browser.post("/messages", fields, status=303).follow()
+
+    assert page.html.find(id="kept") is None

@@ -12,8 +12,19 @@ from webtest import TestApp, TestResponse
 
 from example_app.models import User
 from example_app.views import reset
-from tests.functional.browsing import devices_shown, error, error_at, fill_in, log_in, notice, same_visitor, user_shown
+from tests.functional.browsing import (
+    devices_shown,
+    error,
+    error_at,
+    fill_in,
+    log_in,
+    make_token,
+    notice,
+    same_visitor,
+    user_shown,
+)
 from tests.functional.conftest import AppStarter, Mail, database_of
+from tests.test_sources import bearer
 
 NEW = "a new password"
 
@@ -306,3 +317,16 @@ def test_links_that_are_too_old_are_removed(app: Router, browser: TestApp, mails
 
     with database_of(app).connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM mailed_links").scalar() == 1
+
+
+def test_tokens_end_with_the_sessions(app: Router, browser: TestApp, link: str, mails: Mails) -> None:
+    """Whoever knew the old password may have made one."""
+    bob = TestApp(app)
+    log_in(browser)
+    log_in(bob, "bob@example.com")
+    of_ada, of_bob = make_token(browser), make_token(bob)
+    choose(TestApp(app).get(link))
+
+    TestApp(app).get("/api/me", headers=bearer(of_ada), status=401)
+    TestApp(app).get("/api/me", headers=bearer(of_bob), status=200)
+    assert "all sessions and API tokens were ended" in mails[0].text

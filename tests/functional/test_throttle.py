@@ -74,6 +74,15 @@ def test_the_spelling_of_the_address_makes_no_difference(app: Router) -> None:
     refused(visitor(app))
 
 
+def test_nor_what_they_say_where_they_come_from(app: Router) -> None:
+    for number in range(PER_ADDRESS.attempts):
+        liar = visitor(app)
+        liar.extra_environ["HTTP_X_FORWARDED_FOR"] = f"198.51.100.{number}"
+        guess(liar, email=f"user{number}@example.com")
+
+    refused(visitor(app), "bob@example.com")
+
+
 def test_four_are_forgiven(app: Router) -> None:
     guess(visitor(app), 4)
     log_in(visitor(app), status=303)
@@ -281,4 +290,4 @@ def test_a_right_password_leaves_nothing_behind(app: Router) -> None:
     ],
 )
 def test_neighbours_by_ipv6_are_one_address(address: str | None, counted_as: str) -> None:
-    assert throttle.address(DummyRequest(client_addr=address)) == counted_as
+    assert throttle.address(DummyRequest(remote_addr=address)) == counted_as

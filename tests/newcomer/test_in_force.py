@@ -79,3 +79,8 @@ def test_no_warning_where_all_is_as_it_should_be(
 ) -> None:
     make_app({}, configure=configure, **settings)
     assert warnings(caplog) == []
+
+
+def test_the_check_makes_no_request_dearer(make_app: Any) -> None:
+    """Pyramid makes event objects for each request as soon as there is any subscriber."""
+    assert not make_app({}).app.registry.has_listeners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from decimal import Decimal
@@ -135,7 +136,15 @@ def test_a_function_of_the_request_without_one(make_app: Any, name: str) -> None
         make_app({}, **{f"sessionkit.{name}": takes_nothing})
 
 
-@pytest.mark.parametrize("function", [lambda *args: None, lambda request, userid, more=None: None, max])
+@functools.wraps(takes_userid_alone)
+def wraps_another(request: Request, userid: str) -> None:
+    takes_userid_alone(userid)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda *args: None, lambda request, userid, more=None: None, max, wraps_another, functools.cache(wraps_another)],
+)
 def test_a_function_that_can_be_called(make_app: Any, function: Any) -> None:
     make_app({}, identity=function)
 

@@ -1,5 +1,6 @@
 """What went wrong, for programs: problem documents instead of pages. They read neither session nor database."""
 
+import logging
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -11,10 +12,13 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from pyramid_openapi3 import RequestValidationError
+from sqlalchemy import exc
 
 from example_app.api import methods
 from example_app.problems import problem
 from pyramid_sessionkit import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 KEPT = ("Allow", "Retry-After", "WWW-Authenticate")
 
@@ -53,6 +57,14 @@ def undecodable(request: Request) -> Response:
 def store_unavailable(request: Request) -> Response:
     # sessionkit adds Retry-After where the request may be sent again.
     return problem(503, "Your session cannot be reached for the moment. You have not been logged out.")
+
+
+@exception_view_config(exc.OperationalError, wants_problem=True)
+@exception_view_config(exc.InterfaceError, wants_problem=True)
+@exception_view_config(exc.TimeoutError, wants_problem=True)
+def database_unavailable(request: Request) -> Response:
+    log.error("%s %s failed in the database", request.method, request.path, exc_info=request.exception)
+    return problem(503, "The database cannot be reached for the moment.")
 
 
 @exception_view_config(RequestValidationError)
