@@ -13,7 +13,7 @@ from example_app.error_layout import PLAIN
 from example_app.models.user import User, hasher
 from example_app.security import log_in
 from example_app.views import NO_STORE
-from example_app.views.errors import without_form
+from example_app.views.expired_form import without_form
 from pyramid_sessionkit import safe_next
 from pyramid_sessionkit.owned import unowned
 
