@@ -14,7 +14,7 @@ help:
 	@echo "make fuzz    run what 'make test' runs a part of: requests that race, statements on owned rows, wrong answers"
 	@echo "             of memcached, caches in all orders"
 	@echo "make bench   measure what sessions cost, beside other libraries' (10 minutes; BENCH=--quick: 3)"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    style and types: ruff, mypy, pyright"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make clean   remove everything that was made"
 

@@ -19,7 +19,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         config.include(".routes")
         config.include(".static_files")
         config.include(".security_headers")
-        config.include(".frame")
+        config.include(".error_layout")
         config.include(".problems")
         config.include(".api")
         config.include(".api_tokens")

@@ -28,7 +28,7 @@ def includeme(config: Configurator) -> None:
 def methods(request: Request) -> list[str]:
     """Those that are described for the address of this request."""
     described = request.registry.settings["pyramid_openapi3"]["spec"]["paths"][request.matched_route.pattern]
-    return [name.upper() for name in described.keys() if name != "parameters"]  # noqa: SIM118  # no dict
+    return [name.upper() for name in described.keys() if name != "parameters"]  # noqa: SIM118  # it is not a dict
 
 
 def check_request(event: ContextFound) -> None:
@@ -40,7 +40,7 @@ def check_request(event: ContextFound) -> None:
         raise HTTPRequestEntityTooLarge(explanation=f"Send {LONGEST_BODY} bytes at most.")
     if request.headers.get("Authorization", "").lower().split(" ")[0] == "bearer":
         if request.identity is None:
-            # RFC 6750, also where anonymous visitors are let in: whoever sends a token means to be somebody.
+            # RFC 6750, also where anonymous visitors are let in: a program that sends a token expects to be logged in.
             headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             raise HTTPUnauthorized(explanation="There is no such token; it may have been revoked.", headers=headers)
         if request.api_token is not None:
@@ -48,7 +48,7 @@ def check_request(event: ContextFound) -> None:
 
 
 def read_json(body: bytes, **parameters: str) -> Any:
-    """A ``ValueError`` for what is no JSON; Python's own reader takes NaN, and fails otherwise where it is too deep."""
+    """Raise ``ValueError`` for what is not JSON. ``json`` alone accepts NaN, and has another error for deep nesting."""
     try:
         return json.loads(body, parse_constant=_refuse)
     except RecursionError as error:
@@ -56,4 +56,4 @@ def read_json(body: bytes, **parameters: str) -> Any:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

@@ -26,7 +26,7 @@ def prepare(session_factory: sessionmaker[Session]) -> None:
             _make_tables_and_users(session_factory)
             break
         except DBAPIError:
-            # Another process made the same thing between our look and our write: look again.
+            # Another process has made the same table or user meanwhile: look again.
             if attempt == ATTEMPTS:
                 raise
     print("Demo users:", " and ".join(USERS), f"with the password: {PASSWORD}", flush=True)

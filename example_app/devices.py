@@ -4,7 +4,7 @@ from pyramid.request import Request
 
 LONGEST_ADDRESS = 45  # characters: an IPv6 address that ends in an IPv4 one
 
-# What a browser says it is, the most telling first: each also claims to be some of those below.
+# How browsers name themselves. The order matters: each also names some of those below.
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",

@@ -15,7 +15,7 @@ _is_email = re.compile(r"[^@\s<>(),;:\"\[\]\\]+@[^@\s<>(),;:\"\[\]\\]+").fullmat
 
 
 def login(fields: Fields) -> dict[str, Any]:
-    """Of a form or of JSON. Whatever is wrong here is a wrong password."""
+    """From a form or from JSON. There are no errors here: what cannot be stored is a wrong password."""
     values = {"email": _text(fields, "email").strip(), "password": _text(fields, "password")}
     return {
         **{name: "" if _unstorable(value) else value for name, value in values.items()},
@@ -71,7 +71,7 @@ def api_token(fields: Fields) -> Checked:
 
 
 def search(fields: Fields) -> tuple[str, int]:
-    """What to look for, and the number of the page. What cannot be meant is left out."""
+    """What to look for, and the number of the page. What makes no sense is left out."""
     q, page = _text(fields, "q").strip(), _text(fields, "page")
     return "" if _unstorable(q) else q, int(page) if re.fullmatch("[1-9][0-9]{0,5}", page) else 1
 
@@ -101,7 +101,7 @@ def _problem(text: str, shortest: int, longest: int | None = None) -> str | None
     if longest is not None and len(text) > longest:
         return f"Use {longest} characters at most; these are {len(text)}."
     if _unstorable(text):
-        return "This has characters that are no text."
+        return "This contains characters that cannot be used."
     return None
 
 

@@ -1,4 +1,4 @@
-"""What somebody wrote into a form that could not be saved: their session had ended, or the page was out of date.
+"""Text of a form that could not be saved, since the session of its writer had ended or the page was out of date.
 
 It waits in the session of that browser, and never in a URL. After the login it is in the form again, for its writer to
 save: nothing is saved by itself.
@@ -17,16 +17,16 @@ LONGEST_ID = 20  # characters
 
 
 class Form(NamedTuple):
-    """What a form does, in the words of its button, and its fields with their labels. Others are never kept.
+    """What its button says, and its fields with their labels.
 
-    Whatever is not listed here is sent once and forgotten: passwords and CSRF tokens above all.
+    Only these fields are kept: passwords and CSRF tokens are never among them.
     """
 
     button: str
     fields: Mapping[str, str]
 
 
-# By route. A form with a password is not among them: it cannot be sent again without it.
+# By route. Forms with a password are left out: they cannot be sent again without it.
 FORMS = {
     "messages": Form("Save the message", {"text": "New message"}),
     "message_delete": Form("Delete the message", {}),
@@ -55,7 +55,7 @@ def typed(request: Request) -> dict[str, str]:
 
 
 def writer(request: Request) -> str | None:
-    """The id of the user to whom the form was shown; only the form itself knows, once their session has ended."""
+    """The id of the user who was shown the form. Once their session has ended, only the form itself knows it."""
     userid = request.POST.get(WRITTEN_BY)
     return userid if isinstance(userid, str) and len(userid) <= LONGEST_ID else None
 
@@ -73,17 +73,17 @@ def is_kept(request: Request) -> bool:
 
 
 def forget_those_of_others(session: Any, userid: str) -> None:
-    """After a login. The writer's own session is gone, and with it the proof of who they were.
+    """Call it after a login: what another user wrote is removed.
 
-    So the form's word is taken for it. Whoever changed that word in their own browser would show their own text to
-    someone else, and see nothing of anyone.
+    The session of the writer is gone, so only the form says who that was. Users who change that field in their own
+    browser show their own text to someone else, and see nothing of anyone.
     """
     if KEPT in session and session[KEPT]["userid"] != userid:
         del session[KEPT]
 
 
 def take(request: Request) -> dict[str, str]:
-    """What this user wrote into the form of this page, once; with a notice that it is not saved."""
+    """What this user wrote into the form of this page. It is given once, with a notice that it is not saved."""
     kept = request.session.get(KEPT)
     if kept is None or kept["form"] != request.matched_route.name:
         return {}

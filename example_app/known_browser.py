@@ -2,8 +2,8 @@
 
 Whoever knows an e-mail address can send five wrong passwords every 15 minutes, and so keep its owner out. That is why a
 known browser is counted on its own: what others try does not touch it, and it may try no more often than they.
-(OWASP, "Slow Down Online Guessing Attacks with Device Cookies".) An owner with a browser that is not known has the way
-of the forgotten password, which makes it known.
+(OWASP, "Slow Down Online Guessing Attacks with Device Cookies".) Owners whose browser is not known can reset their
+password, which makes it known.
 """
 
 import hmac
@@ -19,10 +19,10 @@ MAX_AGE = 365 * 86400  # seconds
 
 
 def remember_browser(request: Request, user: User) -> None:
-    """Send the cookie with the response to this request, whatever object that is."""
+    """Send the cookie with the response to this request, whichever response the view returns."""
     name = secrets.token_urlsafe(16)
     secure = "; Secure" if request.scheme == "https" else ""
-    # Not by set_cookie() of WebOb, which calls what Python 3.12 warns of.
+    # WebOb's set_cookie() calls what is deprecated since Python 3.12.
     cookie = f"{COOKIE}={name}.{_signature(user, name)}; Max-Age={MAX_AGE}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def send(request: Request, response: Response) -> None:
@@ -41,5 +41,5 @@ def browser_known_to(request: Request, user: User) -> str | None:
 
 
 def _signature(user: User, name: str) -> str:
-    # The password_id is random and shown nowhere. With a new password the browser has to log in once more.
+    # The password_id is random, and shown nowhere. With a new password no browser is known.
     return hmac.new(user.password_id.encode(), name.encode(), "sha256").hexdigest()

@@ -31,13 +31,13 @@ def _make_mailer(settings: dict[str, str]) -> DebugMailer | Mailer:
 def send(request: Request, to: str, subject: str, text: str) -> None:
     """Send a mail as soon as the transaction of this request has committed.
 
-    If it does not commit, nothing is sent: after an error, or where the answer is a 4xx or 5xx.
+    Nothing is sent if it does not commit: after an error, or if the answer is a 4xx or 5xx.
     """
     message = Message(
         sender=request.registry.settings.get("mail.default_sender", DEFAULT_SENDER),
         recipients=[to],
         subject=subject,
-        # Plain where it can be: what has a link in it can then be copied from the file.
+        # Not encoded where that is possible, so that a link can be copied from the file.
         body=Attachment(
             data=text, disposition="inline", transfer_encoding="7bit" if text.isascii() else "quoted-printable"
         ),
@@ -46,11 +46,17 @@ def send(request: Request, to: str, subject: str, text: str) -> None:
     request.tm.get().addAfterCommitHook(_send_now, (get_mailer(request.registry), message))
 
 
+def notice(request: Request, text: str) -> str:
+    """What a page says after a mail was sent. Where mail goes into a folder, it names the folder."""
+    folder = request.registry.settings.get(FOLDER)
+    return f"{text} Mails are in {folder}." if folder else text
+
+
 def _send_now(committed: bool, mailer: DebugMailer | Mailer, message: Message) -> None:
     if not committed:
         return
     try:
         mailer.send_immediately(message)
     except Exception:
-        # What the request did is done, and its answer must say so: a mail server that is down changes nothing of it.
+        # The request has committed, and its answer must say so, also where the mail server is down.
         log.exception("A mail could not be sent: %s", message.subject)

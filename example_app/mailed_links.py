@@ -1,8 +1,8 @@
-"""Links that are sent by mail: each is good for one hour, for one use, and for nothing but its purpose.
+"""Links that are sent by mail: each works for one hour, once, and for its purpose alone.
 
 The token stays in the address of the page that it opens. That page has no links to other sites, and the header
-Referrer-Policy keeps its address from them anyway; once the form on it was sent, the token opens nothing any more.
-Opening the page uses up nothing, since programs that look for bad links in mails open it too.
+Referrer-Policy keeps its address from them anyway. Once the form on it was sent, the link no longer works. Opening the
+page does not use the link up, since programs that look for bad links in mails open it too.
 """
 
 import secrets
@@ -19,7 +19,7 @@ GOOD_FOR = 3600  # seconds
 
 
 def make_link(request: Request, route: str, user: User | None, email: str) -> str:
-    """The URL of a route that needs a ``token``, to be sent to this address. For no user it opens nothing."""
+    """The URL of a route that needs a ``token``, to be sent to this address. Without a user it opens nothing."""
     token = secrets.token_urlsafe(32)
     now = int(time())
     request.dbsession.execute(delete(MailedLink).where(MailedLink.expires <= now))
@@ -37,7 +37,7 @@ def make_link(request: Request, route: str, user: User | None, email: str) -> st
 
 
 def find_link(request: Request) -> tuple[MailedLink, User] | None:
-    """That of this route with the token of this URL, and whose it is; None if it is void."""
+    """The link that this request follows, and its user; None if it does not work, or no longer."""
     statement = (
         select(MailedLink, User)
         .join(User, (User.id == MailedLink.user_id) & (User.password_id == MailedLink.password_id))
@@ -52,13 +52,13 @@ def find_link(request: Request) -> tuple[MailedLink, User] | None:
 
 
 def use_up(request: Request, link: MailedLink) -> bool:
-    """False if another request has used it at the same time."""
+    """Remove the link; False if another request has used it at the same time."""
     statement = delete(MailedLink).where(MailedLink.token_hash == link.token_hash)
     return bool(request.dbsession.execute(statement).rowcount)
 
 
 def forget_links(request: Request, user: User) -> None:
-    """All that were made for this user."""
+    """Remove all links that were made for this user."""
     request.dbsession.execute(delete(MailedLink).where(MailedLink.user_id == user.id))
 
 

@@ -1,4 +1,4 @@
-"""Alembic's commands from Python, within a transaction of the caller's."""
+"""Alembic's commands from Python, in a transaction of the caller."""
 
 from alembic.config import Config
 from sqlalchemy import Connection

@@ -22,8 +22,8 @@ If that was you, there is nothing to do. If not, choose a new password, which en
 """
 
 
-def tell_of_new_device(request: Request, user: User, device: dict[str, str]) -> None:
-    """To be called after the login. The device that was used first, as at the sign-up, is no news."""
+def notify_of_new_device(request: Request, user: User, device: dict[str, str]) -> None:
+    """Call it after the login. The first device of a user, as at the sign-up, causes no mail."""
     known = request.dbsession.scalars(owned(request, select(KnownDevice.name))).all()
     if device["browser"] in known:
         return

@@ -1,4 +1,4 @@
-"""What went wrong, said to programs: problem documents (RFC 9457). Browsers get pages, see ``views/errors.py``."""
+"""Errors for programs: problem documents (RFC 9457). Browsers get pages, see ``views/errors.py``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +15,14 @@ CHALLENGE = 'Bearer realm="example"'
 
 
 def includeme(config: Configurator) -> None:
-    # A gate that fails has the last word: its 401 says more than "not found".
+    # Where a gate failed too, its view answers: a 401 says more than "not found".
     config.add_view_predicate("wants_problem", WantsProblem, weighs_less_than="sessionkit_gate_failed")
 
 
 def problem(
     status: int, detail: str, errors: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The one place where a problem is made. ``errors``: what is wrong, by field of the JSON that was sent."""
+    """A problem document. ``errors``: what is wrong, by field of the JSON that was sent."""
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": status_reasons[status],
@@ -40,7 +40,7 @@ def problem(
 
 
 def is_api(request: Request) -> bool:
-    # Not request.path, which cannot be read where it is no UTF-8.
+    # request.path cannot be read if it is not UTF-8.
     return bool(request.environ.get("PATH_INFO", "").startswith("/api/"))
 
 

@@ -54,8 +54,8 @@ def includeme(config: Configurator) -> None:
 def public_url(request: Request, route: str, **parts: Any) -> str:
     """The URL of a route, for a mail.
 
-    Not of the header Host: whoever asks for the mail could name a site of theirs there, and get the token of the link
-    from the one who follows it.
+    The host is that of the settings, and not the header Host: attackers who ask for the mail could name a site of their
+    own there, and get the token when the link is followed.
     """
     site = request.registry.settings.get("example.url", request.application_url)
     return str(request.route_url(route, _app_url=site.rstrip("/"), **parts))

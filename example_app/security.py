@@ -1,30 +1,17 @@
-"""Who is who, and who may do what. development.ini names the first three functions."""
+"""Who a visitor is, and what they may do. development.ini names the first three functions."""
 
-from typing import NamedTuple
-
-from argon2.exceptions import VerifyMismatchError
 from pyramid.authorization import Allow
 from pyramid.request import Request
 from pyramid.security import remember
-from sqlalchemy import select, update
 
-from example_app import kept_form, throttle
+from example_app import kept_form
 from example_app.devices import device_of
-from example_app.known_browser import browser_known_to, remember_browser
-from example_app.models.user import User, hasher
-from example_app.new_device import tell_of_new_device
-from example_app.throttle import Limit
+from example_app.known_browser import remember_browser
+from example_app.models.user import User
+from example_app.new_device import notify_of_new_device
 from pyramid_sessionkit import get_sessions
-from pyramid_sessionkit.owned import unowned
 
 REMEMBERED = 30 * 86400  # seconds
-
-# Wrong passwords. Many people may share an address, so it has more.
-PER_ACCOUNT = Limit(5, 15 * 60)
-PER_ADDRESS = Limit(20, 15 * 60)
-
-# For e-mail addresses that nobody has: an answer that came faster would tell which ones exist.
-NOBODYS_HASH = hasher.hash("nobody")
 
 
 def identity(request: Request, userid: str) -> User | None:
@@ -37,12 +24,12 @@ def identity(request: Request, userid: str) -> User | None:
 
 
 def principals(request: Request, user: User) -> list[str]:
-    """Who the user is in the eyes of an ``__acl__``."""
+    """What an ``__acl__`` calls this user."""
     return [f"role:{user.role}"]
 
 
 def credentials_hash(request: Request, user: User) -> str:
-    """What logins depend on: when it changes, all sessions of before are ended."""
+    """What logins depend on: when it changes, all earlier sessions of the user end."""
     return user.password_id
 
 
@@ -55,71 +42,24 @@ class AdminPages:
         pass
 
 
-class Login(NamedTuple):
-    """Who may log in: nobody after a wrong password; and after too many attempts nobody for so many seconds."""
-
-    user: User | None
-    retry_after: int | None = None
-
-
-def authenticate(request: Request, email: str, password: str) -> Login:
-    """Whose e-mail address and password these are. What is wrong counts, whoever asks and whatever is answered."""
-    email = email.strip().lower()
-    user = request.dbsession.scalar(select(User).where(User.email == email))
-    limits = _limits(request, user, email)
-    attempt = throttle.begin(request, limits)
-    if attempt.retry_after is not None:
-        # The right password is refused too, or one could go on guessing.
-        return Login(None, attempt.retry_after)
-    if not is_right_password(NOBODYS_HASH if user is None else user.password_hash, password) or user is None:
-        return Login(None)
-    throttle.forgive(request, attempt)
-    # Not for the address: who has one account could begin again there, after each attempt on the others.
-    throttle.clear(request, next(iter(limits)))
-    _rehash(request, user, password)
-    return Login(user)
-
-
-def _limits(request: Request, user: User | None, email: str) -> dict[str, Limit]:
-    """What a login counts for, the account first. An address that nobody has counts as any other."""
-    browser = user and browser_known_to(request, user)
-    if user is not None and browser is not None:
-        return {f"login of {user.id} with {browser}": PER_ACCOUNT}
-    return {f"login of {email}": PER_ACCOUNT, f"logins from {throttle.address(request)}": PER_ADDRESS}
-
-
-def _rehash(request: Request, user: User, password: str) -> None:
-    """Hash the password again if it was hashed with fewer rounds or less memory than today."""
-    if not hasher.check_needs_rehash(user.password_hash):
-        return
-    # Only if it is still this one: another request may have changed the password since we read it.
-    same = update(User).where(User.id == user.id, User.password_hash == user.password_hash)
-    with unowned(request.dbsession, reason="a new hash of the same password"):
-        request.dbsession.execute(same.values(password_hash=hasher.hash(password)))
-
-
-def is_right_password(password_hash: str, password: str) -> bool:
-    try:
-        return hasher.verify(password_hash, password)
-    except VerifyMismatchError:
-        return False
-
-
 def log_in(request: Request, user: User, persistent: bool = False) -> None:
-    """Make the session this user's; ``persistent`` if it should outlive the browser."""
+    """Log this user in; ``persistent``: the session outlives the browser."""
     remember(request, str(user.id), persistent=persistent)
     # After remember(), which begins an empty session if another user was logged in.
     device = device_of(request)
     request.session["device"] = device
     kept_form.forget_those_of_others(request.session, str(user.id))
     remember_browser(request, user)
-    tell_of_new_device(request, user, device)
+    notify_of_new_device(request, user, device)
     if persistent:
         # A cookie that outlives the browser is worth little if the session behind it ends after 20 idle minutes.
         request.session.set_expiry(timeout=REMEMBERED, lifetime=REMEMBERED)
 
 
 def log_out_everywhere(request: Request, userid: str, but: str | None = None) -> int:
-    """End all sessions of a user at once, but that with this key, and return how many. It need not be the own user."""
+    """End all sessions of a user at once, except the one with the key ``but``, and return how many there were.
+
+    It may be any user, and not only the one who is logged in.
+    """
     sessions = get_sessions(request.registry)
     return sum(sessions.revoke(session.key) for session in sessions.of_user(userid) if session.key != but)

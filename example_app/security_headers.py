@@ -1,10 +1,10 @@
-"""What browsers are told with each response: to run nothing and to show nothing that did not come from here."""
+"""Headers of each response, so that browsers run and show nothing that comes from another site."""
 
 from pyramid.config import Configurator
 from pyramid.events import NewResponse
 from pyramid.request import Request
 
-# Neither scripts nor styles stand in a page itself: they are files in static/.
+# No page contains scripts or styles: they are files in static/.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -20,15 +20,15 @@ CONTENT_SECURITY_POLICY = "; ".join(
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
-    # Other sites do not learn our addresses: one may hold the token that resets a password. With "no-referrer" browsers
-    # would send forms with "Origin: null", which the check of Pyramid refuses.
+    # Other sites do not learn our addresses: one may contain the token that resets a password. With "no-referrer"
+    # browsers would send forms with "Origin: null", which the check of Pyramid refuses.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-# Forms after which nobody should find what the user saw.
+# After these forms nobody should find what the user saw.
 LOGOUTS = {"logout", "api_logout", "delete_account"}
-# Not "cookies": the new session says that the user is logged out.
+# Without "cookies", since the message that the user is logged out is in the new session.
 CLEAR_SITE_DATA = '"cache", "storage"'
 
 

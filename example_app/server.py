@@ -1,4 +1,4 @@
-"""waitress, on another port where the command line names one, and with one line where the port is taken."""
+"""Starts waitress: on another port if the command line names one, and with a one-line message if the port is taken."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ def on_port(global_config: dict[str, str], host: str, port: str, **settings: str
     if not port.isdecimal():
         raise SystemExit(f"Port {port}: it must be a number, such as 6544")
     try:
-        # Before pserve serves: it ends with this line and as a failure. Later it would show a traceback.
+        # Tried here, since an error in waitress would be a traceback.
         socket.create_server((host, int(port))).close()
     except OSError as error:
         reason = os.strerror(error.errno or 0)

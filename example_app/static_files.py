@@ -1,4 +1,4 @@
-"""Static files, which browsers keep for a year: the URL of one has its version, and changes when the file does."""
+"""Static files, which browsers keep for a year: the URL contains the version of the file, and changes with it."""
 
 import hashlib
 from functools import lru_cache
@@ -19,7 +19,7 @@ def includeme(config: Configurator) -> None:
 
 
 class ContentVersion(QueryStringCacheBuster):
-    """``/static/site.css?x=`` and a hash of what is in the file."""
+    """``/static/site.css?x=`` and a hash of the contents of the file."""
 
     def tokenize(self, request: Request, subpath: str, kw: dict[str, Any]) -> str:
         path = Path(AssetResolver().resolve(kw["pathspec"]).abspath())
@@ -28,5 +28,5 @@ class ContentVersion(QueryStringCacheBuster):
 
 @lru_cache
 def version(path: Path, changed: int) -> str:
-    """Computed again when the file has changed, so that nobody has to restart the server for a style sheet."""
+    """``changed`` is here for the cache: a file that has changed is hashed again, without a restart of the server."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

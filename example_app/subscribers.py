@@ -22,6 +22,6 @@ def session_ended(event: SessionEnded) -> None:
 
 @subscriber(LoginRequired)
 def login_required(event: LoginRequired) -> None:
-    # What this very request has just ended leaves no session to keep anything in: the next one gets one.
+    # This request has just ended the session, and gets no other to keep anything in.
     if event.why not in ("credentials_changed", "user_gone"):
         kept_form.keep(event.request)

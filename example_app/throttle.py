@@ -19,7 +19,7 @@ class Limit(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """An attempt that was counted; or one that was refused, and after how many seconds to try again."""
+    """The rows of an attempt that was counted; or, if it was refused, the seconds until the next one may come."""
 
     ids: list[int]
     retry_after: int | None
@@ -28,8 +28,8 @@ class Attempt(NamedTuple):
 def begin(request: Request, limits: Mapping[str, Limit]) -> Attempt:
     """Count an attempt for each of these names; or refuse it, if one of them has reached its limit.
 
-    It is counted before anyone knows how it ends. Else a hundred attempts at once would all find a count of zero.
-    What was refused is not counted, so the wait does not grow.
+    It is counted before the password is checked. Otherwise a hundred attempts at once would all find a count of zero.
+    What was refused is not counted, so that the wait does not grow.
     """
     now = int(time())
     with _connection(request) as connection:
@@ -49,7 +49,7 @@ def forgive(request: Request, attempt: Attempt) -> None:
 
 
 def clear(request: Request, name: str) -> None:
-    """Begin to count for this name from zero."""
+    """Count for this name from zero again."""
     with _connection(request) as connection:
         connection.execute(delete(LoginAttempt).where(LoginAttempt.key == _key(name)))
 
@@ -76,7 +76,7 @@ def _connection(request: Request) -> Iterator[Connection]:
     once must see each other's attempts.
     """
     if "app.dbsession" in request.environ:
-        # A test brought a session, and nothing of it is ever committed.
+        # This test has brought a session, which is never committed.
         yield request.dbsession.connection()
         return
     with request.dbsession.get_bind().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -89,7 +89,7 @@ def _count(connection: Connection, name: str, expires: int) -> int:
 
 
 def _wait(connection: Connection, name: str, limit: Limit, now: int) -> int:
-    """In how many seconds so many of those before have expired that one more is within the limit; 0 if it is."""
+    """The seconds until one more attempt is within the limit; 0 if it is now."""
     latest = select(LoginAttempt.expires).where(LoginAttempt.key == _key(name)).order_by(LoginAttempt.expires.desc())
     first_too_many = connection.scalar(latest.offset(limit.attempts).limit(1))
     return 0 if first_too_many is None else max(1, first_too_many - now)

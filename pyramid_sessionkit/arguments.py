@@ -1,4 +1,4 @@
-"""Whether the functions that an application hands in take what they will be given: asked at start-up."""
+"""Checks at start-up that the functions of the application take the arguments that they will be called with."""
 
 from __future__ import annotations
 

@@ -57,6 +57,6 @@ def _of_policy(registry: Any) -> str | None:
 
 
 def _name(found: Any) -> str:
-    """Where what is registered was written: a class or function, or what the object is an instance of."""
+    """The dotted name of a class or function, or of the class of any other object."""
     named = found if hasattr(found, "__qualname__") else type(found)
     return f"{named.__module__}.{named.__qualname__}"

@@ -21,10 +21,10 @@ def why_logged_out(request: Any) -> str | None:
 
     - ``timeout``: the session was not used for longer than its idle timeout;
     - ``lifetime``: it came to the end of its lifetime;
-    - ``credentials_changed``, ``user_gone``: this very request found that out, and ended it.
+    - ``credentials_changed``, ``user_gone``: this request has found that out, and ended the session.
 
-    What ended otherwise leaves nothing behind to tell it by. Nor does what a store removes as soon as it expires, as
-    memcached does, or what was purged since.
+    Sessions that ended in another way leave no trace. Neither do those that were purged, or that expired in a store
+    which removes them at once, such as memcached.
     """
     session = request.session
     if not isinstance(session, Session):
@@ -38,7 +38,7 @@ def why_logged_out(request: Any) -> str | None:
 
 def _why_expired(work: UnitOfWork, presented: Presented) -> str | None:
     record = work.persistence.store.load(presented.key, True, BEFORE_ALL)
-    # Only the browser that had the session is told about it.
+    # Only the browser that had the session may know.
     if record is None or record.userid is None or not opens(presented.secret, record):
         return None
     return _limit_that_passed(record, work.at)

@@ -111,8 +111,8 @@ class LoginGate:
                 known = ", ".join(sorted(route.name for route in mapper.get_routes())) if mapper else "none"
                 raise ConfigurationError(f"sessionkit.{setting} = {name}: there is no such route; there are {known}")
 
-    def way(self, request: Any) -> str:
-        """The route of the page where visitors get what they lack: a login, or one that is fresh."""
+    def route_for(self, request: Any) -> str:
+        """Where to send a visitor: those who are logged in only confirm their password, if there is a page for that."""
         is_logged_in = request.identity is not None
         return self._confirm_route if is_logged_in and self._confirm_route else self._login_route
 
@@ -123,13 +123,13 @@ class LoginGate:
         return response
 
     def _to_login(self, request: Any) -> Any:
-        route, why = self.way(request), why_logged_out(request)
+        route, why = self.route_for(request), why_logged_out(request)
         request.registry.notify(LoginRequired(request, route, why))
         query = {name: value for name, value in ((NEXT, self._next(request)), (WHY, why)) if value is not None}
         return HTTPSeeOther(request.route_path(route, **({"_query": query} if query else {})))
 
     def _next(self, request: Any) -> str | None:
-        """Where to go afterwards. Nobody has to confirm their password right after a login."""
+        """Where to go afterwards. After a login nobody is sent on to the confirm page, since the login is fresh."""
         if _is_at(request, self._confirm_route):
             return safe_next(request, default="") or None
         return _came_from(request)
@@ -143,7 +143,7 @@ def _forget_traceback(request: Any) -> None:
 
 
 class _GateFailedPredicate:
-    """Private to this module: a gate turned the request away, and not from the page where it would be sent to."""
+    """Private to this module: a gate turned the request away, and not from the page that it would be sent to."""
 
     def __init__(self, gate: LoginGate, info: Any) -> None:
         self._gate = gate
@@ -154,7 +154,7 @@ class _GateFailedPredicate:
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        return GATE_FAILED in request.__dict__ and not _is_at(request, self._gate.way(request))
+        return GATE_FAILED in request.__dict__ and not _is_at(request, self._gate.route_for(request))
 
 
 def _is_at(request: Any, name: str | None) -> bool:

@@ -90,7 +90,7 @@ def _problem_of_key(key: Any) -> str:
 
 
 def _place(steps: list[Any]) -> str:
-    """The path, in words of its own for a flash message, whose key nobody has written."""
+    """The path. For a flash message it names the queue, since no application has written the key ``_f_``."""
     queue = steps[0] if steps else None
     if type(queue) is not str or not queue.startswith(FLASH_KEY):
         return _path(steps)

@@ -196,8 +196,8 @@ def _refuse(method: str, kw: dict[str, Any]) -> None:
 
 _INSTEAD = {
     "max_age": (
-        ": pass persistent=True for a cookie that outlives the browser. How long a login lasts is said by "
-        "sessionkit.lifetime and, where it is not used, sessionkit.timeout, or for this one afterwards by "
+        ": pass persistent=True for a cookie that outlives the browser. How long a login lasts is set by "
+        "sessionkit.lifetime and, while it is not used, by sessionkit.timeout; for this login alone by calling then "
         "session.set_expiry(lifetime=seconds, timeout=seconds)"
     ),
     "tokens": ": return principals from sessionkit.principals",

@@ -109,7 +109,7 @@ class Session(MutableMapping[str, Any]):
         self.update(other)
         return self
 
-    # Not for type checkers, which would then take any attribute for one that there is.
+    # Hidden from type checkers, which would otherwise accept every attribute.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

@@ -362,8 +362,8 @@ class Settings:
     confirm_route: str | None = _option(
         None,
         _or_none(_text),
-        "The route of a page that asks for the password again: users whom fresh_login turns away are sent there, and "
-        "not to login_route, which has to be set too.",
+        "The route of a page that asks for the password again: fresh_login sends users who are logged in "
+        "there, and not to login_route. Both have to be set.",
     )
     max_sessions_per_user: int | None = _option(
         None, _or_none(_whole), "The oldest sessions of a user beyond it end at login."

@@ -103,7 +103,7 @@ class Tokens:
 
 
 def has_form_of_csrf_token(token: object) -> bool:
-    """Whether it has the form of a token, of whatever session."""
+    """Whether it has the form of a token of any session."""
     return isinstance(token, str) and _TOKEN(token) is not None
 
 

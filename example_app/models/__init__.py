@@ -38,7 +38,7 @@ __all__ = [
 
 configure_mappers()
 
-# No model, since only pyramid_sessionkit uses it. It is here for Alembic to make it.
+# Not a model, since only pyramid_sessionkit uses it. It is here so that Alembic makes it.
 sessions_table(Base.metadata)
 
 

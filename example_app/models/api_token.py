@@ -16,7 +16,7 @@ class ApiToken(Base):
     name: Mapped[str] = mapped_column(String(80))
     # The first characters, by which its user recognizes it.
     prefix: Mapped[str] = mapped_column(String(12))
-    # SHA-256: slow hashes are for what people think up.
+    # SHA-256. A slow hash is for passwords, which can be guessed; a token is random.
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     # Seconds since 1970.
     created: Mapped[int] = mapped_column(BigInteger)

@@ -1,4 +1,4 @@
-"""With what a user has logged in before, such as "Firefox on Linux"."""
+"""Browsers and systems that a user has logged in with before, such as "Firefox on Linux"."""
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column

@@ -10,7 +10,7 @@ class LoginAttempt(Base):
     __tablename__ = "login_attempts"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    # SHA-256 of what it counts for, such as an e-mail address: people also type passwords into that field.
+    # SHA-256 of what it counts for, such as an e-mail address: people sometimes type their password into that field.
     key: Mapped[str] = mapped_column(String(64), index=True)
-    # When it counts no more, in seconds since 1970.
+    # When it no longer counts, in seconds since 1970.
     expires: Mapped[int] = mapped_column(BigInteger, index=True)

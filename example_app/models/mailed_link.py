@@ -11,12 +11,12 @@ class MailedLink(Base):
 
     __tablename__ = "mailed_links"
 
-    # SHA-256 of the token, so that who reads the database cannot use the links.
+    # SHA-256 of the token, so that people who can read the database cannot use the links.
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     purpose: Mapped[str] = mapped_column(String(20))
-    # None: it opens nothing, and was made because an address that nobody has must take as long as any other.
+    # None: it opens nothing. It is made so that an address without an account takes as long as any other.
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # The one that the user had when it was made: a new password makes the link void.
+    # That of the user when the link was made: after a change of password the link does not work.
     password_id: Mapped[str | None] = mapped_column(String(32))
     # Where it was sent to.
     email: Mapped[str] = mapped_column(String(254))

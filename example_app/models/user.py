@@ -19,7 +19,7 @@ def new_password_id() -> str:
 @owned_by("id")
 class User(Base):
     __tablename__ = "users"
-    # SQLite gives the id of a user who is gone to the next one unless it is told not to.
+    # Without this SQLite gives the id of a deleted user to the next new one.
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""The first users. Alembic makes the tables, before: ``alembic -c production.ini upgrade head``.
+"""The first users. Alembic makes the tables first: ``alembic -c production.ini upgrade head``.
 
 ``initialize_example_app_db development.ini`` makes the demo users, as each start does there.
 ``initialize_example_app_db production.ini --admin ada@example.com`` makes an administrator.
@@ -32,19 +32,21 @@ def main(argv: list[str] = sys.argv) -> None:
                 with request.tm:
                     make_admin(request, arguments.admin)
             except (OperationalError, ProgrammingError) as error:
-                sys.exit(f"{error.orig}\nHas the database its tables? alembic -c {arguments.config_uri} upgrade head")
+                sys.exit(f"{error.orig}\nAre there tables? alembic -c {arguments.config_uri} upgrade head")
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the first users of the application.")
     parser.add_argument("config_uri", help="the ini file, such as development.ini")
     parser.add_argument("variables", nargs="*", help="variables of the ini file: NAME=value")
-    parser.add_argument("--admin", metavar="EMAIL", help="who is to be an administrator; a new user needs a password")
+    parser.add_argument(
+        "--admin", metavar="EMAIL", help="make this user an administrator; asks for the password of a new user"
+    )
     return parser.parse_args(argv)
 
 
 def make_admin(request: Request, email: str) -> None:
-    """Let this user be an administrator. Who is new is asked for a password."""
+    """Make this user an administrator. For a new user it asks for a password."""
     with unowned(request.dbsession, reason="the first administrator"):
         user = request.dbsession.scalar(select(User).where(User.email == email.lower()))
         if user is None:

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from example_app import models
+from example_app.authentication import is_right_password
 from example_app.models import User
 from example_app.scripts.initialize_db import main, make_admin
-from example_app.security import is_right_password
 
 
 def test_a_new_user_is_asked_for_a_password(

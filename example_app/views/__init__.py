@@ -9,19 +9,13 @@ NO_STORE = (None, {"no_store": True})
 
 
 def utc(seconds: int | None) -> datetime | None:
-    """The moment that so many seconds since 1970 are, for templates to show."""
+    """Seconds since 1970 as a time, for templates."""
     return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def too_many_attempts(request: Request, retry_after: int) -> str:
-    """Make the response a 429; what to say in it."""
+    """Make the response a 429, and return what to say in it."""
     request.response.status_int = 429
     request.response.retry_after = retry_after
     minutes = -(-retry_after // 60)
     return f"Too many attempts. Please try again in {minutes} {'minute' if minutes == 1 else 'minutes'}."
-
-
-def mail_is_sent(request: Request, text: str) -> str:
-    """What to say after a mail was sent; and where to find it, if mails are only put into a folder."""
-    folder = request.registry.settings.get("mail.top_level_directory")
-    return f"{text} Mails are in {folder}." if folder else text

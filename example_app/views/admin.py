@@ -67,14 +67,14 @@ class AdminViews:
         return self._back(f"{count} {'session is' if count == 1 else 'sessions are'} ended.")
 
     def _found_sessions(self, q: str, userids: list[str]) -> list[SessionInfo]:
-        """Those of the users that were found, and those whose key begins so."""
+        """The sessions of the users that were found, and those whose key begins with ``q``."""
         keys = self.sessions.keys_beginning_with(q, SHOWN) if _is_beginning_of_key(q) else []
         by_key = [session for session in map(self.sessions.get, keys) if session]
         of_users = [session for userid in userids for session in self.sessions.of_user(userid)]
         return list({session.key: session for session in by_key + of_users}.values())[:SHOWN]
 
     def _described(self, sessions: list[SessionInfo]) -> list[dict[str, Any]]:
-        """Without what they contain."""
+        """What the page shows of them, without their contents."""
         names = self._names({session.userid for session in sessions if session.userid})
         return [
             {

@@ -20,7 +20,7 @@ class DeviceViews:
         sessions = user_sessions(self.request).list()
         # This one first, then the latest login.
         sessions.sort(key=lambda session: (session.current, session.created), reverse=True)
-        return {"devices": [_device(session) for session in sessions]}
+        return {"devices": [described(session) for session in sessions]}
 
     @view_config(route_name="device_log_out", request_method="POST")
     def log_out(self) -> HTTPSeeOther:
@@ -49,12 +49,13 @@ class DeviceViews:
         return HTTPSeeOther(self.request.route_path("devices"))
 
 
-def _device(session: SessionInfo) -> dict[str, Any]:
+def described(session: SessionInfo) -> dict[str, Any]:
+    """What users see of a session of theirs."""
     device = session.contents.get("device", {})
     return {
         "key": session.key,
         "browser": device.get("browser", "Unknown browser"),
-        "address": device.get("address"),
+        "address": device.get("address", ""),
         "since": utc(session.created),
         "last_seen": utc(session.renewed),
         "current": session.current,

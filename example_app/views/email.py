@@ -1,22 +1,20 @@
-"""Changing the e-mail address: it is changed when the link that was sent to the new one is followed."""
+"""Changing the e-mail address: that is done when the user follows the link that was sent to the new one."""
 
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
-from pyramid_retry import mark_error_retryable
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from example_app import forms, kept_form, mail, throttle
+from example_app.email_addresses import is_taken, write_address
 from example_app.mailed_links import find_link, forget_links, make_link, use_up
-from example_app.models import MailedLink, User
+from example_app.models import MailedLink
 from example_app.routes import public_url
 from example_app.throttle import Limit
-from example_app.views import NO_STORE, mail_is_sent, too_many_attempts
+from example_app.views import NO_STORE, too_many_attempts
 
-# Each sends a mail to an address that may be anyone's.
+# Each attempt sends a mail to an address that may be somebody else's.
 PER_USER = Limit(5, 3600)
 
 SUBJECT = "Your new e-mail address"
@@ -60,12 +58,11 @@ class EmailViews:
         attempt = throttle.begin(request, {f"new addresses of {user.id}": PER_USER})
         if attempt.retry_after is not None:
             return {"values": values, "errors": {"email": too_many_attempts(request, attempt.retry_after)}}
-        # Whether it belongs to another account is said to whoever reads its mails, and to nobody else: what the page
-        # says, and how long it takes, is the same.
+        # Only the mail says whether another account has the address. The page says the same, and takes as long.
         taken = is_taken(request, email)
         url = make_link(request, "email_confirm", None if taken else user, email)
         mail.send(request, email, SUBJECT, TEXT_FOR_OWNER if taken else TEXT.format(url=url))
-        request.session.flash(mail_is_sent(request, f"A mail with a link is on its way to {email}."))
+        request.session.flash(mail.notice(request, f"A mail with a link is on its way to {email}."))
         return HTTPSeeOther(request.route_path("email"))
 
 
@@ -76,7 +73,7 @@ class EmailViews:
     renderer="example_app:templates/email_confirm.jinja2",
 )
 class ConfirmViews:
-    """For the user who asked: nobody's address is changed by a link that somebody else sent them."""
+    """Only for the user who asked: a link that somebody else sent changes nothing."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -94,12 +91,7 @@ class ConfirmViews:
             return self._void()
         old = user.email
         user.email = link.email
-        try:
-            request.dbsession.flush()
-        except IntegrityError as error:
-            # Someone else took the address since we looked. The next attempt will see it.
-            mark_error_retryable(error)
-            raise
+        write_address(request)
         # Those for a new password were sent to the old address.
         forget_links(request, user)
         mail.send(
@@ -118,7 +110,3 @@ class ConfirmViews:
     def _void(self) -> HTTPSeeOther:
         self.request.session.flash("This link does not work: it was used, is too old, or is for another user.", "error")
         return HTTPSeeOther(self.request.route_path("dashboard"))
-
-
-def is_taken(request: Request, email: str) -> bool:
-    return request.dbsession.scalar(select(User.id).where(User.email == email)) is not None

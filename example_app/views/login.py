@@ -9,7 +9,8 @@ from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms, kept_form
-from example_app.security import authenticate, log_in
+from example_app.authentication import authenticate
+from example_app.security import log_in
 from example_app.views import NO_STORE, too_many_attempts
 from pyramid_sessionkit import safe_next
 
@@ -25,12 +26,14 @@ WHY = {
 }
 
 # Where a visitor was going, by route.
-PAGES = {
-    "dashboard": "your dashboard",
-    "messages": "your messages",
-    "profile": "your profile",
-    "password": "change your password",
-    "devices": "your devices",
+NEXT = {
+    "dashboard": "Log in to go on to your dashboard.",
+    "messages": "Log in to go on to your messages.",
+    "profile": "Log in to go on to your profile.",
+    "password": "Log in to change your password.",
+    "email": "Log in to change your e-mail address.",
+    "devices": "Log in to go on to your devices.",
+    "tokens": "Log in to go on to your API tokens.",
 }
 
 
@@ -52,7 +55,7 @@ class LoginViews:
         return HTTPSeeOther(safe_next(self.request, default=self.request.route_path("dashboard")))
 
     def _log_in(self, values: dict[str, Any]) -> str | None:
-        """Why not; None if it was done."""
+        """What to say if the login is refused; None if it is done."""
         request = self.request
         result = authenticate(request, values["email"], values["password"])
         if result.retry_after is not None:
@@ -64,7 +67,7 @@ class LoginViews:
         return None
 
     def _without_cookies(self) -> str:
-        """A login would be lost with the response. The page that is sent now tries to set a cookie again."""
+        """Nobody can log in without a cookie. The page that is sent now sets one again, if the browser lets it."""
         self.request.response.status_int = 400
         return NO_COOKIE
 
@@ -87,7 +90,8 @@ def logout(request: Request) -> HTTPSeeOther:
     return HTTPSeeOther(request.route_path("home"))
 
 
-# Their session ended, or another tab was faster: they have what they want. There is nothing here to forge.
+# Their session has ended, or they logged out in another tab: they have what they want. Another site gains nothing here,
+# so that no token is needed.
 @view_config(route_name="logout", request_method="POST", logged_in=False, require_csrf=False)
 def logout_again(request: Request) -> HTTPSeeOther:
     # What is left of a login that ended a moment ago. A cart that was filled since then stays.
@@ -111,10 +115,8 @@ def reasons(request: Request) -> list[str]:
 
 def _where_to(request: Request) -> str:
     path = safe_next(request).partition("?")[0]
-    for route, page in PAGES.items():
-        if path == request.route_path(route):
-            return f"Log in to go on to {page}." if page.startswith("your") else f"Log in to {page}."
-    return "Log in to see this page."
+    found = (sentence for route, sentence in NEXT.items() if path == request.route_path(route))
+    return next(found, "Log in to see this page.")
 
 
 def in_words(seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""A user's own messages. Each statement is limited by ``owned``, so that nobody reaches those of someone else."""
+"""A user's own messages. Each statement is limited by ``owned``, so that nobody reaches somebody else's."""
 
 from typing import Any
 

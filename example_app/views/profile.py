@@ -1,4 +1,4 @@
-"""What users say about themselves. The session alone says whose row it is."""
+"""The profile. Only the session says whose row it is."""
 
 from typing import Any
 

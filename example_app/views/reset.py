@@ -1,4 +1,4 @@
-"""A new password for those who forgot theirs, by a link that is sent to their e-mail address."""
+"""A new password for users who forgot theirs, by a link that is sent to their e-mail address."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from example_app.models import ApiToken, MailedLink, User
 from example_app.routes import public_url
 from example_app.security import log_out_everywhere
 from example_app.throttle import Limit
-from example_app.views import NO_STORE, mail_is_sent, too_many_attempts
+from example_app.views import NO_STORE, too_many_attempts
 from pyramid_sessionkit.owned import unowned
 
 PER_ACCOUNT = Limit(5, 3600)
@@ -42,7 +42,7 @@ If it was not you, ask for a new password:
 
 @view_defaults(route_name="reset", http_cache=NO_STORE, renderer="example_app:templates/reset.jinja2")
 class ResetViews:
-    """The same is said, and the same is done, for an address that nobody has: neither text nor time tells."""
+    """An address without an account gets the same answer in the same time, so that nobody learns who has one."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -64,11 +64,11 @@ class ResetViews:
         if attempt.retry_after is not None:
             return {"values": values, "errors": {"email": too_many_attempts(request, attempt.retry_after)}}
         user = request.dbsession.scalar(select(User).where(User.email == email))
-        # To the address that we know, and not to one that only becomes it in lower case.
+        # To the stored address: another one may become the same in lower case.
         to = email if user is None else user.email
         url = make_link(request, "reset_password", user, to)
         mail.send(request, to, SUBJECT, TEXT_FOR_NOBODY if user is None else TEXT.format(url=url))
-        request.session.flash(mail_is_sent(request, f"If {email} has an account, a mail with a link is on its way."))
+        request.session.flash(mail.notice(request, f"If {email} has an account, a mail with a link is on its way."))
         return HTTPSeeOther(request.route_path("login"))
 
 
@@ -114,7 +114,7 @@ class NewPasswordViews:
 
     def _find(self) -> tuple[MailedLink, User] | None:
         found = find_link(self.request)
-        # The address may belong to someone else by now.
+        # The user may have another address by now.
         return found if found and found[0].email == found[1].email else None
 
     def _void(self) -> HTTPSeeOther:

@@ -6,16 +6,14 @@ from pyramid.exceptions import BadCSRFToken
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.view import exception_view_config, view_config, view_defaults
-from pyramid_retry import mark_error_retryable
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from example_app import forms
-from example_app.frame import PLAIN
+from example_app.email_addresses import is_taken, write_address
+from example_app.error_layout import PLAIN
 from example_app.models.user import User, hasher
 from example_app.security import log_in
 from example_app.views import NO_STORE
-from example_app.views.errors import without_form
+from example_app.views.expired_form import without_form
 from pyramid_sessionkit import safe_next
 from pyramid_sessionkit.owned import unowned
 
@@ -33,7 +31,7 @@ class SignupViews:
     def sign_up(self) -> Any:
         request = self.request
         values, errors = forms.signup(request.POST)
-        if not errors and self._is_taken(values["email"]):
+        if not errors and is_taken(request, values["email"]):
             errors = {"email": "There is an account with this e-mail address already."}
         if errors:
             request.response.status_int = 400
@@ -43,26 +41,18 @@ class SignupViews:
         request.session.flash(f"Welcome, {user.name}.")
         return HTTPSeeOther(safe_next(request, default=request.route_path("dashboard")))
 
-    # Somebody logged in from another tab. Everything but the password is in the form again.
+    # There was a login in another tab. The form is shown again with what was typed, except the password.
     @exception_view_config(BadCSRFToken, request_method="POST")
     def expired(self) -> dict[str, Any]:
         self.request.response.status_int = 400
-        if self.request.frame == PLAIN:
+        if self.request.error_layout == PLAIN:
             return without_form(self.request)
         self.request.session.flash("Nothing was changed, since this page was out of date. Send it again.", "error")
         return {"values": forms.signup(self.request.POST)[0], "errors": {}}
 
-    def _is_taken(self, email: str) -> bool:
-        return self.request.dbsession.scalar(select(User.id).where(User.email == email)) is not None
-
     def _add_user(self, name: str, email: str, password: str) -> User:
         user = User(name=name, email=email, password_hash=hasher.hash(password))
-        try:
-            with unowned(self.request.dbsession, reason="sign-up"):
-                self.request.dbsession.add(user)
-                self.request.dbsession.flush()
-        except IntegrityError as error:
-            # Someone else took the address since we looked. The next attempt will see it.
-            mark_error_retryable(error)
-            raise
+        with unowned(self.request.dbsession, reason="sign-up"):
+            self.request.dbsession.add(user)
+            write_address(self.request)
         return user

@@ -34,7 +34,7 @@ class TokenViews:
             return self._page(values, errors)
         token, stored = new_token()
         request.dbsession.execute(owned(request, insert(ApiToken).values(**values, **stored)))
-        # No redirect: nothing keeps the token for the page after it.
+        # No redirect: the token is not stored, so that only this response can show it.
         return self._page(made=token)
 
     @view_config(route_name="token_revoke", request_method="POST", renderer=None)

@@ -70,13 +70,13 @@ def _store(settings: Settings, store: Any) -> Iterator[Result]:
 def _pooler(settings: Settings, engine: Any) -> Iterator[Result]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from pyramid_sessionkit.stores.sql_pooler import is_of_pooler
+    from pyramid_sessionkit.stores.sql_pooler import is_pooled
 
     try:
         with engine.connect() as connection:
-            found = is_of_pooler(connection.connection.driver_connection)
+            found = is_pooled(connection.connection.driver_connection)
     except SQLAlchemyError as error:
-        yield Result("pooler", WARNING, f"whether there is one cannot be found out: {str(error).splitlines()[0]}")
+        yield Result("pooler", WARNING, f"cannot find out whether there is one: {str(error).splitlines()[0]}")
         return
     if found and settings.sql.prepare:
         yield Result("pooler", WARNING, f"{POOLER}, so nothing is prepared: set sessionkit.sql.prepare = false")

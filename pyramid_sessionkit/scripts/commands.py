@@ -147,7 +147,7 @@ def _all_keys(args: argparse.Namespace, sessions: Sessions) -> Iterator[str]:
 
 
 def _keys_in_batches(sessions: Sessions, prefix: str) -> Iterator[str]:
-    """All keys that begin so, a thousand at most at a time: where there are more, by the next character."""
+    """All keys with this prefix, at most a thousand at a time. If there are more, one query for each next character."""
     keys = sessions.keys_beginning_with(prefix, BATCH)
     if len(keys) < BATCH:
         yield from keys

@@ -152,7 +152,7 @@ class SQLStore:
         return found
 
     def _listed(self, statement: Statement, limit: int) -> list[tuple[str, Record]]:
-        """So many that can be understood: what cannot is known only when it was read."""
+        """``limit`` readable records. Unreadable ones are known only after they were fetched."""
         found: dict[str, Record] = {}
         now, batch, skipped = int(time()), limit, 0
         while len(found) < limit:

@@ -19,14 +19,14 @@ def leave_to_pooler(connection: Any) -> bool:
 
     The server was not asked to give up by itself then either, see :mod:`.sql_timeouts`: a pooler ignores that.
     """
-    if not is_of_pooler(connection):
+    if not is_pooled(connection):
         return False
     connection.prepare_threshold = None
     return True
 
 
-def is_of_pooler(connection: Any) -> bool:
-    """Whether the server has another number for a connection of psycopg than it was given."""
+def is_pooled(connection: Any) -> bool:
+    """Whether the process that serves this connection of psycopg is another one than the pooler named."""
     [pid] = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
     return bool(pid != connection.info.backend_pid)
 

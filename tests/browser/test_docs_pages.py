@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.axe import violations
+from tests.browser.looking import DESKTOP, IS_TOO_WIDE, PHONE
 
 pytestmark = pytest.mark.servers
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
-IS_TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 SPILLS = """() => [...document.querySelectorAll("article *")].filter(element =>
   element.getBoundingClientRect().right > innerWidth && !element.closest("pre, .table-wrapper, .chart-box"))
   .map(element => element.outerHTML.slice(0, 100))"""

@@ -1,4 +1,4 @@
-"""The picture at the top of README, taken anew: ``cp tests/browser/screenshots/readme.png docs/dashboard.png``."""
+"""The picture at the top of README, taken again: ``cp tests/browser/screenshots/readme.png docs/dashboard.png``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZE = slice(16, 24)
 """Where a PNG has its width and height."""
 
 
-def test_the_picture_of_readme_is_of_the_dashboard(page: Page) -> None:
+def test_the_picture_of_readme_has_the_size_of_the_page(page: Page) -> None:
     page.goto("/login?next=/dashboard")
     log_in(page)
     SCREENSHOTS.mkdir(exist_ok=True)

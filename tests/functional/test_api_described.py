@@ -1,4 +1,4 @@
-"""Thousands of requests that api.yaml allows, and such that it does not: each answer is one that it describes."""
+"""Requests that api.yaml allows, and requests that it does not allow: it describes each answer."""
 
 from __future__ import annotations
 

@@ -70,21 +70,23 @@ def test_a_query_does_not_say_whose_row_it_is(ada: TestApp, csrf: dict[str, str]
         {"X-HTTP-Method-Override": "DELETE"},
     ],
 )
-def test_nor_does_a_header(ada: TestApp, csrf: dict[str, str], users: Users, header: dict[str, str]) -> None:
+def test_a_header_does_not_say_whose_row_it_is(
+    ada: TestApp, csrf: dict[str, str], users: Users, header: dict[str, str]
+) -> None:
     ada.put_json("/api/me", TURIN, headers=csrf | header, status=200)
 
     assert users() == AFTER
 
 
 @pytest.mark.parametrize("path", ["/api/me/2", "/api/2", "/api/users/2", "/api/me/../2"])
-def test_nor_does_a_path(ada: TestApp, csrf: dict[str, str], users: Users, path: str) -> None:
+def test_a_path_does_not_say_whose_row_it_is(ada: TestApp, csrf: dict[str, str], users: Users, path: str) -> None:
     problem_shown(ada.put_json(path, TURIN, headers=csrf, status=404))
 
     assert users() == BEFORE
 
 
 @pytest.mark.parametrize("field", ["id", "user_id", "userid", "email", "role"])
-def test_nor_does_the_body(ada: TestApp, csrf: dict[str, str], users: Users, field: str) -> None:
+def test_the_body_does_not_say_whose_row_it_is(ada: TestApp, csrf: dict[str, str], users: Users, field: str) -> None:
     answer = ada.put_json("/api/me", {**TURIN, field: 2}, headers=csrf, status=422)
 
     assert errors_of(answer) == {field: "There is no such field."}
@@ -99,7 +101,7 @@ def test_nor_does_the_body(ada: TestApp, csrf: dict[str, str], users: Users, fie
         ("{}", {"name": "Please fill this in.", "location": "Please fill this in."}),
         ('{"name": "", "location": null}', None),
         ('{"name": "A", "location": 1}', {"location": "This must be of the type string."}),
-        ('{"name": "A", "location": "\\ud800"}', {"location": "This has characters that are no text."}),
+        ('{"name": "A", "location": "\\ud800"}', {"location": "This contains characters that cannot be used."}),
         ('{"name": "A", "location": "a\\u0000b"}', {"location": "This cannot be used."}),
         ('{"name": "  ", "location": ""}', {"name": "This cannot be used."}),
         ('{"name": "A", "location": "%s"}' % ("a" * 101), {"location": "This is too long."}),

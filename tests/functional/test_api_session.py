@@ -5,7 +5,7 @@ from pyramid.router import Router
 from webtest import TestApp
 
 import example_app.views.api.session
-from example_app.security import Login
+from example_app.authentication import Login
 from tests.conftest import SpyStore
 from tests.cookie_age import lasts
 from tests.functional.browsing import api_csrf, devices_shown, log_in, problem_shown, user_shown

@@ -150,7 +150,7 @@ def test_what_is_no_password_is_a_wrong_one(stale: TestApp, password: str) -> No
 def test_too_many_attempts_are_told_with_a_time(
     app: Router, ada: TestApp, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from example_app.security import Login
+    from example_app.authentication import Login
 
     for module in ("login", "confirm"):
         monkeypatch.setattr(f"example_app.views.{module}.authenticate", lambda *args: Login(None, 90))

@@ -9,7 +9,7 @@ from pyramid.router import Router
 from webtest import TestApp, TestResponse
 
 from example_app.models import Base, MailedLink, User
-from example_app.views.delete import OWNED
+from example_app.views.delete_account import OWNED
 from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.user_sessions import UserSessions
 from tests.functional.browsing import fill_in, log_in, messages_shown, notice, same_visitor, sign_up, user_shown

@@ -112,7 +112,7 @@ def test_an_address_that_is_taken_meanwhile_is_not_given(app: Router, ada: TestA
     assert email_of(app) == "ada@example.com"
 
 
-def test_one_that_is_taken_at_the_same_time_neither(
+def test_one_taken_at_the_same_time_is_not_given_either(
     app: Router, ada: TestApp, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is found to be taken only when it is written; then the request is tried again."""

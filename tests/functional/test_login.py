@@ -3,8 +3,8 @@ from argon2 import PasswordHasher
 from pyramid.router import Router
 from webtest import TestApp
 
+from example_app.authentication import NOBODYS_HASH
 from example_app.models.user import hasher
-from example_app.security import NOBODYS_HASH
 from tests.cookie_age import lasts
 from tests.functional.browsing import (
     add_to_cart,

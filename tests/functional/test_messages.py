@@ -71,7 +71,7 @@ def test_texts_that_are_taken(ada: TestApp, messages: Messages, text: str) -> No
         ("", "Please fill this in."),
         (" \n ", "Please fill this in."),
         ("a" * 501, "Use 500 characters at most; these are 501."),
-        ("a\0b", "This has characters that are no text."),
+        ("a\0b", "This contains characters that cannot be used."),
     ],
 )
 def test_texts_that_are_refused(ada: TestApp, messages: Messages, text: str, error: str) -> None:

@@ -1,4 +1,4 @@
-"""A mail when somebody logs in with what was not used before."""
+"""A mail when a user logs in with a browser or system for the first time."""
 
 import pytest
 from pyramid.router import Router
@@ -22,7 +22,7 @@ def app(app: Router) -> Router:
     return app
 
 
-def test_a_login_from_another_browser_is_told(app: Router, mails: Mails) -> None:
+def test_a_login_from_another_browser_sends_a_mail(app: Router, mails: Mails) -> None:
     log_in(browser_with(app, FIREFOX, "198.51.100.9"), status=303)
 
     (mail,) = mails
@@ -32,20 +32,20 @@ def test_a_login_from_another_browser_is_told(app: Router, mails: Mails) -> None
     assert mail.link() == "/reset"
 
 
-def test_it_is_told_once(app: Router, mails: Mails) -> None:
+def test_each_device_sends_one_mail(app: Router, mails: Mails) -> None:
     for user_agent in (CHROME, IPHONE, IPHONE, CHROME, IPHONE):
         log_in(browser_with(app, user_agent), status=303)
 
     assert [mail.subject for mail in mails] == ["New login from Safari on iPhone"]
 
 
-def test_a_new_version_or_place_is_not_told(app: Router, mails: Mails) -> None:
+def test_a_new_version_or_place_sends_no_mail(app: Router, mails: Mails) -> None:
     log_in(browser_with(app, CHROME.replace("126", "127"), "198.51.100.9"), status=303)
 
     assert mails == []
 
 
-def test_the_device_of_the_sign_up_is_not_told(app: Router, mails: Mails) -> None:
+def test_the_device_of_the_sign_up_sends_no_mail(app: Router, mails: Mails) -> None:
     sign_up(browser_with(app, IPHONE))
     assert mails == []
     log_in(browser_with(app, CHROME), "eve@example.com", "a long one", status=303)
@@ -60,13 +60,13 @@ def test_what_another_user_has_used_is_new(app: Router, mails: Mails) -> None:
     assert [mail.to for mail in mails] == ["ada@example.com"]
 
 
-def test_a_wrong_password_is_not_told(app: Router, mails: Mails) -> None:
+def test_a_wrong_password_sends_no_mail(app: Router, mails: Mails) -> None:
     log_in(browser_with(app, IPHONE), password="wrong", status=403)
 
     assert mails == []
 
 
-def test_a_script_is_told(app: Router, mails: Mails) -> None:
+def test_a_script_sends_a_mail(app: Router, mails: Mails) -> None:
     script = browser_with(app, "curl/8.5.0")
     fields = {"email": "ada@example.com", "password": "demo"}
     script.post_json("/api/login", fields, headers=api_csrf(script), status=200)

@@ -51,7 +51,7 @@ def test_the_form_changes_the_own_row_whatever_it_names(ada: TestApp, users: Use
         ("name", "", "Please fill this in."),
         ("name", "a" * 81, "Use 80 characters at most; these are 81."),
         ("location", "a" * 101, "Use 100 characters at most; these are 101."),
-        ("location", "a\0b", "This has characters that are no text."),
+        ("location", "a\0b", "This contains characters that cannot be used."),
     ],
 )
 def test_the_form_is_shown_again_with_the_error(ada: TestApp, users: Users, field: str, value: str, error: str) -> None:

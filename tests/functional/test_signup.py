@@ -123,7 +123,7 @@ def test_of_two_at_once_with_one_email_address_one_is_told_so(
     [
         ("name", "  ", "Please fill this in."),
         ("name", "e" * 81, "Use 80 characters at most; these are 81."),
-        ("name", "E\0e", "This has characters that are no text."),
+        ("name", "E\0e", "This contains characters that cannot be used."),
         ("email", "", "Please fill this in."),
         ("email", "eve", "This is not an e-mail address."),
         ("email", "eve@", "This is not an e-mail address."),

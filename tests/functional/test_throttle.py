@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from webtest import TestApp, TestResponse
 
-from example_app import security, throttle
+from example_app import authentication, throttle
+from example_app.authentication import PER_ACCOUNT, PER_ADDRESS
 from example_app.models import LoginAttempt
-from example_app.security import PER_ACCOUNT, PER_ADDRESS
 from tests.functional.browsing import api_csrf, csrf_header, error, error_at, fill_in, log_in, sign_up, user_shown
 from tests.functional.conftest import AppStarter, database_of
 from tests.functional.test_guard import shared  # noqa: F401
@@ -24,7 +24,7 @@ TOO_MANY = "Too many attempts. Please try again in 15 minutes."
 
 @pytest.fixture(autouse=True)
 def cheap_hash_of_nobody(monkeypatch: pytest.MonkeyPatch, cheap_hashes: None) -> None:
-    monkeypatch.setattr(security, "NOBODYS_HASH", security.hasher.hash("nobody"))
+    monkeypatch.setattr(authentication, "NOBODYS_HASH", authentication.hasher.hash("nobody"))
 
 
 def stored(app: Router) -> int:
@@ -67,7 +67,7 @@ def test_it_makes_no_difference_where_they_come_from(app: Router) -> None:
     refused(visitor(app))
 
 
-def test_nor_how_the_address_is_written(app: Router) -> None:
+def test_the_spelling_of_the_address_makes_no_difference(app: Router) -> None:
     for email in ("ada@example.com", "ADA@example.com", " Ada@Example.com", "ada@example.com ", "aDa@example.com"):
         guess(visitor(app), email=email)
 

@@ -1,4 +1,4 @@
-"""What those are told who do what nearly everybody does at first."""
+"""Messages for mistakes that nearly everybody makes at first."""
 
 from __future__ import annotations
 

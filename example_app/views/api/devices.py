@@ -6,7 +6,8 @@ from pyramid.httpexceptions import HTTPNoContent, HTTPNotFound
 from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
-from example_app.views import NO_STORE, utc
+from example_app.views import NO_STORE
+from example_app.views.devices import described
 from pyramid_sessionkit import SessionInfo, user_sessions
 
 
@@ -17,7 +18,7 @@ class DeviceViews:
 
     @view_config(route_name="api_devices", request_method="GET")
     def devices(self) -> dict[str, Any]:
-        return {"devices": [_device(session) for session in user_sessions(self.request).list()]}
+        return {"devices": [_as_json(session) for session in user_sessions(self.request).list()]}
 
     @view_config(route_name="api_devices", request_method="DELETE")
     def log_out_others(self) -> HTTPNoContent:
@@ -31,13 +32,6 @@ class DeviceViews:
         return HTTPNoContent()
 
 
-def _device(session: SessionInfo) -> dict[str, Any]:
-    device = session.contents.get("device", {})
-    return {
-        "key": session.key,
-        "browser": device.get("browser", "Unknown browser"),
-        "address": device.get("address", ""),
-        "since": utc(session.created).isoformat(),
-        "last_seen": utc(session.renewed).isoformat(),
-        "current": session.current,
-    }
+def _as_json(session: SessionInfo) -> dict[str, Any]:
+    device = described(session)
+    return {**device, "since": device["since"].isoformat(), "last_seen": device["last_seen"].isoformat()}

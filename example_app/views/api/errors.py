@@ -29,16 +29,16 @@ KEPT = ("Allow", "Retry-After", "WWW-Authenticate")
 def http_error(request: Request) -> Response:
     error = request.exception
     headers = {name: error.headers[name] for name in KEPT if name in error.headers}
-    # Not the detail, where Pyramid names the view.
+    # The detail is left out, since it names the view.
     return problem(error.status_int, error.explanation, headers=headers)
 
 
 @exception_view_config(PredicateMismatch, path_info="^/api/")
 def no_view(request: Request) -> Response:
-    """There is a route. Its views take certain methods, and some of them only who is logged in."""
+    """There is a route, but none of its views takes this request: another method, or nobody is logged in."""
     allowed = methods(request)
     if request.method not in allowed:
-        return problem(405, "This address takes other methods.", headers={"Allow": ", ".join(allowed)})
+        return problem(405, "This method is not allowed here.", headers={"Allow": ", ".join(allowed)})
     return problem(401, "Log in first, or send a token.")
 
 
@@ -50,7 +50,7 @@ def bad_csrf(request: Request) -> Response:
 
 @exception_view_config(UnicodeDecodeError, wants_problem=True)
 def undecodable(request: Request) -> Response:
-    return problem(400, "There are characters in it that are no text.")
+    return problem(400, "The request contains characters that cannot be read.")
 
 
 @exception_view_config(StoreUnavailable, wants_problem=True)
@@ -75,7 +75,7 @@ def not_as_described(request: Request) -> Response:
         return problem(415, "Send application/json.")
     found = [error for cause in causes for error in getattr(cause, "schema_errors", ())]
     if not found:
-        return problem(400, "This is no JSON.")
+        return problem(400, "This is not JSON.")
     by_field: dict[str, str] = {}
     for field, text in chain.from_iterable(map(_by_field, found)):
         by_field.setdefault(field, text)

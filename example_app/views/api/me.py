@@ -1,4 +1,4 @@
-"""What users say about themselves. Session or token alone says whose row it is."""
+"""The profile. Only the session or the token says whose row it is."""
 
 from pyramid.request import Request
 from pyramid.response import Response

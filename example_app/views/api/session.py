@@ -9,7 +9,8 @@ from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms
-from example_app.security import authenticate, log_in
+from example_app.authentication import authenticate
+from example_app.security import log_in
 from example_app.views import NO_STORE
 
 

@@ -1,4 +1,4 @@
-"""Deleting the own account."""
+"""Users delete their account."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from example_app.views import NO_STORE
 from pyramid_sessionkit import user_sessions
 from pyramid_sessionkit.owned import owned
 
-# The user last, since the others refer to it. A new model whose rows belong to users is added here: SQLite does not
-# look at ON DELETE CASCADE unless it is told to.
+# The user last, since the others refer to it. Add a new model whose rows belong to users: SQLite ignores ON DELETE
+# CASCADE by default.
 OWNED = [Message, KnownDevice, ApiToken, User]
 
 

@@ -1,4 +1,4 @@
-"""What error pages stand in."""
+"""Which template error pages extend."""
 
 import logging
 
@@ -17,23 +17,23 @@ PLAIN = "base.jinja2"
 
 
 def includeme(config: Configurator) -> None:
-    config.add_request_method(frame, reify=True)
+    config.add_request_method(error_layout, reify=True)
 
 
-def frame(request: Request) -> str:
-    """The template that an error page extends: the layout, or the plain frame where the layout could not be shown."""
-    if isinstance(request.exception, (StoreError, SQLAlchemyError)) or is_for_a_file(request):
+def error_layout(request: Request) -> str:
+    """The layout of all pages; the plain one where that could not be shown."""
+    if isinstance(request.exception, (StoreError, SQLAlchemyError)) or _is_for_a_file(request):
         return PLAIN
     try:
         user = request.identity
-        # Of the database again, if the transaction has ended since.
+        # The name is read from the database again if the transaction has ended since.
         return LAYOUT if user is None or user.name else PLAIN
     except (StoreError, SQLAlchemyError) as error:
         log.warning("An error page is shown without its user: %s", error)
         return PLAIN
 
 
-def is_for_a_file(request: Request) -> bool:
+def _is_for_a_file(request: Request) -> bool:
     """Nobody looks at the error page for a missing picture."""
     route = request.matched_route
     return route is not None and route.name.startswith("__static")
