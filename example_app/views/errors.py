@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
+from pyramid.httpexceptions import HTTPBadRequest
 from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from sqlalchemy import exc
@@ -87,7 +88,14 @@ def _page_of_form(request: Request) -> str:
     return referrer if referrer.startswith(f"{request.host_url}/") else request.route_path("home")
 
 
-# What a browser never sends: an address that is not UTF-8.
+# What a browser never sends; see unreadable.py.
+@exception_view_config(HTTPBadRequest, http_cache=NO_STORE, renderer=ERROR_PAGE)
+def unreadable(request: Request) -> dict[str, str]:
+    request.response.status_int = 400
+    return {"title": "This cannot be read", "text": request.exception.explanation}
+
+
+# Nor this: an address that is not UTF-8.
 @exception_view_config(UnicodeDecodeError, http_cache=NO_STORE, renderer=ERROR_PAGE)
 def undecodable(request: Request) -> dict[str, str]:
     request.response.status_int = 400
