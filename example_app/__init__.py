@@ -23,6 +23,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         config.include(".problems")
         config.include(".api")
         config.include(".api_tokens")
+        config.include(".unreadable")
         config.set_default_csrf_options(require_csrf=True)
         config.scan(".views")
         config.scan(".subscribers")

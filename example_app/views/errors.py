@@ -2,6 +2,7 @@
 
 import logging
 
+from pyramid.httpexceptions import HTTPBadRequest
 from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from sqlalchemy import exc
@@ -24,6 +25,13 @@ def not_found(request: Request) -> dict[str, str]:
 def forbidden(request: Request) -> dict[str, str]:
     request.response.status_int = 403
     return {"title": "No permission", "text": "You are logged in, but only administrators may see this page."}
+
+
+# What a browser never sends; see unreadable.py.
+@exception_view_config(HTTPBadRequest, http_cache=NO_STORE, renderer=ERROR_PAGE)
+def unreadable(request: Request) -> dict[str, str]:
+    request.response.status_int = 400
+    return {"title": "This cannot be read", "text": request.exception.explanation}
 
 
 # An address that is not UTF-8, which no browser sends.

@@ -240,3 +240,33 @@ def test_an_address_that_is_no_text(app: Router, address: str) -> None:
 
     assert answer.status_int == 400
     assert "This cannot be read" in answer.text
+
+
+UNREADABLE = [
+    "multipart/form-data",
+    "multipart/form-data; boundary=",
+    "application/x-www-form-urlencoded; charset=latin-1",
+    "application/x-www-form-urlencoded; charset=nonsense",
+]
+
+
+def send_as(browser: TestApp, path: str, content_type: str) -> TestResponse:
+    """Not by post(), which would add a boundary."""
+    return browser.request(path, method="POST", body=b"email=a", headers={"Content-Type": content_type}, status=400)
+
+
+@pytest.mark.parametrize("content_type", UNREADABLE)
+@pytest.mark.parametrize("path", ["/login", "/messages", "/logout", "/account/email"])
+def test_a_form_that_cannot_be_read_is_a_400(browser: TestApp, content_type: str, path: str) -> None:
+    log_in(browser)
+    page = send_as(browser, path, content_type)
+
+    assert title(page) == "This cannot be read"
+    assert user_shown(page) == "Ada"
+
+
+@pytest.mark.parametrize("content_type", UNREADABLE)
+def test_programs_are_told_that_a_form_cannot_be_read(browser: TestApp, content_type: str) -> None:
+    answer = send_as(browser, "/api/login", content_type)
+
+    assert problem_shown(answer) == "This is no form that can be read: send UTF-8, and multipart with a boundary."

@@ -7,7 +7,7 @@ from typing import Any
 
 from openapi_core.templating.media_types.exceptions import MediaTypeNotFound
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken, PredicateMismatch
-from pyramid.httpexceptions import HTTPError
+from pyramid.httpexceptions import HTTPBadRequest, HTTPError
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
@@ -26,6 +26,7 @@ KEPT = ("Allow", "Retry-After", "WWW-Authenticate")
 @notfound_view_config(wants_problem=True)
 @forbidden_view_config(wants_problem=True)
 @exception_view_config(HTTPError, wants_problem=True)
+@exception_view_config(HTTPBadRequest, wants_problem=True)
 def http_error(request: Request) -> Response:
     error = request.exception
     headers = {name: error.headers[name] for name in KEPT if name in error.headers}
