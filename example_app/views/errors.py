@@ -5,6 +5,7 @@ import logging
 from pyramid.httpexceptions import HTTPBadRequest
 from pyramid.request import Request
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
+from pyramid_retry import mark_error_retryable
 from sqlalchemy import exc
 
 from example_app.views import NO_STORE
@@ -55,9 +56,18 @@ def store_unavailable(request: Request) -> dict[str, str]:
 @exception_view_config(exc.InterfaceError, renderer=ERROR_PAGE)
 @exception_view_config(exc.TimeoutError, renderer=ERROR_PAGE)
 def database_unavailable(request: Request) -> dict[str, str]:
-    log.error("%s %s failed in the database", request.method, request.path, exc_info=request.exception)
+    note_outage(request)
     request.response.status_int = 503
     return {
         "title": "Please try again shortly",
         "text": "The database cannot be reached for the moment. Nothing was changed.",
     }
+
+
+def note_outage(request: Request) -> None:
+    """Log what the database said; and let the request be tried again if it only met another one."""
+    error = request.exception
+    if request.tm.get().isRetryableError(error):
+        # pyramid_tm would mark it too, if its commit veto did not look at the status of our response first.
+        mark_error_retryable(error)
+    log.error("%s %s failed in the database", request.method, request.path, exc_info=error)

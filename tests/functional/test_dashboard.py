@@ -21,7 +21,7 @@ def test_it_tells_who_chose_to_be_remembered(browser: TestApp) -> None:
     assert "you stay logged in" in log_in(browser, persistent=True).follow()
 
 
-@pytest.mark.parametrize("text", ["Messages", "Cart", "Profile", "Password", "Devices", "Users"])
+@pytest.mark.parametrize("text", ["Messages", "Cart", "Profile", "Password", "Devices", "Users and sessions"])
 def test_it_leads_to_all_pages(browser: TestApp, text: str) -> None:
     page = log_in(browser).follow()
     target = next(link["href"] for link in page.html.select(".tiles a") if link.text == text)
@@ -32,7 +32,7 @@ def test_it_leads_to_all_pages(browser: TestApp, text: str) -> None:
 def test_it_does_not_lead_to_what_would_be_refused(browser: TestApp) -> None:
     page = log_in(browser, "bob@example.com").follow()
 
-    assert "Users" not in [link.text for link in page.html.select("a")]
+    assert "Users and sessions" not in [link.text for link in page.html.select("a")]
 
 
 def test_a_user_who_is_gone_is_anonymous(app: Router, browser: TestApp) -> None:

@@ -1,6 +1,5 @@
 """What went wrong, for programs: problem documents instead of pages. They read neither session nor database."""
 
-import logging
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -16,9 +15,8 @@ from sqlalchemy import exc
 
 from example_app.api import methods
 from example_app.problems import problem
+from example_app.views.errors import note_outage
 from pyramid_sessionkit import StoreUnavailable
-
-log = logging.getLogger(__name__)
 
 KEPT = ("Allow", "Retry-After", "WWW-Authenticate")
 
@@ -64,7 +62,7 @@ def store_unavailable(request: Request) -> Response:
 @exception_view_config(exc.InterfaceError, wants_problem=True)
 @exception_view_config(exc.TimeoutError, wants_problem=True)
 def database_unavailable(request: Request) -> Response:
-    log.error("%s %s failed in the database", request.method, request.path, exc_info=request.exception)
+    note_outage(request)
     return problem(503, "The database cannot be reached for the moment.")
 
 
