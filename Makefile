@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DECLARED := setup.cfg pyproject.toml
-# More than there are processors, since tests that wait for servers leave theirs idle.
-PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
+# One more than there are processors, since tests that wait for servers leave theirs idle.
+PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help serve test fuzz bench lint docs clean
 

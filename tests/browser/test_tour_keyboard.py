@@ -38,7 +38,7 @@ def press(page: Page, key: str) -> None:
 
 def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     page.goto("/login")
-    tab_to(page, "[name=email]")
+    page.wait_for_function(HAS_FOCUS, arg="[name=email]")
     page.keyboard.type("ada@example.com")
     tab_to(page, "[name=password]")
     page.keyboard.type("demo")

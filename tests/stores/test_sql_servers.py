@@ -42,7 +42,8 @@ THIRD_KEY = "c" * 22
 
 
 def open_store(url: str) -> Iterator[SQLStore]:
-    store = SQLStore(create_session_engine(url))
+    # Longer than the default: these tests may share a processor with others, and none of them is about time-outs.
+    store = SQLStore(create_session_engine(url, 20))
     store.create_table()
     store.clear()
     yield store
