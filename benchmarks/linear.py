@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from pyramid_sessionkit.contents.graft import graft
+from pyramid_sessionkit.contents.merge import merge
+from pyramid_sessionkit.contents.serializer import BUILT_IN_ONLY
 from pyramid_sessionkit.exceptions import SessionNotSerializable
-from pyramid_sessionkit.graft import graft
-from pyramid_sessionkit.merge import merge
-from pyramid_sessionkit.serializer import check, dumps
 
 Job = Callable[[], object]
 
@@ -72,11 +72,9 @@ def refused_wide(size: int) -> Job:
 
 
 def refused(contents: Any) -> Job:
-    data = dumps(contents)
-
     def job() -> None:
         with suppress(SessionNotSerializable):
-            check(contents, data, len(data))
+            BUILT_IN_ONLY.dumps(contents)
 
     return job
 

@@ -9,6 +9,7 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.add_session_type import add_session_type_directive
 from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.csrf import add_csrf_policy
@@ -140,6 +141,7 @@ def includeme(config: Configurator) -> None:
     config.registry[JOINED_MODE] = joined_mode
     config.registry[POLICY_WANTED] = settings.security_policy
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
+    add_session_type_directive(config, persistence.serializer)
     add_tweens(config)
     add_csrf_policy(config, settings.login_route, settings.confirm_route, trust_proxy=settings.trust_proxy)
     add_gates(config, settings.login_route, settings.confirm_route)

@@ -55,7 +55,7 @@ class JoinedMode:
         """The persistence of the session of this request."""
         shared, transaction = self._persistence, self.transaction_of(request)
         store = JoinedStore(shared.store, transaction)
-        return Persistence(store, shared.settings, shared.events, shared.tokens, transaction.defer)
+        return Persistence(store, shared.settings, shared.events, shared.tokens, transaction.defer, shared.serializer)
 
     @property
     def _commit_veto(self) -> Any:

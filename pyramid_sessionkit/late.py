@@ -10,8 +10,8 @@ import contextlib
 import logging
 from typing import Any
 
+from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.exceptions import SessionNotSerializable
-from pyramid_sessionkit.serializer import Contents, dumps
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -22,14 +22,15 @@ WATCHED = "pyramid_sessionkit.watched"
 class Watched:
     """Contents that are in the view's hands, and what of them was saved."""
 
-    __slots__ = ("_contents", "_key", "_saved")
+    __slots__ = ("_contents", "_key", "_saved", "_serializer")
 
-    def __init__(self, key: str, contents: Contents, saved: bytes) -> None:
-        self._key, self._contents, self._saved = key, contents, saved
+    def __init__(self, key: str, contents: Contents, serializer: Serializer) -> None:
+        self._key, self._contents, self._serializer = key, contents, serializer
+        self._saved = serializer.dumps(contents)
 
     def __del__(self) -> None:
         try:
-            changed = dumps(self._contents) != self._saved
+            changed = self._serializer.dumps(self._contents) != self._saved
         except SessionNotSerializable:
             changed = True
         if changed:
@@ -44,4 +45,4 @@ def watch(environ: dict[str, Any], work: UnitOfWork) -> None:
     """Look again when the server lets go of the environ. For work whose contents were handed out."""
     key = "" if work.stored is None else work.stored.key
     with contextlib.suppress(SessionNotSerializable):
-        environ[WATCHED] = Watched(key, work.read(), dumps(work.read()))
+        environ[WATCHED] = Watched(key, work.read(), work.persistence.serializer)

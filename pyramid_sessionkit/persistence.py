@@ -9,10 +9,10 @@ from functools import partial
 from time import monotonic, sleep, time
 from typing import Any
 
+from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
-from pyramid_sessionkit.serializer import Contents, loads
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
 from pyramid_sessionkit.tokens import Tokens, opens
@@ -40,11 +40,13 @@ class Persistence:
         events: Events | None = None,
         tokens: Tokens | None = None,
         defer: Callable[..., None] | None = None,
+        serializer: Serializer | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.events = events or Events()
         self.tokens = tokens or Tokens(settings.secret)
+        self.serializer = serializer or Serializer()
         self._defer = defer or _now
         self._has_contents_update = hasattr(store, "update_contents")
 
@@ -114,9 +116,11 @@ class Persistence:
     def decoded(self, key: str, record: Record) -> Contents | None:
         """The contents of a record; None, with a warning and an event, where they cannot be understood."""
         try:
-            return loads(record.data)
-        except ValueError:
-            log.warning("Session %s cannot be decoded; its visitor gets a new one, and its bytes stay", key[:8])
+            return self.serializer.loads(record.data)
+        except ValueError as error:
+            log.warning(
+                "Session %s cannot be decoded (%s); its visitor gets a new one, and its bytes stay", key[:8], error
+            )
             self.events.tell(SessionEnded(key, record.userid, "unreadable"))
             return None
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from time import time
 from typing import Any, NamedTuple
 
+from pyramid_sessionkit.contents.merge import merge
+from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.exceptions import SessionGone, StoreError
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
-from pyramid_sessionkit.merge import merge
 from pyramid_sessionkit.persistence import REPLACED_SECONDS, Persistence, is_recent
 from pyramid_sessionkit.plan import EMPTY, Create, Update, merged_record, new_record, next_record
-from pyramid_sessionkit.serializer import Contents, encode, loads
 from pyramid_sessionkit.state import (
     BLANK_KEY,
     REPLACED,
@@ -267,13 +267,15 @@ def merge_stale(job: Job, key: str, start: bytes) -> Saved:
 
 
 def _with_stale(job: Job, start: bytes, current: Record) -> Record:
-    before, mine = loads(start), loads(job.data)
+    serializer = job.persistence.serializer
+    before, mine = serializer.loads(start), serializer.loads(job.data)
     # A nonce of this request would make the forms useless that the browser shows by now.
     mine.pop(CSRF_KEY, None)
     if CSRF_KEY in before:
         mine[CSRF_KEY] = before[CSRF_KEY]
-    contents = merge(before, mine, _contents(current), job.pending.applied, stored_wins=True)
-    return merged_record(current, encode(contents)[0])
+    theirs = _contents(serializer, current)
+    contents = merge(before, mine, theirs, job.pending.applied, stored_wins=True, serializer=serializer)
+    return merged_record(current, serializer.dumps(contents))
 
 
 def _merge_into(job: Job, base: Stored, start: bytes) -> Saved | None:
@@ -299,13 +301,15 @@ def _merge_into(job: Job, base: Stored, start: bytes) -> Saved | None:
 
 def _merged(job: Job, start: bytes, current: Record) -> tuple[Contents, bytes]:
     # Not measured: each side was small enough, and what is refused now would be lost.
-    data, contents = encode(merge(loads(start), loads(job.data), _contents(current), job.pending.applied))
+    serializer = job.persistence.serializer
+    before, mine, theirs = serializer.loads(start), serializer.loads(job.data), _contents(serializer, current)
+    data, contents = serializer.encode(merge(before, mine, theirs, job.pending.applied, serializer=serializer))
     return contents, data
 
 
-def _contents(record: Record) -> Contents:
+def _contents(serializer: Serializer, record: Record) -> Contents:
     try:
-        return loads(record.data)
+        return serializer.loads(record.data)
     except ValueError:
         raise StoreError("What is stored for this session cannot be decoded any more") from None
 

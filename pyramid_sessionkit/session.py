@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from pyramid_sessionkit.compare import MISSING, as_read_back
+from pyramid_sessionkit.contents.compare import MISSING
+from pyramid_sessionkit.contents.merge import Applied
+from pyramid_sessionkit.contents.refused import FLASH_KEY, SCALARS
+from pyramid_sessionkit.contents.serializer import Contents
 from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
-from pyramid_sessionkit.merge import Applied
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.refused import FLASH_KEY
-from pyramid_sessionkit.serializer import Contents
 from pyramid_sessionkit.settings import LONGEST_DURATION
 from pyramid_sessionkit.unit_of_work import Carrier, UnitOfWork
 
-_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
 
 LONGEST_USERID = 255
@@ -46,7 +45,7 @@ class Session(MutableMapping[str, Any]):
         work = self.work
         contents = work.contents
         value = (work.read() if contents is None else contents)[name]
-        if type(value) not in _SCALARS:
+        if type(value) not in SCALARS:
             work.may_be_mutated()
         return value
 
@@ -54,7 +53,7 @@ class Session(MutableMapping[str, Any]):
         work = self.work
         contents = work.contents
         value = (work.read() if contents is None else contents).get(name, default)
-        if type(value) not in _SCALARS:
+        if type(value) not in SCALARS:
             work.may_be_mutated()
         return value
 
@@ -81,9 +80,13 @@ class Session(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         if not isinstance(name, str):
             raise TypeError(f"The keys of a session are text, not {type(name).__name__}")
-        self.work.write()[name] = value
-        if type(value) not in _SCALARS:
-            self.work.may_be_mutated()
+        work = self.work
+        contents = work.write()
+        # Here, so that the traceback shows the line of the view. What changes inside of it is checked when it is saved.
+        work.persistence.serializer.check(name, value)
+        contents[name] = value
+        if type(value) not in SCALARS:
+            work.may_be_mutated()
 
     def __delitem__(self, name: str) -> None:
         del self.work.write()[name]
@@ -141,11 +144,11 @@ class Session(MutableMapping[str, Any]):
         nothing but compute. ``session.apply("views", lambda n: n + 1, 0)`` counts every view. ``default`` is what
         it is given where there is no value.
         """
-        contents = self.work.write()
-        before = as_read_back(contents[name]) if name in contents else MISSING
+        contents, read_back = self.work.write(), self.work.persistence.serializer.read_back
+        before = read_back(name, contents[name]) if name in contents else MISSING
         after = function(deepcopy(default) if before is MISSING else contents[name])
         self[name] = after
-        self.work.applied(Applied(name, function, deepcopy(default), before, as_read_back(after)))
+        self.work.applied(Applied(name, function, deepcopy(default), before, read_back(name, after)))
         return after
 
     # Flash messages, stored as Pyramid's own sessions do.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.merge import Applied
 
 
 class Found(Enum):

@@ -9,15 +9,15 @@ from time import time
 from typing import Any, NamedTuple, Protocol
 
 from pyramid_sessionkit import endings, saving
+from pyramid_sessionkit.contents.graft import graft
+from pyramid_sessionkit.contents.merge import Applied
+from pyramid_sessionkit.contents.serializer import Contents
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionReplaced
-from pyramid_sessionkit.graft import graft
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.merge import Applied
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
 from pyramid_sessionkit.saving import Job, Saved
-from pyramid_sessionkit.serializer import Contents, check, dumps
 from pyramid_sessionkit.state import (
     BLANK,
     BLANK_KEY,
@@ -82,7 +82,6 @@ class UnitOfWork:
 
     __slots__ = (
         "_carrier",
-        "_checked",
         "_lock",
         "_pending",
         "at",
@@ -111,7 +110,6 @@ class UnitOfWork:
         self.at = 0.0  # when it was loaded, in epoch seconds
         self.private = False  # a session that is no longer this request's was a user's
         self.mutable = False  # a list or dict of the contents is in the view's hands
-        self._checked: tuple[bytes, Contents] | None = None  # contents that read back as written, and as what
 
     # Reading.
 
@@ -347,7 +345,7 @@ class UnitOfWork:
 
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.private = self.shows_a_user
-        self.stored, self._checked = None, None
+        self.stored = None
         self.contents = self.contents if keep_contents else {}
         self.mutable = self.mutable and keep_contents
         self._pending = Pending(asked)
@@ -481,7 +479,7 @@ class UnitOfWork:
 
     def _reset(self) -> None:
         self.private = self.shows_a_user
-        self.stored, self.contents, self._pending, self._checked = None, None, None, None
+        self.stored, self.contents, self._pending = None, None, None
         self.mutable = False
         if self.phase is not CLOSED:
             self.phase = OPEN
@@ -497,11 +495,10 @@ class UnitOfWork:
         """Go back to that state: what was saved since was part of a savepoint that was rolled back."""
         found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
         self.found = found or self.found
-        self._checked = None
         if contents is None or self.contents is None:
             self.contents = contents
         else:
-            graft(self.contents, contents)
+            graft(self.contents, contents, self.persistence.serializer.dumps)
 
     def close(self) -> None:
         """From now on a change raises :exc:`SessionClosed`."""
@@ -513,11 +510,10 @@ class UnitOfWork:
         start, contents = self._start, self.contents
         if contents is None or not (self.mutable or (self._pending is not None and self._pending.touched)):
             return start
-        data = dumps(contents)
-        # Equal bytes prove nothing yet: NaN is written as null, a date as text.
-        if self._checked is None or data != self._checked[0] or contents != self._checked[1]:
-            # A merge may have made the session larger than that. Then it may be shrunk, and must not grow.
-            self._checked = data, check(contents, data, self.persistence.settings.max_size, len(start))
+        persistence = self.persistence
+        data = persistence.serializer.dumps(contents)
+        # A merge may have made the session larger than that. Then it may be shrunk, and must not grow.
+        persistence.serializer.check_size(contents, data, persistence.settings.max_size, len(start))
         return data
 
     @property
@@ -545,7 +541,7 @@ class UnitOfWork:
             return
         self.phase, self.found = OPEN, LIVE
         if saved.contents is not None and self.contents is not None:
-            graft(self.contents, saved.contents)
+            graft(self.contents, saved.contents, self.persistence.serializer.dumps)
         if saved.new_secret or saved.resend:
             self.cookie = SEND if saved.stored.secret is not None else KEEP
             self._carrier.keep(saved.stored, self.cookie, self.at)

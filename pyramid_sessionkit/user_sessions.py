@@ -12,11 +12,11 @@ from typing import Any
 from pyramid.interfaces import ISecurityPolicy, ISessionFactory
 
 from pyramid_sessionkit.carriers import KeyCarrier
+from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import IListable, IPurgeable, IUserIndex, Record
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.security import SessionSecurityPolicy
-from pyramid_sessionkit.serializer import loads
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
 
@@ -58,11 +58,12 @@ class UserSessions:
         Those whose credentials have changed since their login are left out: their next request ends them.
         """
         session = self._session
+        serializer = session.work.persistence.serializer
         current = None if session.new else session.key
         # A user whom another source has named, and not this session, may be logged in with any credentials.
         judges = session.userid is not None and session.userid == self._userid and self._compares_credentials
         return [
-            _info(key, record, current)
+            _info(serializer, key, record, current)
             for key, record in self._stored()
             # What this request has changed about its own session is not stored yet.
             if not judges or key == current or record.credentials == session.credentials
@@ -116,19 +117,19 @@ class Sessions:
 
     def of_user(self, userid: str) -> list[SessionInfo]:
         """The sessions of a user that are alive, by time of login."""
-        return [_info(key, record) for key, record in _user_index(self.store).sessions_of(userid)]
+        return [self._info(key, record) for key, record in _user_index(self.store).sessions_of(userid)]
 
     def all(self, limit: int) -> list[SessionInfo]:
         """Those that are alive, ``limit`` at most, without their contents; :meth:`get` has those of one.
 
         First those that never expire, then those that expire last: where all have the same timeout, those used last.
         """
-        return [_info(key, record) for key, record in _listable(self.store).live_sessions(limit)]
+        return [self._info(key, record) for key, record in _listable(self.store).live_sessions(limit)]
 
     def get(self, key: str) -> SessionInfo | None:
         """The session with this key; None if there is none that is alive."""
         record = self.store.load(key, True) if _is_key(key) else None
-        return None if record is None else _info(key, record)
+        return None if record is None else self._info(key, record)
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
         """The keys of live sessions that begin so, ``limit`` at most."""
@@ -153,6 +154,9 @@ class Sessions:
         """Remove expired ones, ``limit`` at most, and return how many."""
         return int(_purgeable(self.store).purge(limit))
 
+    def _info(self, key: str, record: Record) -> SessionInfo:
+        return _info(self._persistence.serializer, key, record)
+
 
 def get_sessions(registry: Any) -> Sessions:
     """All sessions of the application with this registry: ``get_sessions(request.registry)``."""
@@ -167,9 +171,9 @@ def _persistence(registry: Any) -> Persistence:
     return persistence
 
 
-def _info(key: str, record: Record, current: str | None = None) -> SessionInfo:
+def _info(serializer: Serializer, key: str, record: Record, current: str | None = None) -> SessionInfo:
     try:
-        contents = loads(record.data)
+        contents = serializer.loads(record.data)
     except ValueError:
         contents = {}
     return SessionInfo(

@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import orjson
 
-from pyramid_sessionkit.compare import MISSING
+from pyramid_sessionkit.contents.compare import MISSING
 
 
 def merge(start, mine, stored, applied=()):

@@ -27,7 +27,7 @@ from webtest import TestApp
 
 import pyramid_sessionkit
 from pyramid_sessionkit import get_sessions
-from pyramid_sessionkit.merge import merge
+from pyramid_sessionkit.contents.merge import merge
 from pyramid_sessionkit.settings import PREFIX, options, parse_settings
 from pyramid_sessionkit.stores.sql import sessions_table
 from pyramid_sessionkit.testing import make_session

@@ -7,8 +7,8 @@ from copy import deepcopy
 
 import pytest
 
-from pyramid_sessionkit.graft import graft
-from pyramid_sessionkit.merge import Applied, merge
+from pyramid_sessionkit.contents.graft import graft
+from pyramid_sessionkit.contents.merge import Applied, merge
 from tests import merge_reference
 
 TREES = 500

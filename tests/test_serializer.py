@@ -1,16 +1,20 @@
 import enum
-import uuid
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from datetime import date
 
 import pytest
 
+from pyramid_sessionkit.contents.serializer import BUILT_IN_ONLY
 from pyramid_sessionkit.exceptions import SessionNotSerializable, SessionTooLarge
-from pyramid_sessionkit.serializer import check, dumps, encode, loads
 
 LARGE = 10**6
+dumps, loads, encode, check_size = (
+    BUILT_IN_ONLY.dumps,
+    BUILT_IN_ONLY.loads,
+    BUILT_IN_ONLY.encode,
+    BUILT_IN_ONLY.check_size,
+)
 
 
 class Color(enum.Enum):
@@ -29,6 +33,26 @@ class Text(str):
     __slots__ = ()
 
 
+class TextList(list):
+    pass
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+class Fruit(str, enum.Enum):
+    PEAR = "pear"
+
+
+class Count(int):
+    pass
+
+
+class Day(date):
+    pass
+
+
 @dataclass
 class Item:
     price: int = 1
@@ -39,9 +63,7 @@ Point = namedtuple("Point", "x y")
 
 def save(contents):
     """What the session would read next time."""
-    data = dumps(contents)
-    assert check(contents, data, LARGE) == loads(data)
-    return loads(data)
+    return loads(dumps(contents))
 
 
 def refusal(contents):
@@ -122,35 +144,30 @@ def test_tuples_come_back_as_lists(value, back):
     assert save({"value": value}) == {"value": back}
 
 
-@pytest.mark.parametrize("value", [OrderedDict(a=1), defaultdict(list, a=1), Text("a")])
-def test_subclasses_that_read_back_equal_survive(value):
+@pytest.mark.parametrize("value", [OrderedDict(a=1), defaultdict(list, a=1), TextList("a")])
+def test_subclasses_of_dict_and_list_survive(value):
     assert save({"value": value}) == {"value": value}
 
 
 REFUSED = [
-    (Decimal("9.99"), "Decimal"),
     (float("nan"), "float nan"),
     (float("inf"), "float inf"),
     (float("-inf"), "float -inf"),
-    (date(2026, 1, 1), "date"),
-    (datetime(2026, 1, 1, tzinfo=timezone.utc), "datetime"),
-    (datetime(2026, 1, 1), "datetime"),
-    (time(12), "time"),
-    (timedelta(1), "timedelta"),
-    ({1}, "set"),
-    (frozenset((1,)), "frozenset"),
-    (b"bytes", "bytes"),
     (bytearray(b"bytes"), "bytearray"),
-    (uuid.UUID(int=0), "UUID"),
-    (Color.RED, "Color"),
-    (Name.ANN, "Name"),
+    (Color.RED, "Color, an enum: store its value or its name"),
+    (Name.ANN, "Name, an enum: store its value or its name"),
+    (Level.HIGH, "Level, an enum: store its value or its name"),
+    (Fruit.PEAR, "Fruit, an enum: store its value or its name"),
+    (Text("a"), "Text, which would come back as str"),
+    (Count(1), "Count, which would come back as int"),
+    (Price("1.5"), "Price, which would come back as float"),
+    (Day(2026, 1, 1), "Day"),
     (Item(), "Item"),
     (Point(1, 2), "Point"),
     (range(3), "range"),
     (1j, "complex"),
     (object(), "object"),
     (len, "builtin_function_or_method"),
-    (Price("1.5"), "Price"),
     (2**64, "int of more than 64 bits"),
     (-(2**63) - 1, "int of more than 64 bits"),
     ("\ud800", "str with a lone surrogate"),
@@ -200,25 +217,21 @@ class Unprintable:
 def test_a_key_is_named_whatever_it_is(key, shown):
     message = refusal({"cart": {key: 1}})
     assert f": cart: {shown}" in message
-    assert len(message) < 300
+    assert len(message) < 400
 
 
 def test_a_bad_key_is_named_before_what_comes_after_it():
-    assert ": cart: a key of type int: 5. " in refusal({"cart": {"a": 1, 5: {1}, "b": {1}}})
-    assert ": cart.a: set. " in refusal({"cart": {"a": {1}, 5: 1}})
-
-
-def test_a_bad_value_in_a_namedtuple_is_named():
-    assert ": point[1]: float nan. " in refusal({"point": Point(1, float("nan"))})
+    assert ": cart: a key of type int: 5. " in refusal({"cart": {"a": 1, 5: 1j, "b": 1j}})
+    assert ": cart.a: complex. " in refusal({"cart": {"a": 1j, 5: 1}})
 
 
 def test_the_first_of_several_is_named():
-    assert ": b: set. " in refusal({"a": 1, "b": {1}, "c": b""})
+    assert ": b: complex. " in refusal({"a": 1, "b": 1j, "c": object()})
 
 
 def test_the_message_says_what_is_allowed_and_shows_no_value():
-    message = refusal({"password": b"hidden", "other": "hidden"})
-    assert "text, numbers, booleans, None, lists and dicts" in message
+    message = refusal({"password": bytearray(b"hidden"), "other": "hidden"})
+    assert "text, numbers, booleans, None, dates" in message
     assert "hidden" not in message
 
 
@@ -227,7 +240,7 @@ def test_what_contains_itself_is_refused(value):
     message = refusal({"cart": value})
     assert ": cart" in message
     assert "containing itself" in message
-    assert len(message) < 400
+    assert len(message) < 600
 
 
 @pytest.mark.parametrize("kind", [list, dict])
@@ -252,7 +265,7 @@ def test_deep_nesting_is_refused(depth, kind):
     message = refusal({"cart": nested(depth, kind)})
     assert ": cart" in message
     assert "nested too deeply" in message
-    assert len(message) < 400
+    assert len(message) < 600
 
 
 # max_size
@@ -261,24 +274,24 @@ def test_deep_nesting_is_refused(depth, kind):
 def test_max_size_is_inclusive():
     data = dumps({"a": "x" * 92})
     assert len(data) == 100
-    check({"a": "x" * 92}, data, 100)
+    check_size({"a": "x" * 92}, data, 100)
     with pytest.raises(SessionTooLarge):
-        check({"a": "x" * 92}, data, 99)
+        check_size({"a": "x" * 92}, data, 99)
 
 
 def test_max_size_counts_bytes_not_characters():
     contents = {"a": "漢" * 50}
     with pytest.raises(SessionTooLarge):
-        check(contents, dumps(contents), 100)
+        check_size(contents, dumps(contents), 100)
 
 
 def test_what_is_stored_already_may_stay_as_large_as_it_is():
     contents = {"a": "x" * 92}
     data = dumps(contents)
-    assert check(contents, data, 50, 100) == contents
-    assert check(contents, data, 50, 101) == contents
+    check_size(contents, data, 50, 100)
+    check_size(contents, data, 50, 101)
     with pytest.raises(SessionTooLarge) as refused:
-        check(contents, data, 50, 99)
+        check_size(contents, data, 50, 99)
     message = str(refused.value)
     assert (
         "takes 100 bytes, but sessionkit.max_size is 50 and the 99 bytes that are stored already exceed it" in message
@@ -287,15 +300,15 @@ def test_what_is_stored_already_may_stay_as_large_as_it_is():
 
 def test_a_limit_above_what_is_stored_is_the_limit():
     contents = {"a": "x" * 92}
-    assert check(contents, dumps(contents), 100, 50) == contents
+    check_size(contents, dumps(contents), 100, 50)
     with pytest.raises(SessionTooLarge, match=r"but sessionkit\.max_size is 99; its largest"):
-        check(contents, dumps(contents), 99, 50)
+        check_size(contents, dumps(contents), 99, 50)
 
 
 def test_too_large_names_the_largest_keys():
     contents = {"id": 1, "cart": ["x" * 300], "log": "y" * 500, "tiny": None, "draft": "z" * 400}
     with pytest.raises(SessionTooLarge) as refused:
-        check(contents, dumps(contents), 1000)
+        check_size(contents, dumps(contents), 1000)
     message = str(refused.value)
     assert "sessionkit.max_size is 1000" in message
     assert "log (502), draft (402), cart (304)" in message

@@ -19,7 +19,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import NullPool, event, select, text
 
-from pyramid_sessionkit.serializer import loads
+from pyramid_sessionkit.contents.serializer import loads
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import Proxy
 from tests.transactions.application import TAKEN, Row, Site, status_of

@@ -1,4 +1,4 @@
-"""What changed, and how two changes become one: pure functions on JSON values.
+"""What changed, and how two changes become one: pure functions on the values of sessions.
 
 The three sides are ``start`` (what a request began with), ``mine`` (what it made of that) and ``stored``
 (what another request has stored meanwhile). :data:`MISSING` stands for a key that one side does not have.
@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
-from pyramid_sessionkit.compare import MISSING, Compare, RememberingCompare, as_read_back, same
-from pyramid_sessionkit.refused import not_serializable
+from pyramid_sessionkit.contents.compare import MISSING, Compare, RememberingCompare, comparison
+from pyramid_sessionkit.contents.serializer import BUILT_IN_ONLY, Serializer
 
 COMPARED_DEPTH: Final = 3
 """How deep dicts are compared as bytes, which is quick; but if each level did that, deep contents would take long."""
@@ -35,36 +35,25 @@ def merge(
     stored: dict[str, Any],
     applied: Sequence[Applied] = (),
     stored_wins: bool = False,
+    serializer: Serializer = BUILT_IN_ONLY,
 ) -> dict[str, Any]:
     """The contents that keep the changes of both sides.
 
-    An applied function runs again on what is stored, in its place among this request's other changes to that key.
-    What it makes of that may be anything: whoever saves the merged contents checks them first, with
-    :func:`~pyramid_sessionkit.serializer.encode`. Where both sides replaced a value, ``mine`` stays, being the later;
-    or the stored one, if ``stored_wins``.
+    An applied function runs again on what is stored, in its place among this request's other changes to that key. What
+    it returns may be a value that cannot be kept: that raises :exc:`~pyramid_sessionkit.SessionNotSerializable`. Where
+    both sides replaced a value, ``mine`` stays, being the later; or the stored one, if ``stored_wins``.
     """
+    same = comparison(serializer.dumps)
     start, stored = dict(start), dict(stored)
     for step in applied:
         sides = start.get(step.name, MISSING), step.before, stored.get(step.name, MISSING)
-        value = merge_values(*sides, stored_wins)
+        value = _merge(*sides, stored_wins, same, 0)
         # Functions may change what they are given.
         result = step.function(deepcopy(step.default if value is MISSING else value))
-        stored[step.name] = _result_read_back(step.name, result)
+        stored[step.name] = serializer.read_back(step.name, result)
         start[step.name] = step.after
-    merged: dict[str, Any] = merge_values(start, mine, stored, stored_wins)
+    merged: dict[str, Any] = _merge(start, mine, stored, stored_wins, same, 0)
     return merged
-
-
-def merge_values(start: Any, mine: Any, stored: Any, stored_wins: bool = False) -> Any:
-    """One value out of three."""
-    return _merge(start, mine, stored, stored_wins, same, 0)
-
-
-def _result_read_back(name: str, result: Any) -> Any:
-    try:
-        return as_read_back(result)
-    except RecursionError:  # deeper than JSON can hold, so that there is nothing to merge
-        raise not_serializable({name: result}) from None
 
 
 def _merge(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compare, depth: int) -> Any:
@@ -77,7 +66,7 @@ def _merge(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compa
     sides = (start, mine, stored)
     if _all_are(dict, sides):
         return _merge_dicts(start, mine, stored, stored_wins, compare, depth + 1)
-    merged = _merge_lists(start, mine, stored) if _all_are(list, sides) else None
+    merged = _merge_lists(start, mine, stored, compare) if _all_are(list, sides) else None
     if merged is not None:
         return merged
     return stored if stored_wins else mine
@@ -91,7 +80,7 @@ def _all_are(kind: type, sides: tuple[Any, Any, Any]) -> bool:
 def _merge_dicts(start: Any, mine: Any, stored: Any, stored_wins: bool, compare: Compare, depth: int) -> Any:
     begun, ours, theirs = [{} if side is MISSING else side for side in (start, mine, stored)]
     if depth == COMPARED_DEPTH:
-        compare = RememberingCompare().same
+        compare = RememberingCompare(compare).same
     merged = {}
     for name in {**theirs, **ours}:
         begun_value, our_value = begun.get(name, MISSING), ours.get(name, MISSING)
@@ -102,21 +91,21 @@ def _merge_dicts(start: Any, mine: Any, stored: Any, stored_wins: bool, compare:
     return MISSING if not merged and MISSING in (mine, stored) else merged
 
 
-def _merge_lists(start: Any, mine: Any, stored: Any) -> list[Any] | None:
+def _merge_lists(start: Any, mine: Any, stored: Any, compare: Compare) -> list[Any] | None:
     """The list of one side with what the other appended; None if neither did nothing but append.
 
     So what one side popped does not come back, and what it never saw is not popped.
     """
     begun, ours, theirs = [[] if side is MISSING else side for side in (start, mine, stored)]
-    tail = _tail(begun, ours)
+    tail = _tail(begun, ours, compare)
     if tail is not None:
         return [*theirs, *tail]
-    stored_tail = _tail(begun, theirs)
+    stored_tail = _tail(begun, theirs, compare)
     return None if stored_tail is None else [*ours, *stored_tail]
 
 
-def _tail(start: list[Any], longer: list[Any]) -> list[Any] | None:
+def _tail(start: list[Any], longer: list[Any], compare: Compare) -> list[Any] | None:
     """What was appended to ``start`` to make ``longer``; None if something else was done to it."""
-    if len(longer) < len(start) or not same(longer[: len(start)], start):
+    if len(longer) < len(start) or not compare(longer[: len(start)], start):
         return None
     return longer[len(start) :]
