@@ -7,7 +7,7 @@ from decimal import Decimal
 import orjson
 import pytest
 from markupsafe import Markup
-from pyramid.i18n import TranslationString as _
+from pyramid.i18n import TranslationString
 
 from pyramid_sessionkit.contents.compare import MISSING, comparison
 from pyramid_sessionkit.contents.graft import graft
@@ -304,8 +304,8 @@ def test_the_deepest_contents_are_grafted():
         (date(2026, 1, 1), "2026-01-01", False),
         ("a", Markup("a"), False),
         (["a"], [Markup("a")], False),
-        (_("a"), _("a", domain="shop"), False),
-        (_("a"), _("a"), True),
+        (TranslationString("a"), TranslationString("a", domain="shop"), False),
+        (TranslationString("a"), TranslationString("a"), True),
         ({1, 2}, frozenset((1, 2)), False),
         (set(map(str, range(20))), set(map(str, range(19, -1, -1))), True),
         (Decimal("1.0"), Decimal("1.00"), False),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -81,27 +80,30 @@ class TestLaziness:
 
 
 class TestWhatIsSaved:
-    @pytest.mark.parametrize("value", [Decimal(1), float("nan"), {1, 2}, b"x"])
+    @pytest.mark.parametrize("value", [1j, float("nan"), {(1, 2)}, bytearray(b"x")])
     def test_what_would_not_come_back_is_refused_by_path(self, open_session: Open, value: Any) -> None:
         cookie = stored(open_session, {"a": 1})
         session = open_session(cookie)
-        session["cart"] = [0, {"price": value}]
+        with pytest.raises(SessionNotSerializable, match=r"cart\[1\]\.price"):
+            session["cart"] = [0, {"price": value}]
+        session["cart"] = [0, {}]
+        session["cart"][1]["price"] = value
         with pytest.raises(SessionNotSerializable, match=r"cart\[1\]\.price"):
             session.save()
         assert open_session(cookie).copy() == {"a": 1}
 
     def test_nan_is_found_where_null_was_stored(self, open_session: Open) -> None:
         # Both are written as null, so equal bytes do not show it.
-        session = open_session(stored(open_session, {"a": None}))
-        session["a"] = float("nan")
-        with pytest.raises(SessionNotSerializable, match="a: float nan"):
+        session = open_session(stored(open_session, {"a": [None]}))
+        session["a"][0] = float("nan")
+        with pytest.raises(SessionNotSerializable, match=r"a\[0\]: float nan"):
             session.save()
 
     def test_nan_is_found_after_a_good_save(self, open_session: Open) -> None:
         session = open_session()
-        session["a"] = None
+        session["a"] = [None]
         session.save()
-        session["a"] = float("nan")
+        session["a"][0] = float("nan")
         with pytest.raises(SessionNotSerializable):
             session.work.plan()
 

@@ -19,7 +19,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import NullPool, event, select, text
 
-from pyramid_sessionkit.contents.serializer import loads
+from pyramid_sessionkit.contents.serializer import BUILT_IN_ONLY
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.proxy import Proxy
 from tests.transactions.application import TAKEN, Row, Site, status_of
@@ -154,4 +154,4 @@ def test_both_or_neither(site: Site, killer: Killer, proxy: Proxy) -> None:
 def row_and_contents(site: Site) -> tuple[int, dict[str, Any]]:
     """The number in the application's row and the contents of the only session, at one time."""
     [(number, data)] = site.execute("SELECT number, data FROM rows, sessions WHERE name = :name", name=TAKEN)
-    return number, loads(bytes(data))
+    return number, BUILT_IN_ONLY.loads(bytes(data))
