@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-import orjson
+from pyramid.i18n import TranslationString
 
 from pyramid_sessionkit.contents.compare import MISSING
 
@@ -36,7 +36,23 @@ def merge_values(start, mine, stored):
 def same(one, other):
     if one is MISSING or other is MISSING:
         return one is other
-    return orjson.dumps(one) == orjson.dumps(other)
+    return described(one) == described(other)
+
+
+def described(value):
+    """All that makes a value what it is, as text."""
+    kind = type(value)
+    if kind is dict:
+        return f"{{{', '.join(f'{name!r}: {described(item)}' for name, item in value.items())}}}"
+    if kind is list:
+        return f"[{', '.join(map(described, value))}]"
+    if kind in (set, frozenset):
+        return f"{kind.__name__}({', '.join(sorted(map(described, value)))})"
+    if kind is TranslationString:
+        parts = (value.domain, value.default, value.mapping, value.context)
+        return f"TranslationString({str(value)!r}, {', '.join(map(described, parts))})"
+    # repr() of a datetime has its zone and its fold, and that of a Decimal its zeros.
+    return f"{kind.__qualname__} {value!r}"
 
 
 def all_are(kind, sides):

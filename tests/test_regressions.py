@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -438,7 +437,8 @@ class TestErrors:
     def test_what_an_attempt_that_is_thrown_away_could_not_save_does_not_matter(self, serve: Serve) -> None:
         def view(request: Request) -> None:
             if request.environ["retry.attempt"] == 0:
-                request.session["a"] = Decimal(1)
+                request.session["a"] = items = []
+                items.append(1j)
                 raise RetryableException
             request.session["a"] = 2
 

@@ -96,8 +96,7 @@ class Serializer:
             made = tagger.tagged(value)
         except NotKept as refused:
             raise not_serializable(refused) from None
-        data = orjson.dumps(made)
-        return TAGGED + data if tagger.used else data
+        return TAGGED + orjson.dumps(made) if tagger.used else orjson.dumps(value)
 
     def _untagged(self, data: bytes) -> Any:
         try:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from pyramid_sessionkit.add_session_type import checked_type
 from pyramid_sessionkit.carriers import KeyCarrier
+from pyramid_sessionkit.contents.serializer import Serializer
+from pyramid_sessionkit.contents.session_types import SessionType
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory import MemoryStore
 
-__all__ = ["make_session", "new_session", "open_session"]
+__all__ = ["SessionType", "make_session", "new_session", "open_session"]
 
 
-def make_session(contents: dict[str, Any] | None = None, userid: str | None = None) -> Session:
-    """A session for a unit test, in a store of its own: ``DummyRequest(session=make_session({"cart": {}}))``."""
-    session = new_session(Persistence(MemoryStore(), Settings(secret=(b"never used",))))
+def make_session(
+    contents: dict[str, Any] | None = None, userid: str | None = None, types: Iterable[SessionType] = ()
+) -> Session:
+    """A session for a unit test, in a store of its own: ``DummyRequest(session=make_session({"cart": {}}))``.
+
+    ``types`` are those that the application adds with ``config.add_session_type``, with the same four arguments:
+    ``[SessionType(Money, "money", Money.dump, Money.load)]``.
+    """
+    serializer = Serializer(checked_type(one) for one in types)
+    session = new_session(Persistence(MemoryStore(), Settings(secret=(b"never used",)), serializer=serializer))
     session.update(contents or {})
     if userid is not None:
         session.login(userid)
