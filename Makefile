@@ -11,8 +11,8 @@ PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 help:
 	@echo "make serve   run the example application on http://localhost:6543 (make serve PORT=6544: on that port)"
 	@echo "make test    run all tests, with each Python from 3.10 on that is here"
-	@echo "make fuzz    run what 'make test' runs a part of: requests that race, statements on owned rows, wrong answers"
-	@echo "             of memcached, caches in all orders"
+	@echo "make fuzz    run what 'make test' runs a part of: requests that race, random values, statements on owned rows,"
+	@echo "             wrong answers of memcached, caches in all orders"
 	@echo "make bench   measure what sessions cost, beside other libraries' (10 minutes; BENCH=--quick: 3)"
 	@echo "make lint    style and types: ruff, mypy, pyright"
 	@echo "make docs    build the documentation into docs/_build/html"

@@ -154,6 +154,10 @@ class Sessions:
         """Remove expired ones, ``limit`` at most, and return how many."""
         return int(_purgeable(self.store).purge(limit))
 
+    def contents_as_json(self, info: SessionInfo) -> dict[str, Any]:
+        """The contents of a session in types of JSON alone, as they are stored: ``{"~date": "2026-11-22"}`` for a date."""
+        return self._persistence.serializer.as_json(dict(info.contents))  # type: ignore[no-any-return]
+
     def _info(self, key: str, record: Record) -> SessionInfo:
         return _info(self._persistence.serializer, key, record)
 

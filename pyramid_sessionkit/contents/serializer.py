@@ -68,6 +68,11 @@ class Serializer:
             return
         self.dumps({name: value})
 
+    def as_json(self, contents: Contents) -> Any:
+        """The contents with tags, of JSON's own types alone: to show them."""
+        data = self.dumps(contents)
+        return orjson.loads(data.removeprefix(TAGGED))
+
     def read_back(self, name: str, value: Any) -> Any:
         """A copy of the value that has this name in the contents, as it will be read."""
         return self.loads(self.dumps({name: value}))[name]

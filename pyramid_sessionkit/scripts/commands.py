@@ -42,7 +42,8 @@ def list_(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
 
 
 def show(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
-    out.session(_find(sessions, args.key))
+    info = _find(sessions, args.key)
+    out.session(info, sessions.contents_as_json(info))
     return DONE
 
 

@@ -60,9 +60,9 @@ class Output:
             table.add_row(info.key[:length], _user(info), *times)
         self._print(table)
 
-    def session(self, info: SessionInfo) -> None:
+    def session(self, info: SessionInfo, contents: dict[str, Any]) -> None:
         """With its contents, except for what goes into the CSRF token."""
-        contents = {**info.contents, **({CSRF_KEY: "(hidden)"} if CSRF_KEY in info.contents else {})}
+        contents = {**contents, **({CSRF_KEY: "(hidden)"} if CSRF_KEY in contents else {})}
         if self._json:
             return self.answer({**_fields(info), "contents": contents}, "")
         table = Table.grid(padding=(0, 2))
