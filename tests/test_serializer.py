@@ -9,12 +9,8 @@ from pyramid_sessionkit.contents.serializer import BUILT_IN_ONLY
 from pyramid_sessionkit.exceptions import SessionNotSerializable, SessionTooLarge
 
 LARGE = 10**6
-dumps, loads, encode, check_size = (
-    BUILT_IN_ONLY.dumps,
-    BUILT_IN_ONLY.loads,
-    BUILT_IN_ONLY.encode,
-    BUILT_IN_ONLY.check_size,
-)
+dumps, loads, encode = BUILT_IN_ONLY.dumps, BUILT_IN_ONLY.loads, BUILT_IN_ONLY.encode
+check_size = BUILT_IN_ONLY.check_size
 
 
 class Color(enum.Enum):

@@ -51,7 +51,12 @@ class Serializer:
 
     def loads(self, data: bytes) -> Contents:
         """The contents in these bytes. Raises ValueError if they cannot be understood."""
-        contents = self._untagged(data) if data[:1] == TAGGED else orjson.loads(data)
+        try:
+            contents = orjson.loads(data)
+        except orjson.JSONDecodeError:  # so that nobody looks for tags who has none
+            if not data.startswith(TAGGED):
+                raise
+            contents = self._untagged(data)
         if type(contents) is not dict:
             raise ValueError("not a JSON object")
         return contents
@@ -64,9 +69,12 @@ class Serializer:
     def check(self, name: str, value: Any) -> None:
         """Raise if the contents could not have this value under this name."""
         kind = type(value)
-        if type(name) is str and name.isascii() and (kind in _ALWAYS_KEPT or (kind is str and value.isascii())):
-            return
-        self.dumps({name: value})
+        if kind is int:
+            kept = -(2**63) <= value < 2**64
+        else:
+            kept = value.isascii() if kind is str else kind in _ALWAYS_KEPT
+        if not (kept and type(name) is str and name.isascii()):
+            self.dumps({name: value})
 
     def as_json(self, contents: Contents) -> Any:
         """The contents with tags, of JSON's own types alone: to show them."""
