@@ -24,7 +24,8 @@ class Record(NamedTuple):
     """What a store holds for one key. Times are in epoch seconds unless another unit is named, durations in seconds."""
 
     data: bytes
-    """The contents of the session: a JSON object."""
+    """The contents of the session. Stores keep these bytes and look at nothing in them: they are not empty, and need
+    not be JSON, nor text."""
     verifier: str
     """SHA-256, in hex, of the secret that opens the session."""
     salt: str

@@ -155,7 +155,7 @@ class Sessions:
         return int(_purgeable(self.store).purge(limit))
 
     def contents_as_json(self, info: SessionInfo) -> dict[str, Any]:
-        """The contents of a session in types of JSON alone, as they are stored: a date is ``{"~date": "2026-11-22"}``."""
+        """The contents of a session in types of JSON alone, as they are stored: ``{"~date": "2026-11-22"}``."""
         return self._persistence.serializer.as_json(dict(info.contents))  # type: ignore[no-any-return]
 
     def _info(self, key: str, record: Record) -> SessionInfo:

@@ -71,8 +71,10 @@ class Serializer:
         kind = type(value)
         if kind is int:
             kept = -(2**63) <= value < 2**64
+        elif kind is str:
+            kept = value.isascii()
         else:
-            kept = value.isascii() if kind is str else kind in _ALWAYS_KEPT
+            kept = kind in _ALWAYS_KEPT
         if not (kept and type(name) is str and name.isascii()):
             self.dumps({name: value})
 

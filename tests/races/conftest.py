@@ -16,7 +16,12 @@ from tests.stores.conftest import memcached, postgresql
 
 __all__ = ["memcached", "postgresql"]
 
-SERVERS = {"memcached": ("memcached",), "postgresql": ("postgresql",), "cached_sql": ("memcached",)}
+SERVERS = {
+    "memcached": ("memcached",),
+    "postgresql": ("postgresql",),
+    "mariadb": ("mariadb",),
+    "cached_sql": ("memcached",),
+}
 
 STORES = [
     "memory",
@@ -31,18 +36,19 @@ LISTING = [name for name in STORES if "memcached" not in str(name)]
 def store(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """An empty store of this kind."""
     servers = {name: request.getfixturevalue(name) for name in SERVERS.get(kind, ())}
-    made = _make(kind, tmp_path, servers)
+    made = make_store(kind, tmp_path, servers)
     yield made
     getattr(made, "clear", lambda: None)()
     getattr(made, "close", lambda: None)()
 
 
-def _make(kind: str, folder: Path, servers: dict[str, Any]) -> Any:
+def make_store(kind: str, folder: Path, servers: dict[str, Any]) -> Any:
+    """A store of this kind, with these servers."""
     if kind == "memory":
         return MemoryStore()
     settings = {"sessionkit.secret": SECRET, "sessionkit.sql.create_table": "true"}
     settings["sessionkit.sql.url"] = (
-        servers["postgresql"].url if kind == "postgresql" else f"sqlite:///{folder}/s.sqlite"
+        servers[kind].url if kind in ("postgresql", "mariadb") else f"sqlite:///{folder}/s.sqlite"
     )
     if "memcached" in servers:
         settings["sessionkit.memcached.servers"] = servers["memcached"].address

@@ -1,6 +1,6 @@
 """Random values, nested: each comes back as what it is, whatever the store, also where two requests merge.
 
-``SESSIONKIT_VALUES`` is the number of examples on each store: a few here, and 25,000 in ``make fuzz``.
+``SESSIONKIT_VALUES`` is the number of examples on each store: a few here, and many in ``make fuzz``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MakePersistence = Callable[..., Persistence]
 
 
 @pytest.fixture
-def persistence(make_persistence: MakePersistence, any_store: Any) -> Persistence:
-    made = make_persistence(any_store)
+def persistence(make_persistence: MakePersistence, each_store: Any) -> Persistence:
+    made = make_persistence(each_store)
     made.serializer = Serializer([MONEY])
     return made
 
