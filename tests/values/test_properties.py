@@ -17,7 +17,7 @@ from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import SessionNotSerializable
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.testing import open_session
+from pyramid_sessionkit.testing import make_session, open_session
 from tests import merge_reference
 from tests.merge_reference import described
 from tests.values import random_values
@@ -76,20 +76,20 @@ def test_what_two_requests_change_merges_as_the_reference_does(persistence: Pers
             assert described(random_values.as_it_comes_back(requests[1].copy())) == expected
 
 
-def test_equal_contents_are_no_change(persistence: Persistence) -> None:
+def test_equal_contents_are_no_change() -> None:
     """Also where a set has been made in another order."""
     chance = random.Random(15)
-    serializer = persistence.serializer
+    serializer = Serializer([MONEY])
     for _ in range(EXAMPLES):
         data = serializer.dumps(random_values.contents(chance))
         assert serializer.dumps(serializer.loads(data)) == data
 
 
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: type(refused).__name__)
-def test_what_would_not_come_back_is_refused_by_its_path(persistence: Persistence, refused: Any) -> None:
+def test_what_would_not_come_back_is_refused_by_its_path(refused: Any) -> None:
     chance = random.Random(16)
     for _ in range(20):
         contents = random_values.contents(chance)
         contents["a"] = [random_values.value(chance, 2), {"price": refused}]
         with pytest.raises(SessionNotSerializable, match=r": a\[1\]\.price: "):
-            begun(persistence, contents)
+            make_session(contents, types=[MONEY])
