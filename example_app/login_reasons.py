@@ -1,8 +1,6 @@
 """Why somebody sees the login page: what ended the login before, and where they were going."""
 
-from pyramid.request import Request
-
-from pyramid_sessionkit import safe_next
+from pyramid_sessionkit import Request, safe_next
 
 # What the gates say in ``why``; see pyramid_sessionkit.why_logged_out().
 WHY = {

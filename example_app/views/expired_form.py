@@ -3,14 +3,13 @@
 from typing import Any
 
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
-from pyramid.request import Request
 from pyramid.view import exception_view_config
 
 from example_app import kept_form
 from example_app.error_layout import PLAIN
 from example_app.views import NO_STORE
 from example_app.views.errors import ERROR_PAGE
-from pyramid_sessionkit import is_from_this_site
+from pyramid_sessionkit import Request, is_from_this_site
 
 TITLE = "This form has expired"
 

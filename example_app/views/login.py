@@ -4,7 +4,6 @@ from typing import Any
 
 from pyramid.csrf import check_csrf_token
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 
@@ -13,7 +12,7 @@ from example_app.authentication import authenticate
 from example_app.login_reasons import reasons
 from example_app.security import log_in
 from example_app.views import NO_STORE, too_many_attempts
-from pyramid_sessionkit import safe_next
+from pyramid_sessionkit import Request, safe_next
 
 REFUSED = "This e-mail address and password do not go together."
 NO_COOKIE = "Your browser sent no cookie. Allow cookies for this site, and try again."
