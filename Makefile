@@ -23,7 +23,7 @@ serve: $(VENV)/.serve
 
 test: $(VENV)/.tox
 	@rm -rf .tox/results
-	@$(BIN)/tox run-parallel --parallel $(PARALLEL) --parallel-no-spinner; status=$$?; \
+	@$(BIN)/python tests/in_memory.py $(BIN)/tox run-parallel --parallel $(PARALLEL) --parallel-no-spinner; status=$$?; \
 	$(BIN)/python tests/report.py .tox/results || status=1; exit $$status
 
 fuzz: $(VENV)/.tox

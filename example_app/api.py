@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 from pyramid.config import Configurator
 from pyramid.events import ContextFound
 from pyramid.httpexceptions import HTTPRequestEntityTooLarge, HTTPUnauthorized
-from pyramid.request import Request
 
 from example_app.api_tokens import note_use
 from example_app.problems import CONTENT_TYPE, is_api
+from pyramid_sessionkit import Request
 
 DESCRIPTION = Path(__file__).with_name("api.yaml")
 

@@ -3,10 +3,9 @@
 import logging
 
 from pyramid.config import Configurator
-from pyramid.request import Request
 from sqlalchemy.exc import SQLAlchemyError
 
-from pyramid_sessionkit import StoreError
+from pyramid_sessionkit import Request, StoreError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pyramid.csrf import check_csrf_token
-from pyramid.request import Request
+
+from pyramid_sessionkit import Request
 
 KEPT = "kept_form"
 WRITTEN_BY = "written_by"  # the hidden field that says whom a form was shown to

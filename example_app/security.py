@@ -1,7 +1,6 @@
 """Who a visitor is, and what they may do. development.ini names the first three functions."""
 
 from pyramid.authorization import Allow
-from pyramid.request import Request
 from pyramid.security import remember
 
 from example_app import kept_form
@@ -9,7 +8,7 @@ from example_app.devices import device_of
 from example_app.known_browser import remember_browser
 from example_app.models.user import User
 from example_app.new_device import notify_of_new_device
-from pyramid_sessionkit import get_sessions
+from pyramid_sessionkit import Request, get_sessions
 
 REMEMBERED = 30 * 86400  # seconds
 

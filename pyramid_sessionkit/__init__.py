@@ -62,6 +62,7 @@ from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.stores import BUILTIN, create_store
+from pyramid_sessionkit.this_site import TRUST_PROXY, is_from_this_site
 from pyramid_sessionkit.tweens import add_tweens
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, get_sessions, user_sessions
 
@@ -105,6 +106,7 @@ __all__ = [
     "UserSessions",
     "get_sessions",
     "includeme",
+    "is_from_this_site",
     "safe_next",
     "user_sessions",
     "why_logged_out",
@@ -140,10 +142,11 @@ def includeme(config: Configurator) -> None:
     config.registry[SAVER] = saver
     config.registry[JOINED_MODE] = joined_mode
     config.registry[POLICY_WANTED] = settings.security_policy
+    config.registry[TRUST_PROXY] = settings.trust_proxy
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
     add_session_type_directive(config, persistence.serializer)
     add_tweens(config)
-    add_csrf_policy(config, settings.login_route, settings.confirm_route, trust_proxy=settings.trust_proxy)
+    add_csrf_policy(config, settings.login_route, settings.confirm_route)
     add_gates(config, settings.login_route, settings.confirm_route)
     parts = {name: _resolve(config, name, getattr(settings, name)) for name in POLICY_PARTS}
     add_security_directives(config, **parts)

@@ -10,8 +10,8 @@ from pyramid.csrf import SessionCSRFStoragePolicy as PyramidsSessionCSRFStorageP
 from pyramid.interfaces import ICSRFStoragePolicy
 
 from pyramid_sessionkit.csrf_tokens import is_old_token, is_token_of
-from pyramid_sessionkit.headers import is_https
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.this_site import is_from_this_site
 from pyramid_sessionkit.tokens import has_form_of_csrf_token
 
 
@@ -22,9 +22,8 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
     perhaps in another tab, still works.
     """
 
-    def __init__(self, *login_routes: str | None, trust_proxy: bool = False) -> None:
+    def __init__(self, *login_routes: str | None) -> None:
         self._login_routes = [route for route in login_routes if route is not None]
-        self._trust_proxy = trust_proxy
 
     def check_csrf_token(self, request: Any, supplied_token: Any) -> bool:
         session = request.session
@@ -34,15 +33,7 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
         of_login_form = route is not None and route.name in self._login_routes
         if is_token_of(session.work, supplied_token, of_login_form):
             return True
-        return self._is_from_this_site(request) and _harms_nobody(request, supplied_token, of_login_form)
-
-    def _is_from_this_site(self, request: Any) -> bool:
-        """Whether the browser says so, in headers that no page of another site can change."""
-        scheme = "https" if is_https(request, self._trust_proxy) else "http"
-        this_site = f"{scheme}://{request.host_url.partition('://')[2]}"
-        # There are proxies that set the first one, so that an application takes all for its own.
-        sender = request.headers.get("Sec-Fetch-Site", "same-origin")
-        return bool(request.headers.get("Origin") == this_site and sender == "same-origin")
+        return is_from_this_site(request) and _harms_nobody(request, supplied_token, of_login_form)
 
 
 def _harms_nobody(request: Any, token: Any, of_login_form: bool) -> bool:
@@ -63,13 +54,13 @@ PYRAMIDS_OWN = (LegacySessionCSRFStoragePolicy, PyramidsSessionCSRFStoragePolicy
 """They keep a token in the session, so that a session would be stored for each visitor who is shown a form."""
 
 
-def add_csrf_policy(config: Configurator, *login_routes: str | None, trust_proxy: bool) -> None:
+def add_csrf_policy(config: Configurator, *login_routes: str | None) -> None:
     """Put our policy in the place of those of Pyramid that keep tokens in the session."""
 
     def register() -> None:
         registry = config.registry
         if type(registry.queryUtility(ICSRFStoragePolicy)) in PYRAMIDS_OWN:
-            policy = SessionCSRFStoragePolicy(*login_routes, trust_proxy=trust_proxy)
+            policy = SessionCSRFStoragePolicy(*login_routes)
             registry.registerUtility(policy, ICSRFStoragePolicy)
 
     # After the application's own actions. No discriminator: never in conflict.

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import Select, func, or_, select
 
@@ -13,7 +12,7 @@ from example_app import forms
 from example_app.models import User
 from example_app.security import log_out_everywhere
 from example_app.views import NO_STORE, utc
-from pyramid_sessionkit import SessionInfo, get_sessions
+from pyramid_sessionkit import Request, SessionInfo, get_sessions
 
 log = logging.getLogger(__name__)
 

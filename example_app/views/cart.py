@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms
 from example_app.products import PRODUCTS
 from example_app.views import NO_STORE
+from pyramid_sessionkit import Request
 
 Cart = dict[str, int]  # quantities by item
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from pyramid.request import Request
 from pyramid.view import view_config
 
 from example_app.views import NO_STORE, utc
+from pyramid_sessionkit import Request
 
 
 @view_config(

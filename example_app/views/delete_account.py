@@ -3,7 +3,6 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import delete
@@ -11,7 +10,7 @@ from sqlalchemy import delete
 from example_app.mailed_links import forget_links
 from example_app.models import ApiToken, KnownDevice, Message, User
 from example_app.views import NO_STORE
-from pyramid_sessionkit import user_sessions
+from pyramid_sessionkit import Request, user_sessions
 from pyramid_sessionkit.owned import owned
 
 # The user last, since the others refer to it. Add a new model whose rows belong to users: SQLite ignores ON DELETE

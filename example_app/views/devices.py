@@ -3,11 +3,10 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app.views import NO_STORE, utc
-from pyramid_sessionkit import SessionInfo, user_sessions
+from pyramid_sessionkit import Request, SessionInfo, user_sessions
 
 
 @view_defaults(logged_in=True, http_cache=NO_STORE)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms, kept_form, mail, throttle
@@ -13,6 +12,7 @@ from example_app.models import MailedLink
 from example_app.routes import public_url
 from example_app.throttle import Limit
 from example_app.views import NO_STORE, too_many_attempts
+from pyramid_sessionkit import Request
 
 # Each attempt sends a mail to an address that may be somebody else's.
 PER_USER = Limit(5, 3600)

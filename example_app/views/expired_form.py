@@ -3,13 +3,13 @@
 from typing import Any
 
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
-from pyramid.request import Request
 from pyramid.view import exception_view_config
 
 from example_app import kept_form
 from example_app.error_layout import PLAIN
 from example_app.views import NO_STORE
 from example_app.views.errors import ERROR_PAGE
+from pyramid_sessionkit import Request, is_from_this_site
 
 TITLE = "This form has expired"
 
@@ -45,8 +45,7 @@ def without_form(request: Request) -> dict[str, Any]:
 def _form_to_send_again(request: Request) -> kept_form.Form | None:
     """None for a form of another site, which must not get visitors to press the button."""
     form = kept_form.form_of(request)
-    is_ours = request.headers.get("Origin") == request.host_url
-    if form is None or not is_ours or _is_of_someone_else(request):
+    if form is None or not is_from_this_site(request) or _is_of_someone_else(request):
         return None
     # What is too long to be kept is still in the browser, one page back.
     return form if kept_form.typed(request) or not form.fields else None

@@ -4,37 +4,18 @@ from typing import Any
 
 from pyramid.csrf import check_csrf_token
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms, kept_form
 from example_app.authentication import authenticate
+from example_app.login_reasons import reasons
 from example_app.security import log_in
 from example_app.views import NO_STORE, too_many_attempts
-from pyramid_sessionkit import safe_next
+from pyramid_sessionkit import Request, safe_next
 
 REFUSED = "This e-mail address and password do not go together."
 NO_COOKIE = "Your browser sent no cookie. Allow cookies for this site, and try again."
-
-# What the gates say in ``why``; see pyramid_sessionkit.why_logged_out().
-WHY = {
-    "timeout": "You were logged out after {} without activity.",
-    "lifetime": "You were logged out, since your login was too long ago.",
-    "credentials_changed": "You were logged out, since your password was changed.",
-    "user_gone": "You were logged out, since your account was deleted.",
-}
-
-# Where a visitor was going, by route.
-NEXT = {
-    "dashboard": "Log in to go on to your dashboard.",
-    "messages": "Log in to go on to your messages.",
-    "profile": "Log in to go on to your profile.",
-    "password": "Log in to change your password.",
-    "email": "Log in to change your e-mail address.",
-    "devices": "Log in to go on to your devices.",
-    "tokens": "Log in to go on to your API tokens.",
-}
 
 
 @view_defaults(route_name="login", http_cache=NO_STORE, renderer="example_app:templates/login.jinja2")
@@ -99,27 +80,3 @@ def logout_again(request: Request) -> HTTPSeeOther:
         forget(request)
     request.session.flash("You are logged out already.")
     return HTTPSeeOther(request.route_path("home"))
-
-
-def reasons(request: Request) -> list[str]:
-    """Why there is a login page, in sentences."""
-    found = []
-    why = WHY.get(request.GET.get("why", ""))
-    # A session of a visitor who is not logged in has the idle timeout of the settings.
-    if why is not None and request.identity is None:
-        found.append(why.format(in_words(request.session.timeout or 0)))
-    if "next" in request.GET:
-        found.append(_where_to(request))
-    return found
-
-
-def _where_to(request: Request) -> str:
-    path = safe_next(request).partition("?")[0]
-    found = (sentence for route, sentence in NEXT.items() if path == request.route_path(route))
-    return next(found, "Log in to see this page.")
-
-
-def in_words(seconds: int) -> str:
-    """``20 minutes``."""
-    count, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -3,13 +3,13 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app import forms
 from example_app.authentication import authenticate
 from example_app.security import log_in
 from example_app.views import NO_STORE, too_many_attempts
+from pyramid_sessionkit import Request
 
 
 @view_defaults(

@@ -3,13 +3,13 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import update
 
 from example_app import forms, kept_form
 from example_app.models import User
 from example_app.views import NO_STORE
+from pyramid_sessionkit import Request
 from pyramid_sessionkit.owned import owned
 
 

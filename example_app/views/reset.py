@@ -3,7 +3,6 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import delete, select
@@ -16,6 +15,7 @@ from example_app.routes import public_url
 from example_app.security import log_out_everywhere
 from example_app.throttle import Limit
 from example_app.views import NO_STORE, too_many_attempts
+from pyramid_sessionkit import Request
 from pyramid_sessionkit.owned import unowned
 
 PER_ACCOUNT = Limit(5, 3600)

@@ -4,7 +4,6 @@ from typing import Any
 
 from pyramid.exceptions import BadCSRFToken
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import exception_view_config, view_config, view_defaults
 
 from example_app import forms
@@ -14,7 +13,7 @@ from example_app.models.user import User, hasher
 from example_app.security import log_in
 from example_app.views import NO_STORE
 from example_app.views.expired_form import without_form
-from pyramid_sessionkit import safe_next
+from pyramid_sessionkit import Request, safe_next
 from pyramid_sessionkit.owned import unowned
 
 

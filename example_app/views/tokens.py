@@ -3,7 +3,6 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 from sqlalchemy import delete, insert, select
 
@@ -11,6 +10,7 @@ from example_app import forms
 from example_app.api_tokens import new_token
 from example_app.models import ApiToken
 from example_app.views import NO_STORE, utc
+from pyramid_sessionkit import Request
 from pyramid_sessionkit.owned import owned
 
 

@@ -89,4 +89,4 @@ def test_ten_users_count_each_for_themselves(server: WSGIServer, store: str) -> 
     assert not load.failed, outcome
     assert not load.lost, outcome
     assert sum(load.counted.values()) == len(USERS) * REQUESTS
-    assert len(load.processes) > 1, "one process answered everything"
+    assert len(load.processes) > 1, f"one process answered everything\n{outcome}"

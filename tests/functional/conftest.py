@@ -24,6 +24,7 @@ from example_app.api import DESCRIPTION
 from example_app.models import Message, User, get_engine, get_session_factory
 from pyramid_sessionkit.persistence import Persistence
 from tests.conftest import SpyStore
+from tests.functional.browsing import log_in
 
 INI = Path(example_app.__file__).with_name("development.ini")
 
@@ -176,6 +177,13 @@ def app(shared_app: SharedApp, tmp_path: Path) -> Iterator[Router]:
 @pytest.fixture
 def browser(app: Router) -> TestApp:
     return TestApp(app)
+
+
+@pytest.fixture
+def ada(browser: TestApp) -> TestApp:
+    """The browser, where Ada has logged in."""
+    log_in(browser)
+    return browser
 
 
 @pytest.fixture(autouse=True)

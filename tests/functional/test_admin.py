@@ -120,12 +120,6 @@ def add_users(app: Router, count: int) -> None:
 
 
 @pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
-@pytest.fixture
 def bob(app: Router) -> TestApp:
     bob = TestApp(app)
     log_in(bob, "bob@example.com")

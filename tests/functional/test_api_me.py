@@ -16,12 +16,6 @@ AFTER = {**BEFORE, "ada@example.com": ("Ada", "Turin")}
 
 
 @pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
-@pytest.fixture
 def csrf(ada: TestApp) -> dict[str, str]:
     return api_csrf(ada)
 

@@ -15,12 +15,6 @@ PAGE = "/account/password"
 
 
 @pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
-@pytest.fixture
 def six_minutes_pass(tmp_path: Path) -> Callable[[], None]:
     def age() -> None:
         connection = sqlite3.connect(tmp_path / "sessions.sqlite")

@@ -38,12 +38,6 @@ def email_of(app: Router, user_id: int = 1) -> str:
 
 
 @pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
-@pytest.fixture
 def link(ada: TestApp, mails: Mails) -> str:
     ask(ada)
     path = mails[0].link()

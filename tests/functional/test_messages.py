@@ -20,12 +20,6 @@ def bob(app: Router) -> TestApp:
     return browser
 
 
-@pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
 def test_a_message_is_saved_and_that_is_said_once(ada: TestApp) -> None:
     answer = write(ada, "first", status=303)
     page = answer.follow()

@@ -26,12 +26,6 @@ def change(browser: TestApp, current: str = "demo", new: str = "a new password",
 
 
 @pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
-@pytest.fixture
 def hash_of(app: Router) -> Callable[[str], str]:
     def read(email: str) -> str:
         with app.registry["dbsession_factory"]() as dbsession:

@@ -16,12 +16,6 @@ JSON = {"Accept": "application/json"}
 PROFILE = {"name": "A", "location": "L"}
 
 
-@pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
 def put(browser: TestApp, body: Any, content_type: str = "application/json", **expect: Any) -> str:
     headers = api_csrf(browser)
     return problem_shown(browser.put("/api/me", body, headers=headers, content_type=content_type, **expect))

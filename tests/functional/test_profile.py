@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from webtest import TestApp
 
-from tests.functional.browsing import csrf_header, error_at, fill_in, log_in, notice, user_shown
+from tests.functional.browsing import csrf_header, error_at, fill_in, notice, user_shown
 
 Users = Callable[[], dict[str, tuple[str, str]]]
 
@@ -12,12 +12,6 @@ BEFORE = {"ada@example.com": ("Ada", ""), "bob@example.com": ("Bob", "")}
 
 def after(**changed: tuple[str, str]) -> dict[str, tuple[str, str]]:
     return BEFORE | {f"{name}@example.com": row for name, row in changed.items()}
-
-
-@pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
 
 
 @pytest.fixture

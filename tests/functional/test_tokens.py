@@ -27,12 +27,6 @@ PROFILE = {"name": "Ada", "location": "Turin"}
 
 
 @pytest.fixture
-def ada(browser: TestApp) -> TestApp:
-    log_in(browser)
-    return browser
-
-
-@pytest.fixture
 def token(ada: TestApp) -> str:
     return make_token(ada)
 

@@ -55,7 +55,7 @@ def counted_while_full(
         make_room()
         counting.go_on()
     print(f"a new session: {status} {text}; {counting}")
-    assert status == 503
+    assert status == 503, text
     assert set(counting.answers) <= {200, 503}
     assert counting.missing(site) == 0
     assert site.ask(f"/fill?size={size}").status_int == 200

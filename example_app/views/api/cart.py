@@ -3,12 +3,12 @@
 from typing import Any
 
 from pyramid.httpexceptions import HTTPForbidden, HTTPNoContent, HTTPNotFound
-from pyramid.request import Request
 from pyramid.view import view_config, view_defaults
 
 from example_app.products import PRODUCTS
 from example_app.views import NO_STORE
 from example_app.views.cart import Cart
+from pyramid_sessionkit import Request
 
 
 @view_defaults(http_cache=NO_STORE, renderer="json", openapi=True)

@@ -1,6 +1,5 @@
 """The profile. Only the session or the token says whose row it is."""
 
-from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config, view_defaults
 
@@ -8,6 +7,7 @@ from example_app import forms
 from example_app.problems import problem
 from example_app.views import NO_STORE
 from example_app.views.profile import update_own_row
+from pyramid_sessionkit import Request
 
 
 @view_defaults(route_name="api_me", logged_in=True, http_cache=NO_STORE, renderer="json", openapi=True)

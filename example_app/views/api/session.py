@@ -4,7 +4,6 @@ from typing import Any
 
 from pyramid.csrf import get_csrf_token
 from pyramid.httpexceptions import HTTPTooManyRequests, HTTPUnauthorized
-from pyramid.request import Request
 from pyramid.security import forget
 from pyramid.view import view_config, view_defaults
 
@@ -12,6 +11,7 @@ from example_app import forms
 from example_app.authentication import authenticate
 from example_app.security import log_in
 from example_app.views import NO_STORE
+from pyramid_sessionkit import Request
 
 
 @view_defaults(http_cache=NO_STORE, renderer="json", openapi=True)

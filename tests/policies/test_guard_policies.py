@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from webtest import TestApp
 
 from pyramid_sessionkit.owned import NotOwned, guard, owned, unowned
-from tests.owned.test_policies import ADA, BOB, Letter, Reader, Site, Visitor, Volume, engine, filled, server, site
+from tests.policies.test_policies import ADA, BOB, Letter, Reader, Site, Visitor, Volume, engine, filled, server, site
 
 pytestmark = pytest.mark.servers
 
