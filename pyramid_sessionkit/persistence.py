@@ -12,6 +12,7 @@ from typing import Any
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
+from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.serializer import Contents, loads
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
@@ -80,6 +81,9 @@ class Persistence:
     def find_by_key(self, key: str, fresh: bool = False) -> Opened:
         """The session with this key, opened without its secret: for scripts, which no browser waits for."""
         record = self.store.load(key, fresh)
+        if record is not None and record.data == UNREADABLE and not fresh:
+            # Perhaps only a cached copy is.
+            record = self.store.load(key, True)
         contents = None if record is None else self.decoded(key, record)
         if record is None or contents is None:
             return Opened(Found.NOTHING, None, None, {}, time())
@@ -116,7 +120,8 @@ class Persistence:
         try:
             return loads(record.data)
         except ValueError:
-            log.warning("Session %s cannot be decoded; its visitor gets a new one, and its bytes stay", key[:8])
+            why = "is sealed, and sessionkit.seal_key is not set" if head_in(record.data) else "cannot be decoded"
+            log.warning("Session %s %s; its visitor gets a new one, and its bytes stay", key[:8], why)
             self.events.tell(SessionEnded(key, record.userid, "unreadable"))
             return None
 
