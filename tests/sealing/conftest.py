@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.scripts.test_psessions import place, run  # noqa: F401
 from tests.sealing.site import Site
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
-
-pytest.importorskip("cryptography")
 
 
 @pytest.fixture(scope="session")
