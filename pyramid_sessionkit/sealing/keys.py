@@ -9,6 +9,7 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 from os import urandom
@@ -87,6 +88,7 @@ class Sealer:
         return orjson.dumps((FORMAT, self._application, key, *_bound_fields(record)))
 
 
+@lru_cache(1000)
 def _cipher(seal_key: bytes, key: str) -> AESGCM:
-    """The cipher of one session."""
+    """The cipher of one session: a request that reads it is likely to write it too."""
     return AESGCM(blake2b(key.encode(), key=seal_key, person=b"sessionkit data", digest_size=32).digest())
