@@ -209,6 +209,23 @@ def test_a_copy_that_was_put_late_counts_from_its_read(
     store.close()
 
 
+@pytest.mark.servers
+@pytest.mark.parametrize(("ahead", "there"), [(3, True), (60, False)])
+def test_a_copy_from_the_future_is_none(
+    sql_store: SQLStore, memcached: Any, monkeypatch: pytest.MonkeyPatch, ahead: int, there: bool
+) -> None:
+    """A process whose clock is ahead must not make copies that live longer than others allow."""
+    memcached.flush()
+    store, now = cached(sql_store, memcached.address), time.time()
+    with monkeypatch.context() as patch:
+        for module in ("cached_sql", "copies"):
+            patch.setattr(f"pyramid_sessionkit.stores.{module}.time", lambda: now + ahead)
+        store.create(KEY, make_record())
+    sql_store.clear()
+    assert (store.load(KEY) is not None) is there
+    store.close()
+
+
 @pytest.mark.parametrize("other", [[TWO], [TWO, ONE]])
 def test_a_copy_is_accepted_by_each_key(other: list[bytes]) -> None:
     made = CopyMac([ONE], "session").make("name", b"body")
@@ -216,7 +233,13 @@ def test_a_copy_is_accepted_by_each_key(other: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("application", "name", "body"), [("other", "name", b"body"), ("session", "nam", b"e body"), ("session", "n", b"")]
+    ("application", "name", "body"),
+    [
+        ("other", "name", b"body"),
+        ("session", "eman", b"body"),
+        ("session", "nam", b"e body"),
+        ("session", "name", b"ydob"),
+    ],
 )
 def test_a_mac_is_of_one_copy(application: str, name: str, body: bytes) -> None:
     made = CopyMac([ONE], "session").make("name", b"body")
