@@ -7,12 +7,14 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import update
 from zope.interface import providedBy
 
 from pyramid_sessionkit.events import Events
 from pyramid_sessionkit.interfaces import (
+    UNREADABLE,
     IContentsUpdate,
     IJoinable,
     IListable,
@@ -170,6 +172,45 @@ class TestSealedCachedSQL(Quicker):
 
     def unreachable(self) -> SealedStore:
         return sealed(cached(SQLStore(create_session_engine("sqlite:////no/such/folder/s.sqlite")), "127.0.0.1:1"))
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("userid", "ada"),
+        ("verifier", "e" * 64),
+        ("credentials", "c" * 64),
+        ("authenticated", 9),
+        ("timeout", None),
+        ("deadline", None),
+        ("renewed", 2**33),
+    ],
+)
+def test_what_is_edited_in_memcached_does_not_open(memcached: Any, name: str, value: Any) -> None:
+    inner = MemcachedStore(Nodes([memcached.address], 1), f"{name}:")
+    store = sealed(inner)
+    for key, one in ((KEY, store), (OTHER_KEY, inner)):
+        one.create(key, make_record(userid="bob", authenticated=5))
+        _edit(inner, name, key, value)
+    unsealed = inner.load(OTHER_KEY)
+    assert unsealed
+    assert getattr(unsealed, name) == value
+    refused = store.load(KEY)
+    assert refused
+    assert refused.data == UNREADABLE
+    assert refused.userid is None
+    inner.close()
+
+
+def _edit(store: MemcachedStore, name: str, key: str, value: Any) -> None:
+    def edit(client: Any) -> bool:
+        line, _, data = client.gets(f"{name}:{key}")[0].partition(b"\n")
+        fields = orjson.loads(line)
+        fields[Record._fields.index(name)] = value
+        return bool(client.set(f"{name}:{key}", orjson.dumps(fields) + b"\n" + data, 100))
+
+    assert store.nodes.call(key, edit, again=True)
 
 
 @pytest.mark.servers
