@@ -22,6 +22,7 @@ from pyramid_sessionkit.events import (
     SessionEnded,
     SessionEvent,
     SessionRegenerated,
+    SessionTampered,
     SuspiciousCookie,
 )
 from pyramid_sessionkit.exceptions import (
@@ -57,6 +58,7 @@ from pyramid_sessionkit.login import LoginRequired, add_gates, safe_next
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.request import Request
 from pyramid_sessionkit.saver import SAVER, Saver
+from pyramid_sessionkit.sealing import sealed_store
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
@@ -97,6 +99,7 @@ __all__ = [
     "SessionReplaced",
     "SessionSecurityPolicy",
     "SessionSource",
+    "SessionTampered",
     "SessionTooLarge",
     "Sessions",
     "StoreError",
@@ -130,7 +133,8 @@ def includeme(config: Configurator) -> None:
         raise ConfigurationError(
             f"{PREFIX}max_sessions_per_user needs a store that can list a user's sessions: memory, sql or cached_sql"
         )
-    persistence = Persistence(store, settings, Events(config.registry))
+    events = Events(config.registry)
+    persistence = Persistence(sealed_store(store, settings, events), settings, events)
     signer = CookieSigner(settings.cookie.name, settings.secret)
     headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
     saver = Saver(settings, headers)

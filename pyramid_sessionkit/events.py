@@ -68,6 +68,21 @@ class SuspiciousCookie(SessionEvent):
     kind: str
 
 
+@dataclass(frozen=True)
+class SessionTampered(SessionEvent):
+    """A sealed record cannot be opened (``sessionkit.seal_key``). ``userid`` is None: nothing in it is certain.
+
+    ``why``: ``changed`` (something in it was changed after it was sealed, or it is that of another session or another
+    application), ``unsealed``, ``unknown key`` (sealed with a key that is not configured), or ``damaged`` (its fields
+    make no record).
+    """
+
+    why: str
+
+
+_WARNINGS = (SuspiciousCookie, SessionTampered)
+
+
 class Events:
     """Publishes to the subscribers of a registry and to the log. If one raises, the others still get the event."""
 
@@ -75,8 +90,7 @@ class Events:
         self._registry = registry
 
     def tell(self, event: SessionEvent) -> None:
-        suspicious = isinstance(event, SuspiciousCookie)
-        level = logging.WARNING if suspicious else logging.INFO
+        level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
         if security_log.isEnabledFor(level):
             security_log.log(level, "%s", _line(event))
         if self._registry is None or not self._registry.has_listeners:

@@ -69,6 +69,10 @@ class Record(NamedTuple):
         """This record as another version."""
         return _record((*self[:_VERSION], version))
 
+    def with_data(self, data: bytes) -> Record:
+        """This record with other contents, and everything else as it is."""
+        return _record((data, *self[1:]))
+
     def without_contents(self) -> Record:
         """This record as a list of all sessions has it. It has no version, so that no store takes an update of it."""
         return Record._make((NOT_READ, *self[1:_VERSION], None, *self[_VERSION + 1 :]))

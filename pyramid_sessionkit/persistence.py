@@ -13,6 +13,7 @@ from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
+from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
 from pyramid_sessionkit.tokens import Tokens, opens
@@ -82,6 +83,9 @@ class Persistence:
     def find_by_key(self, key: str, fresh: bool = False) -> Opened:
         """The session with this key, opened without its secret: for scripts, which no browser waits for."""
         record = self.store.load(key, fresh)
+        if record is not None and record.data == UNREADABLE and not fresh:
+            # Perhaps only a cached copy is.
+            record = self.store.load(key, True)
         contents = None if record is None else self.decoded(key, record)
         if record is None or contents is None:
             return Opened(Found.NOTHING, None, None, {}, time())
@@ -118,9 +122,11 @@ class Persistence:
         try:
             return self.serializer.loads(record.data)
         except ValueError as error:
-            log.warning(
-                "Session %s cannot be decoded (%s); its visitor gets a new one, and its bytes stay", key[:8], error
-            )
+            if head_in(record.data):
+                why = "is sealed, and sessionkit.seal_key is not set"
+            else:
+                why = f"cannot be decoded ({error})"
+            log.warning("Session %s %s; its visitor gets a new one, and its bytes stay", key[:8], why)
             self.events.tell(SessionEnded(key, record.userid, "unreadable"))
             return None
 

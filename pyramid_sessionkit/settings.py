@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ MINIMUM_SECRET = 32
 LONGEST_DURATION = 100 * 366 * 86400
 """Seconds: what every database and clock can add to the time."""
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+MAKE_SEAL_KEY = "python -c 'import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())'"
+FEW_BYTES = 8
+"""A random generator does not make keys with fewer different bytes, nor with fewer different steps between them."""
 
 Parser = Callable[[Any], Any]
 
@@ -159,6 +165,34 @@ def _resolve_secret(item: str) -> list[str]:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise ValueError(f"the file {name} cannot be read: {reason}") from None
     return [item]
+
+
+def _seal_keys(value: Any) -> tuple[bytes, ...]:
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    words = [word for item in listed for word in _as_text(item).split()]
+    keys = [_seal_key(found) for word in words for found in _resolve_secret(word)]
+    if not keys:
+        raise ValueError(f"must not be empty; {MAKE_SEAL_KEY} makes a key")
+    if len(set(keys)) < len(keys):
+        raise ValueError("must name each key once")
+    return tuple(keys)
+
+
+def _seal_key(text: str) -> bytes:
+    key = b64decode(f"{text}=", b"-_") if re.fullmatch("[A-Za-z0-9_-]{43}=?", text) else b""
+    if urlsafe_b64encode(key).rstrip(b"=") != text.rstrip("=").encode():
+        raise ValueError(f"every key must be 32 bytes in URL-safe base64, 43 characters; {MAKE_SEAL_KEY} makes one")
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    if min(len(set(key)), len(steps)) < FEW_BYTES or key.isascii():
+        raise ValueError(f"every key must be random, and one of these is not; {MAKE_SEAL_KEY} makes one")
+    return key
+
+
+def _migrate(value: Any) -> bool | str:
+    try:
+        return "read" if str(value).strip().lower() == "read" else _boolean(value)
+    except ValueError:
+        raise ValueError("must be true, false or read") from None
 
 
 def _url(value: Any) -> str:
@@ -323,6 +357,22 @@ class Settings:
             "env:NAME and file:PATH are read at start-up.",
         },
     )
+    seal_key: tuple[bytes, ...] = field(
+        default=(),
+        repr=False,
+        metadata={
+            "parse": _seal_keys,
+            "doc": "Seal stored sessions: what is changed in the store is refused. One key or more, by whitespace: the "
+            "first seals, all open. 32 random bytes each, in URL-safe base64; env:NAME and file:PATH are read at "
+            "start-up. Default: none. It needs the extra `seal`.",
+        },
+    )
+    seal_migrate: bool | str = _option(
+        False,
+        _migrate,
+        "true: also accept sessions that are not sealed, and seal them when they are next written. read: accept them, "
+        "and seal none yet. For turning seal_key on, and no longer.",
+    )
     store: Any = _option(
         "memory",
         _dotted,
@@ -379,6 +429,10 @@ class Settings:
             raise ConfigurationError(
                 f"{PREFIX}reissue_time = {self.reissue_time}s is above {PREFIX}timeout = {self.timeout}s: "
                 "the session would end before it could be renewed"
+            )
+        if self.seal_migrate and not self.seal_key:
+            raise ConfigurationError(
+                f"{PREFIX}seal_migrate is set and {PREFIX}seal_key is not: set the key too, or remove seal_migrate"
             )
         if self.confirm_route and not self.login_route:
             raise ConfigurationError(
@@ -467,7 +521,7 @@ def _parse_one(name: str, declared: Field[Any], value: Any) -> Any:
     try:
         return declared.metadata["parse"](value)
     except ValueError as error:
-        shown = "" if declared.name in ("secret", "url") else f" = {value}"
+        shown = "" if declared.name in ("secret", "seal_key", "url") else f" = {value}"
         raise ConfigurationError(f"{name}{shown}: {error}") from None
 
 

@@ -33,6 +33,7 @@ from pyramid_sessionkit.stores.sql import sessions_table
 from pyramid_sessionkit.testing import make_session
 from tests.conftest import SECRET
 from tests.cookie_age import lasts
+from tests.sealing.site import KEY, OTHER_KEY
 from tests.test_sources import basic, bearer
 
 ROOT = Path(__file__).parent.parent
@@ -120,6 +121,8 @@ def test_all_settings_that_are_named_exist(page: Path) -> None:
 def test_settings_in_samples_are_taken(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SESSION_SECRET", "OLD_SESSION_SECRET"):
         monkeypatch.setenv(name, SECRET)
+    for name, seal_key in (("SEAL_KEY", KEY), ("OLD_SEAL_KEY", OTHER_KEY)):
+        monkeypatch.setenv(name, seal_key)
     for block in blocks_of(page):
         if block.language == "ini":
             lines = [line.partition(" = ") for line in block.text.splitlines() if line.startswith(PREFIX)]

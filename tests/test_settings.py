@@ -31,6 +31,8 @@ def value_of(settings, name):
 
 DEFAULTS = {
     "secret": (SECRET.encode(),),
+    "seal_key": (),
+    "seal_migrate": False,
     "store": "memory",
     "timeout": 20 * 60,
     "lifetime": 12 * 3600,
@@ -74,7 +76,7 @@ DEFAULTS = {
     "cached_sql.ttl": 60,
 }
 KNOWN = [name.removeprefix("sessionkit.") for name, _ in options()]
-BOOLEANS = [name for name in KNOWN if isinstance(DEFAULTS.get(name), bool)]
+BOOLEANS = [name for name in KNOWN if isinstance(DEFAULTS.get(name), bool) and name != "seal_migrate"]
 DURATIONS = ["timeout", "lifetime", "reissue_time"]
 
 

@@ -14,6 +14,7 @@ from pyramid.interfaces import ISessionFactory
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import IListable
 from pyramid_sessionkit.scripts.checks import FAILED, all_checks
+from pyramid_sessionkit.scripts.seal_checks import seal_checks
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def purge(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
         return DONE
     total = sessions.count(expired=True) if out.shows_progress else 0
     purged = 0
-    with out.progress(total if total > args.batch else 0) as advance:
+    with out.progress(total if total > args.batch else 0, "Purging") as advance:
         while removed := sessions.purge(limit=args.batch):
             purged += removed
             advance(removed)
@@ -97,7 +98,10 @@ def create_table(args: argparse.Namespace, sessions: Sessions, out: Output, regi
 
 
 def check(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
-    results, reachable = all_checks(registry.getUtility(ISessionFactory).persistence.settings, sessions.store)
+    settings = registry.getUtility(ISessionFactory).persistence.settings
+    results, reachable = all_checks(settings, sessions.store)
+    if reachable:
+        results.extend(seal_checks(settings, sessions.store))
     out.checks(results)
     if not reachable:
         return UNAVAILABLE

@@ -82,13 +82,13 @@ class Output:
             self._print(line)
 
     @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[int], None]]:
+    def progress(self, total: int, text: str) -> Iterator[Callable[[int], None]]:
         """Yield a function that is called with the progress; on a terminal a bar shows it."""
         if not total or not self.shows_progress:
             yield lambda done: None
             return
         with Progress(console=self._errors, transient=True) as bar:
-            task = bar.add_task("Purging", total=total)
+            task = bar.add_task(text, total=total)
             yield lambda done: bar.advance(task, done)
 
     def _print(self, what: Table | Text) -> None:

@@ -17,7 +17,7 @@ from pyramid.interfaces import ISessionFactory
 from pyramid.paster import bootstrap, setup_logging
 
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
-from pyramid_sessionkit.scripts import commands
+from pyramid_sessionkit.scripts import commands, sealing
 from pyramid_sessionkit.scripts.commands import EVERY, REFUSED, UNAVAILABLE, USAGE, Refused
 from pyramid_sessionkit.user_sessions import get_sessions
 
@@ -168,7 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     command(
         commands.create_table, "create-table", "Make the table of the sql and cached_sql stores where it is missing."
     )
-    command(commands.check, "check", "Check settings, store, table, clock, secret and cookie.")
+    command(commands.check, "check", "Check settings, store, table, clock, secret, cookie and seals.")
+    sub = command(sealing.seal, "seal", "Seal the sessions that are not sealed with the first of the seal keys.")
+    sub.add_argument("--dry-run", action="store_true", help="only say how many there are")
     return parser
 
 

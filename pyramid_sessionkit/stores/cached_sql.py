@@ -23,16 +23,18 @@ from time import time
 from zope.interface import implementer
 
 from pyramid_sessionkit.interfaces import IListable, IPurgeable, ISessionStore, IUserIndex, Record
+from pyramid_sessionkit.sealing.copy_mac import CopyMac
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores import sql
-from pyramid_sessionkit.stores.copies import Cache, Version, identity, versioned
+from pyramid_sessionkit.stores.copies import CRC, Cache, Version, identity, versioned
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore
 
 
 def from_settings(settings: Settings) -> CachedSQLStore:
     options = settings.memcached
-    cache = Cache(Nodes(options.servers, options.timeout), options.prefix, settings.cached_sql.ttl)
+    checksum = CopyMac(settings.seal_key, settings.cookie.name) if settings.seal_key else CRC
+    cache = Cache(Nodes(options.servers, options.timeout), options.prefix, settings.cached_sql.ttl, checksum)
     return CachedSQLStore(sql.from_settings(settings), cache)
 
 
@@ -53,22 +55,22 @@ class CachedSQLStore:
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
         if fresh:
             return _found(self.sql.load(key, at=at))
-        answer = self.cache.read(key)
+        answer, started = self.cache.read(key), time()
         copy = answer.record
         # The row of an expired copy may have been renewed.
-        if copy is not None and not copy.expired(time() if at is None else at):
+        if copy is not None and not copy.expired(started if at is None else at):
             return copy
         lease = self.cache.lease(key) if answer.missing else None
         record = _found(self.sql.load(key, at=at))
         if record is not None and lease is not None:
-            self.cache.fill(key, lease, record)
+            self.cache.fill(key, lease, record, started)
         return record
 
     def create(self, key: str, record: Record) -> Record | None:
-        lease = self.cache.lease(key)
+        lease, started = self.cache.lease(key), time()
         created = _found(self.sql.create(key, record))
         if created is not None:
-            self.cache.settle(key, lease, created)
+            self.cache.settle(key, lease, created, started)
         return created
 
     def update(self, key: str, record: Record) -> Record | None:
@@ -78,6 +80,7 @@ class CachedSQLStore:
         mine: bytes | int | None = before.word
         if identity(record) != before.identity:
             mine = self.cache.mark_change(key)
+        started = time()
         try:
             updated = _found(self.sql.update(key, record.versioned(before.word)))
         except BaseException:
@@ -86,7 +89,7 @@ class CachedSQLStore:
         if updated is None:
             self.cache.drop(key, before.word)
         else:
-            self.cache.settle(key, mine, updated)
+            self.cache.settle(key, mine, updated, started)
         return updated
 
     def delete(self, key: str, record: Record | None = None) -> bool:

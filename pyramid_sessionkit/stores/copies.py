@@ -25,12 +25,13 @@ still fill. :meth:`Cache.settle` and :meth:`Cache.end` see to that. What the oth
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from math import ceil
 from secrets import token_hex
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
@@ -51,8 +52,14 @@ END_SECONDS = 3600
 AT_ONCE = -1
 """memcached removes an item that has expired before it was stored."""
 
+SKEW_SECONDS = 5
+"""How far the clocks of two processes may be apart. A copy from further in the future is none."""
+
 TRIES = 20
 """One is lost only to somebody else who succeeded at the same moment."""
+
+
+Mine = bytes | Callable[[bytes], bool] | None
 
 
 class Version(NamedTuple):
@@ -82,11 +89,41 @@ NEITHER = Answer(None, missing=False)
 NOTHING = Answer(None, missing=True)
 
 
-class Cache:
-    """Copies of rows, for ``ttl`` seconds. Nothing here raises: without an answer the database is asked."""
+class Checksum(Protocol):
+    """What says that a copy is as it was put there. ``body`` is all of it but this."""
 
-    def __init__(self, nodes: Nodes, prefix: str, ttl: int) -> None:
+    size: int
+
+    def make(self, name: str, body: bytes) -> bytes: ...
+
+    def accepts(self, found: bytes, name: str, body: Any) -> bool: ...
+
+
+class Crc:
+    """Against damage. Where sessions are sealed, a MAC takes its place: see ``sealing/copy_mac.py``."""
+
+    size = 4
+
+    def make(self, name: str, body: bytes) -> bytes:
+        return crc32(body).to_bytes(4, "big")
+
+    def accepts(self, found: bytes, name: str, body: Any) -> bool:
+        return found == self.make(name, body)
+
+
+CRC = Crc()
+
+
+class Cache:
+    """Copies of rows, for ``ttl`` seconds. Nothing here raises: without an answer the database is asked.
+
+    ``at``: since when a row may have changed that is put here, which is before it was read or written. From then on the
+    copy counts its seconds, however long somebody took to put it.
+    """
+
+    def __init__(self, nodes: Nodes, prefix: str, ttl: int, checksum: Checksum = CRC) -> None:
         self.nodes = nodes
+        self._checksum = checksum
         self._prefix = prefix
         self._ttl = min(ttl, LONGEST_RELATIVE)
         self._resting = RestingNodes(nodes, partial(_tell, prefix))
@@ -100,7 +137,7 @@ class Cache:
         value = found[0]
         if value is None:
             return NOTHING
-        record = _unpack_copy(value, self._ttl)
+        record = _unpack_copy(value, self._ttl, name, self._checksum)
         if record is not None:
             return Answer(record, missing=False)
         if LEASE_OR_MARK.fullmatch(value):
@@ -114,10 +151,10 @@ class Cache:
         added = self._resting.call(key, lambda client: client.add(name, lease, LEASE_SECONDS))
         return lease if added else None
 
-    def fill(self, key: str, lease: bytes, record: Record) -> None:
+    def fill(self, key: str, lease: bytes, record: Record, at: float | None = None) -> None:
         """Put a copy of the row that was read after the lease was left, if the lease is still there."""
         if record.data != UNREADABLE:
-            self._exchange(key, lease, self._pack_copy(record), self._expiry(record))
+            self._exchange(key, lease, self._pack_copy(key, record, at), self._expiry(record))
 
     def mark_change(self, key: str) -> bytes | None:
         """To be called before the row is written by an update that changes who can open the session.
@@ -143,15 +180,22 @@ class Cache:
         if not self._resting.call(key, partial(_mark_change, name=self._prefix + key, mark=_change_mark())):
             self._resting.owe(key)
 
-    def settle(self, key: str, mine: bytes | int | None = None, record: Record | None = None) -> None:
+    def settle(
+        self,
+        key: str,
+        mine: bytes | int | None = None,
+        record: Record | None = None,
+        at: float | None = None,
+    ) -> None:
         """To be called after a row was written: leave nothing of which an older copy could be made or read.
 
         The new record takes the place of what is ``mine``: the mark of :meth:`mark_change`, or the copy of the version
         that was updated. Anything else goes, except for an end mark; a change mark stays, but nobody may fill it.
         """
-        copy = None if record is None or mine is None else self._pack_copy(record)
+        copy = None if record is None or mine is None else self._pack_copy(key, record, at)
         expire = 0 if record is None else self._expiry(record)
-        command = partial(_settle, name=self._prefix + key, mine=mine, copy=copy, expire=expire)
+        name = self._prefix + key
+        command = partial(_settle, name=name, mine=self._recognized(name, mine), copy=copy, expire=expire)
         try:
             settled = self._resting.call(key, command)
         except TooLarge:
@@ -167,7 +211,8 @@ class Cache:
         self._exchange(key, word, b"", AT_ONCE)
 
     def _exchange(self, key: str, mine: bytes | int, value: bytes, expire: int) -> None:
-        command = partial(_exchange, name=self._prefix + key, mine=mine, value=value, expire=expire)
+        name = self._prefix + key
+        command = partial(_exchange, name=name, mine=self._recognized(name, mine), value=value, expire=expire)
         with suppress(TooLarge):  # the lease stays, so that it is not tried again at once
             self._resting.call(key, command)
 
@@ -175,22 +220,28 @@ class Cache:
         left = self._ttl if record.expires is None else ceil(record.expires - time())
         return max(1, min(self._ttl, left))
 
-    @staticmethod
-    def _pack_copy(record: Record) -> bytes:
-        body = int(time()).to_bytes(8, "big") + pack(record)
-        return COPY + crc32(body).to_bytes(4, "big") + body
+    def _pack_copy(self, key: str, record: Record, at: float | None = None) -> bytes:
+        body = int(time() if at is None else at).to_bytes(8, "big") + pack(record)
+        return COPY + self._checksum.make(self._prefix + key, body) + body
+
+    def _recognized(self, name: str, mine: bytes | int | None) -> Mine:
+        """What tells whether something in the cache is mine: the bytes of it, or a function for a copy's version."""
+        if not isinstance(mine, int):
+            return mine
+        return partial(_is_copy_of, word=mine, name=name, checksum=self._checksum)
 
 
-def _unpack_copy(value: bytes, ttl: float) -> Record | None:
-    """The record of a copy; None for anything else, and for a copy that was damaged or outlived its time.
+def _unpack_copy(value: bytes, ttl: float, name: str = "", checksum: Checksum = CRC) -> Record | None:
+    """The record of a copy; None for anything else, and for a copy that was changed or outlived its time.
 
     The time is looked at here too, since that of a server stands still while its machine does.
     """
-    if value[:4] != COPY or value[4:8] != crc32(memoryview(value)[8:]).to_bytes(4, "big"):
+    start = 4 + checksum.size
+    if value[:4] != COPY or not checksum.accepts(value[4:start], name, memoryview(value)[start:]):
         return None
-    if time() - int.from_bytes(value[8:16], "big") > ttl:
+    if not -SKEW_SECONDS <= time() - int.from_bytes(value[start : start + 8], "big") <= ttl:
         return None
-    record = unpack_from(value, 16, _version_of)
+    record = unpack_from(value, start + 8, _version_of)
     return record if record is not None and type(record.version.word) is int else None
 
 
@@ -201,11 +252,13 @@ def _version_of(fields: list[Any]) -> Version:
 _VERIFIER, _USERID, _CREDENTIALS = map(Record._fields.index, ("verifier", "userid", "credentials"))
 
 
-def _is(value: bytes, mine: bytes | int | None) -> bool:
-    if not isinstance(mine, int):
-        return value == mine
-    record = _unpack_copy(value, float("inf"))
-    return record is not None and record.version.word == mine
+def _is(value: bytes, mine: Mine) -> bool:
+    return mine(value) if callable(mine) else value == mine
+
+
+def _is_copy_of(value: bytes, word: int, name: str, checksum: Checksum) -> bool:
+    record = _unpack_copy(value, float("inf"), name, checksum)
+    return record is not None and record.version.word == word
 
 
 def _change_mark() -> bytes:
@@ -215,7 +268,7 @@ def _change_mark() -> bytes:
 # What follows runs on one connection, and once more from the beginning if that was dead. So each step looks first.
 
 
-def _exchange(client: Client, name: str, mine: bytes | int, value: bytes, expire: int) -> bool:
+def _exchange(client: Client, name: str, mine: Mine, value: bytes, expire: int) -> bool:
     found, token = client.gets(name)
     if found is None or token is None or not _is(found, mine):
         return False
@@ -238,7 +291,7 @@ def _mark_end(client: Client, name: str) -> bool:
     return client.set(name, ENDED, END_SECONDS)
 
 
-def _settle(client: Client, name: str, mine: bytes | int | None, copy: bytes | None, expire: int) -> bool:
+def _settle(client: Client, name: str, mine: Mine, copy: bytes | None, expire: int) -> bool:
     for _ in range(TRIES):
         found, token = client.gets(name)
         if found is None or token is None or found in (ENDED, copy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+from collections import Counter
 from itertools import count, islice
 from threading import Lock
 from time import monotonic, time
@@ -11,6 +12,7 @@ from time import monotonic, time
 from zope.interface import implementer
 
 from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISessionStore, IUserIndex, Record, lasting
+from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory_order import Order
 
@@ -112,6 +114,14 @@ class MemoryStore:
         with self._lock:
             stored = list(self._records.values())
         return sum(record.expired(now) is expired for record in stored)
+
+    def count_by_seal(self) -> dict[bytes, int]:
+        """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""
+        return dict(Counter(head_in(record.data) for _, record in self._live()))
+
+    def keys_without_seal(self, head: bytes) -> list[str]:
+        """The keys of live sessions whose data begin otherwise."""
+        return [key for key, record in self._live() if not record.data.startswith(head)]
 
     def clear(self) -> int:
         with self._lock:

@@ -209,6 +209,19 @@ class SQLStore:
                 last = row[0]
                 yield last
 
+    def count_by_seal(self) -> dict[bytes, int]:
+        """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""
+        rows = self._count_by_seal.fetch_all((int(time()),))
+        return {bytes(head): int(count) for head, count in rows}
+
+    def keys_without_seal(self, head: bytes) -> Iterator[str]:
+        """The keys of live sessions whose data begin otherwise, read a thousand at a time."""
+        last = ""
+        while rows := self._keys_without_seal.fetch_all((last, head, int(time()), KEYS_BATCH)):
+            for row in rows:
+                last = row[0]
+                yield last
+
     def clock(self) -> float | None:
         """The database's time, in epoch seconds; None where it has no clock of its own, or one we cannot ask."""
         row = None if self._clock is None else self._clock.fetch((), again=True)
@@ -293,6 +306,8 @@ class SQLStore:
         self._count = self._statement(sql.count, "now")
         self._count_expired = self._statement(sql.count_expired, "now")
         self._keys_after = self._statement(sql.keys_after, "key", "batch")
+        self._count_by_seal = self._statement(sql.count_by_seal, "now")
+        self._keys_without_seal = self._statement(sql.keys_without_seal, "key", "head", "now", "batch")
         now = _NOW.get(self.engine.dialect.name)
         self._clock = None if now is None else self._statement(select(now))
         self._clear = self._statement(sql.clear)

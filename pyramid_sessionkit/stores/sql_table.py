@@ -20,10 +20,12 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     delete,
     event,
     func,
     insert,
+    literal,
     literal_column,
     or_,
     select,
@@ -34,6 +36,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import NullType, TypeEngine
 
 from pyramid_sessionkit.interfaces import NOT_READ, UNREADABLE, Record, is_sound, lasting, unreadable
+from pyramid_sessionkit.sealing.format import HEAD_SIZE, MAGIC
 
 FIELDS = Record._fields
 """The columns of a record, in the order of its fields."""
@@ -162,6 +165,19 @@ class SessionStatements:
             select(c.session_key).where(c.session_key > bindparam("key")).order_by(c.session_key).limit(batch)
         )
         self.clear = delete(table)
+
+        head = func.substr(c.data, 1, HEAD_SIZE)
+        is_sealed = func.substr(c.data, 1, len(MAGIC)) == literal(MAGIC, LargeBinary)
+        heads = select(case((is_sealed, head), else_=literal(b"", LargeBinary)).label("head"))
+        found = heads.where(_alive(c, now)).subquery()
+        self.count_by_seal = select(found.c.head, func.count()).group_by(found.c.head)
+        begins_otherwise = head != bindparam("head", type_=LargeBinary)
+        self.keys_without_seal = (
+            select(c.session_key)
+            .where((c.session_key > bindparam("key")) & begins_otherwise & _alive(c, now))
+            .order_by(c.session_key)
+            .limit(batch)
+        )
 
 
 def _parameter(name: str) -> Any:

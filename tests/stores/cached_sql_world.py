@@ -480,7 +480,7 @@ def stopped_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def copy_of(row: Record) -> bytes:
-    return Cache._pack_copy(versioned(row))
+    return Cache(Nodes(Script("", ())), "", 60)._pack_copy(KEY, versioned(row))
 
 
 ROW = MADE.versioned(100)

@@ -101,8 +101,8 @@ def fill_without_a_lease(patch: Patch) -> None:
     patch.setattr(
         Cache,
         "fill",
-        lambda self, key, lease, record: self._resting.call(
-            key, lambda client: client.add(key, self._pack_copy(record), 60)
+        lambda self, key, lease, record, at=None: self._resting.call(
+            key, lambda client: client.add(key, self._pack_copy(key, record), 60)
         ),
     )
 
@@ -118,8 +118,8 @@ def trust_a_token_of_before_a_restart(patch: Patch) -> None:
             tokens[found] = answer[1]
         return found
 
-    def fill(self: Cache, key: str, lease: bytes, record: Any) -> None:
-        copy, token = self._pack_copy(record), tokens[lease]
+    def fill(self: Cache, key: str, lease: bytes, record: Any, at: float) -> None:
+        copy, token = self._pack_copy(key, record), tokens[lease]
         self._resting.call(key, lambda client: client.cas(key, copy, token, 60))
 
     Cache_lease = Cache.lease

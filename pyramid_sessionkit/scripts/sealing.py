@@ -1,0 +1,51 @@
+"""``psessions seal``: seal what is not sealed with the first key, while the site is up."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pyramid.interfaces import ISessionFactory
+
+from pyramid_sessionkit.exceptions import NotSupported
+from pyramid_sessionkit.scripts.commands import DONE, Refused
+from pyramid_sessionkit.scripts.seal_checks import count_by_seal
+from pyramid_sessionkit.user_sessions import Sessions
+
+if TYPE_CHECKING:
+    from pyramid_sessionkit.scripts.output import Output
+
+
+def seal(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    store: Any = sessions.store
+    _refuse_without_key(registry.getUtility(ISessionFactory).persistence.settings)
+    counts = count_by_seal(store)
+    if counts is None:
+        raise NotSupported("This store cannot list its sessions: memory, sql and cached_sql can")
+    head = store.sealer.heads[0]
+    others = sum(counts.values()) - counts.get(head, 0)
+    if args.dry_run:
+        out.answer({"unsealed": others}, f"{others} of {sum(counts.values())} sessions would be sealed")
+        return DONE
+    done: Counter[str] = Counter()
+    with out.progress(others, "Sealing") as advance:
+        for key in getattr(store, "sql", store).keys_without_seal(head):
+            done[store.reseal(key).name] += 1
+            advance(1)
+    _report(out, done)
+    return DONE
+
+
+def _refuse_without_key(settings: Any) -> None:
+    if not settings.seal_key:
+        raise Refused("sessionkit.seal_key is not set")
+    if settings.seal_migrate == "read":
+        raise Refused("With sessionkit.seal_migrate = read nothing is sealed: set it to true first, everywhere")
+
+
+def _report(out: Output, done: Counter[str]) -> None:
+    sealed, unreadable = done["DONE"], done["UNREADABLE"]
+    text = "1 session sealed" if sealed == 1 else f"{sealed} sessions sealed"
+    left = f"; {unreadable} cannot be read, and stay as they are" if unreadable else ""
+    out.answer({"sealed": sealed, "unreadable": unreadable}, text + left)
