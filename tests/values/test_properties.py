@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from pyramid_sessionkit.contents.serializer import Serializer
+from pyramid_sessionkit.events import Events
 from pyramid_sessionkit.exceptions import SessionNotSerializable
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.sealing.keys import Sealer
+from pyramid_sessionkit.sealing.store import sealing
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.testing import make_session, open_session
 from tests import merge_reference
@@ -23,13 +26,15 @@ from tests.merge_reference import described
 from tests.values import random_values
 from tests.values.random_values import MONEY, REFUSED
 
-EXAMPLES = int(os.environ.get("SESSIONKIT_VALUES", "300"))
+EXAMPLES = int(os.environ.get("SESSIONKIT_VALUES", "200"))
 
 MakePersistence = Callable[..., Persistence]
 
 
-@pytest.fixture
-def persistence(make_persistence: MakePersistence, each_store: Any) -> Persistence:
+@pytest.fixture(params=["sealed", "not sealed"])
+def persistence(request: pytest.FixtureRequest, make_persistence: MakePersistence, each_store: Any) -> Persistence:
+    if request.param == "sealed":
+        each_store = sealing(each_store, Sealer([b"k" * 32], "session"), Events())
     made = make_persistence(each_store)
     made.serializer = Serializer([MONEY])
     return made
