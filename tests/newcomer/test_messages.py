@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +93,8 @@ def test_remember_takes_no_max_age(make_app: Any) -> None:
 def test_a_flash_message_that_cannot_be_stored(queue: str, named: str) -> None:
     session = make_session()
     session.flash("fine", queue)
-    session.flash({"price": Decimal(1)}, queue)
-    with pytest.raises(SessionNotSerializable, match=rf"messages\[1\]\.price of {named}: Decimal\."):
-        session.save()
+    with pytest.raises(SessionNotSerializable, match=rf"messages\[1\]\.price of {named}: complex\."):
+        session.flash({"price": 1j}, queue)
 
 
 def test_an_error_inside_a_property_is_not_renamed(make_app: Any) -> None:
