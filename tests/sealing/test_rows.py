@@ -93,9 +93,7 @@ def test_a_login_may_say_persistent_in_any_way(
     make_site: Make, persistent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that has booleans would read another value than was sealed."""
-    monkeypatch.setattr(
-        "tests.sealing.site.remember", lambda request, user: remember(request, user, persistent=persistent)
-    )
+    monkeypatch.setattr("tests.sealing.site.remember", partial(remember, persistent=persistent))
     site = make_site("sql", seal_key=SEAL_KEY)
     assert site.logged_in("ada").get("/who").json["user"] == "ada"
     assert not site.tampered
