@@ -214,7 +214,7 @@ class UnitOfWork:
             "renewed": int(now),
             "timeout": settings.timeout,
             "deadline": None if settings.lifetime is None else int(now) + settings.lifetime,
-            "persistent": settings.persistent if persistent is None else persistent,
+            "persistent": settings.persistent if persistent is None else bool(persistent),
         }
         if persistent is not None:
             pending.limits.pop("persistent", None)

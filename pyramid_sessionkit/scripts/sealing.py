@@ -45,7 +45,9 @@ def _refuse_without_key(settings: Any) -> None:
 
 
 def _report(out: Output, done: Counter[str]) -> None:
-    sealed, unreadable = done["DONE"], done["UNREADABLE"]
+    sealed, unreadable, refused = done["DONE"], done["UNREADABLE"], done["REFUSED"]
     text = "1 session sealed" if sealed == 1 else f"{sealed} sessions sealed"
     left = f"; {unreadable} cannot be read, and stay as they are" if unreadable else ""
-    out.answer({"sealed": sealed, "unreadable": unreadable}, text + left)
+    if refused:
+        left += f"; {refused} were changed again and again: run it once more"
+    out.answer({"sealed": sealed, "unreadable": unreadable, "refused": refused}, text + left)

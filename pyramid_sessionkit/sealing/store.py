@@ -11,6 +11,9 @@ from pyramid_sessionkit.events import Events, SessionTampered
 from pyramid_sessionkit.interfaces import UNREADABLE, ISessionStore, Record, unreadable
 from pyramid_sessionkit.sealing.keys import NotOpened, Sealer
 
+TRIES = 20
+"""One is lost only to somebody else who wrote the record at the same moment."""
+
 
 class Resealed(Enum):
     """What became of a record that was to be sealed with the first key."""
@@ -18,6 +21,7 @@ class Resealed(Enum):
     DONE = "it is sealed with the first key now"
     GONE = "it ended meanwhile, or a request has sealed it"
     UNREADABLE = "it cannot be opened, and stays as it is"
+    REFUSED = "the store took none of the updates, and it stays as it is"
 
 
 def sealing(store: Any, sealer: Sealer, events: Events) -> SealedStore:
@@ -99,7 +103,7 @@ class SealedStore:
 
     def reseal(self, key: str) -> Resealed:
         """Seal a record with the first key. Nothing else of it changes: it is not renewed either."""
-        while True:
+        for _ in range(TRIES):
             stored = self._store.load(key, True)
             if stored is None or stored.data.startswith(self.sealer.heads[0]):
                 return Resealed.GONE
@@ -108,6 +112,7 @@ class SealedStore:
                 return Resealed.UNREADABLE
             if self._store.update(key, self.sealer.seal(key, record)) is not None:
                 return Resealed.DONE
+        return Resealed.REFUSED
 
     def _opened(self, key: str, record: Record, tell: bool = True) -> Record | None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import time
 from typing import Any
@@ -41,8 +41,8 @@ from pyramid_sessionkit.stores.sql_table import (
     contents_of,
     first_version,
     listed_records,
+    record_of,
     row_of,
-    row_record,
     rows_of,
     sessions_table,
     updated,
@@ -104,11 +104,8 @@ class SQLStore:
         return JoinedSQLStore(dbsession, self._table, self._sql)
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
-        row = self._load.fetch((key,), True)
-        if row is None:
-            return None
-        record = row_record(row)
-        return None if record.expired(time() if at is None else at) else record
+        record = record_of(key, self._load.fetch((key,), True))
+        return None if record is None or record.expired(time() if at is None else at) else record
 
     def create(self, key: str, record: Record) -> Record | None:
         created = record.versioned(first_version())
@@ -205,9 +202,8 @@ class SQLStore:
         """The keys of all rows, live or not, read a thousand at a time."""
         last = ""
         while rows := self._keys_after.fetch_all((last, KEYS_BATCH)):
-            for row in rows:
-                last = row[0]
-                yield last
+            last = rows[-1][0]
+            yield from _sound_keys(rows)
 
     def count_by_seal(self) -> dict[bytes, int]:
         """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""
@@ -218,9 +214,8 @@ class SQLStore:
         """The keys of live sessions whose data begin otherwise, read a thousand at a time."""
         last = ""
         while rows := self._keys_without_seal.fetch_all((last, head, int(time()), KEYS_BATCH)):
-            for row in rows:
-                last = row[0]
-                yield last
+            last = rows[-1][0]
+            yield from _sound_keys(rows)
 
     def clock(self) -> float | None:
         """The database's time, in epoch seconds; None where it has no clock of its own, or one we cannot ask."""
@@ -314,6 +309,11 @@ class SQLStore:
 
     def _statement(self, statement: Executable, *names: str) -> Statement:
         return Statement(self._connections, statement, names, self._table.fullname)
+
+
+def _sound_keys(rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    # SQLite takes anything as a key. Nobody has a cookie for what is not text.
+    return (row[0] for row in rows if type(row[0]) is str)
 
 
 def _grace() -> int:

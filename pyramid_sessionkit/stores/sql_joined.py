@@ -17,7 +17,7 @@ from pyramid_sessionkit.stores.sql_table import (
     OF_SESSIONS,
     SessionStatements,
     first_version,
-    row_record,
+    record_of,
     row_values,
     rows_of,
     updated,
@@ -41,7 +41,7 @@ class JoinedSQLStore:
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
         # A plain read of a transaction that has a snapshot would show the same again, and a write fail again.
         row = self._execute(self._sql.load_and_lock if fresh else self._sql.load, {"key": key}).fetchone()
-        record = None if row is None else row_record(row)
+        record = record_of(key, row)
         return None if record is None or record.expired(time() if at is None else at) else record
 
     def create(self, key: str, record: Record) -> Record | None:

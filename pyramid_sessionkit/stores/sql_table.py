@@ -125,7 +125,7 @@ class SessionStatements:
         over = (c.expires <= before) & _expired(c, before)
         expired = select(c.session_key).where(over).limit(batch)
 
-        self.load = select(*record).where(is_key)
+        self.load = select(*keyed).where(is_key)
         self.load_and_lock = self.load.with_for_update()
         self.load_and_share = self.load.with_for_update(read=True)
         self.create = insert(table).values(values)
@@ -235,6 +235,10 @@ def contents_of(record: Record) -> tuple[Any, ...]:
     return record.data, record.renewed, record.version, _rounded(record)
 
 
+_END_OF_VERSIONS = 2**62
+"""The next version has to fit into 64 bits."""
+
+
 def first_version() -> int:
     """Random, so that a key that is created again does not repeat one. Forks may share the state of ``random``."""
     return randbits(52) + 1
@@ -259,12 +263,24 @@ def updated(record: Record) -> Record | None:
     return record.versioned(record.version + 1) if type(record.version) is int else None
 
 
+def record_of(key: str, row: Sequence[Any] | None) -> Record | None:
+    """The record in a row of ``session_key`` and :data:`FIELDS`; None if the key in it is another.
+
+    MariaDB and MySQL ignore spaces at the end of a key. Nobody finds such a row by its user, so that it must not open.
+    """
+    return None if row is None or row[0] != key else row_record(row[1:])
+
+
 def row_record(row: Sequence[Any]) -> Record:
     """The record in a row of :data:`FIELDS`, whatever is in it."""
     if type(row[0]) is not bytes or type(row[-2]) is not bool:
         row = _bytes(row[0]), *row[1:-2], _bool(row[-2]), row[-1]
     record = Record._make(row)
-    return record if type(record.version) is int and is_sound(record) else unreadable(record.version)
+    return record if _is_version(record.version) and is_sound(record) else unreadable(record.version)
+
+
+def _is_version(version: Any) -> bool:
+    return type(version) is int and version < _END_OF_VERSIONS
 
 
 def _bytes(data: Any) -> Any:

@@ -129,7 +129,7 @@ def test_seal_rewrites_the_rest(place: Place, run: Run, monkeypatch: pytest.Monk
     assert run("seal")[:2] == (0, "3 sessions sealed; 1 cannot be read, and stay as they are\n")
     assert heads(place) == [FIRST, FIRST, FIRST, THIRD, FIRST]
     assert [place.store.load(numbered(number)).renewed for number in range(5)] == times  # type: ignore[union-attr]
-    assert answer(run, "seal") == {"sealed": 0, "unreadable": 1}
+    assert answer(run, "seal") == {"sealed": 0, "unreadable": 1, "refused": 0}
 
 
 def test_one_sealed_session_is_one(place: Place, run: Run) -> None:
@@ -152,7 +152,7 @@ def test_seal_goes_on_where_it_was_interrupted(place: Place, run: Run, monkeypat
     monkeypatch.setattr(SQLStore, "update", fail)
     assert run("seal")[0] == 3
     assert [head == FIRST for head in heads(place)] == [True] * 3 + [False] * 3
-    assert answer(run, "seal") == {"sealed": 3, "unreadable": 0}
+    assert answer(run, "seal") == {"sealed": 3, "unreadable": 0, "refused": 0}
     assert heads(place) == [FIRST] * 6
 
 
@@ -167,7 +167,7 @@ def test_a_session_that_ends_meanwhile_is_not_counted(place: Place, run: Run, mo
         return reseal(self, key)
 
     monkeypatch.setattr(SealedStore, "reseal", end_first)
-    assert answer(run, "seal") == {"sealed": 1, "unreadable": 0}
+    assert answer(run, "seal") == {"sealed": 1, "unreadable": 0, "refused": 0}
 
 
 @pytest.mark.parametrize(
