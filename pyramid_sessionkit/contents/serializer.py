@@ -41,8 +41,9 @@ class Serializer:
         :exc:`SessionNotSerializable` names the path of what would not come back as it is.
         """
         try:
-            data = orjson.dumps(value)
-            # orjson writes an enum or a date as text, and says nothing. marshal takes no type but Python's own.
+            data = orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+            # orjson writes an enum or a date as text without an error. marshal refuses types that are not Python's own,
+            # except for those with a buffer: such as numpy.str_, a subclass of str, which orjson refuses here.
             marshal.dumps(value)
         except (orjson.JSONEncodeError, ValueError):
             return self._dumps_tagged(value)
