@@ -47,14 +47,14 @@ class Serializer:
             marshal.dumps(value)
         except (orjson.JSONEncodeError, ValueError):
             return self._dumps_tagged(value)
-        # It writes NaN as null, and says nothing of that either.
+        # It writes NaN as null, without an error too.
         return self._dumps_tagged(value) if b"null" in data and orjson.loads(data) != value else data
 
     def loads(self, data: bytes) -> Contents:
         """The contents in these bytes. Raises ValueError if they cannot be understood."""
         try:
             contents = orjson.loads(data)
-        except orjson.JSONDecodeError:  # so that nobody looks for tags who has none
+        except orjson.JSONDecodeError:  # bytes with tags are not JSON: contents without tags cost nothing more
             if not data.startswith(TAGGED):
                 raise
             contents = self._untagged(data)

@@ -26,7 +26,7 @@ _SETS: Final = frozenset((set, frozenset))
 
 
 class UnknownType(ValueError):
-    """A tag whose type nobody added here."""
+    """A tag names a type that this application does not add."""
 
 
 class Tagger:

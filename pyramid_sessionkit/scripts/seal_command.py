@@ -49,5 +49,5 @@ def _refuse_without_key(settings: Any) -> None:
 def _report(out: Output, done: Counter[str]) -> None:
     sealed, unreadable = done["DONE"], done["UNREADABLE"]
     text = "1 session sealed" if sealed == 1 else f"{sealed} sessions sealed"
-    left = f"; {unreadable} cannot be opened and stay as they are: the log says why" if unreadable else ""
+    left = f"; not changed, since they cannot be opened: {unreadable} (the log says why)" if unreadable else ""
     out.answer({"sealed": sealed, "unreadable": unreadable}, text + left)

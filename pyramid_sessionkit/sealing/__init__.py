@@ -1,6 +1,7 @@
 """Sealed records: somebody who can write to the store, and does not have the seal key, changes nothing unnoticed.
 
-``keys.py`` seals one record, ``store.py`` is the store that does it, ``copy_mac.py`` is for copies in memcached.
+``keys.py`` seals one record, ``store.py`` is the store that does it, ``format.py`` says how sealed data begin, and
+``copy_mac.py`` is for copies in memcached.
 """
 
 from __future__ import annotations

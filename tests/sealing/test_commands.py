@@ -139,7 +139,7 @@ def test_seal_rewrites_the_rest(place: Place, run: Run, monkeypatch: pytest.Monk
     assert run("seal", "--dry-run")[:2] == (0, "4 of 5 sessions are not sealed with the first key\n")
     assert answer(run, "seal", "--dry-run") == {"unsealed": 4}
     assert heads(place) == before
-    assert run("seal")[:2] == (0, "3 sessions sealed; 1 cannot be opened and stay as they are: the log says why\n")
+    assert run("seal")[:2] == (0, "3 sessions sealed; not changed, since they cannot be opened: 1 (the log says why)\n")
     assert heads(place) == [FIRST, FIRST, FIRST, THIRD, FIRST]
     assert [place.store.load(numbered(number)).renewed for number in range(5)] == times  # type: ignore[union-attr]
     assert answer(run, "seal") == {"sealed": 0, "unreadable": 1}
