@@ -363,8 +363,8 @@ class Settings:
         metadata={
             "parse": _seal_keys,
             "doc": "Seal what is stored: a session that was changed in the store is refused. One key or more, by "
-            "whitespace: the first seals, and all open. 32 random bytes each, in URL-safe base64; env:NAME and file:PATH "
-            "are read at start-up. Default: none. It needs the extra `seal`.",
+            "whitespace: the first seals, and all open. 32 random bytes each, in URL-safe base64; env:NAME and "
+            "file:PATH are read at start-up. Default: none. It needs the extra `seal`.",
         },
     )
     seal_migrate: bool | str = _option(
