@@ -122,7 +122,9 @@ class Persistence:
         try:
             return self.serializer.loads(record.data)
         except ValueError as error:
-            if head_in(record.data):
+            if record.data == UNREADABLE:
+                why = "cannot be read"  # its store, or what opens it, has said more
+            elif head_in(record.data):
                 why = "is sealed, and sessionkit.seal_key is not set"
             else:
                 why = f"cannot be decoded ({error})"

@@ -174,7 +174,7 @@ def _seal_keys(value: Any) -> tuple[bytes, ...]:
     if not keys:
         raise ValueError(f"must not be empty; {MAKE_SEAL_KEY} makes a key")
     if len(set(keys)) < len(keys):
-        raise ValueError("must name each key once")
+        raise ValueError("has the same key twice; name each key once")
     return tuple(keys)
 
 
@@ -362,9 +362,9 @@ class Settings:
         repr=False,
         metadata={
             "parse": _seal_keys,
-            "doc": "Seal stored sessions: what is changed in the store is refused. One key or more, by whitespace: the "
-            "first seals, all open. 32 random bytes each, in URL-safe base64; env:NAME and file:PATH are read at "
-            "start-up. Default: none. It needs the extra `seal`.",
+            "doc": "Seal what is stored: a session that was changed in the store is refused. One key or more, by "
+            "whitespace: the first seals, and all open. 32 random bytes each, in URL-safe base64; env:NAME and "
+            "file:PATH are read at start-up. Default: none. It needs the extra `seal`.",
         },
     )
     seal_migrate: bool | str = _option(

@@ -30,10 +30,10 @@ from pyramid_sessionkit import (
     get_sessions,
 )
 from pyramid_sessionkit.cookie import CookieSigner
-from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.interfaces import Record, unreadable
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import LONGEST_USERID, Session
-from pyramid_sessionkit.settings import LONGEST_DURATION, parse_settings
+from pyramid_sessionkit.settings import LONGEST_DURATION, Settings, parse_settings
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores import memory as memory_module
 from pyramid_sessionkit.stores.memory import MemoryStore
@@ -768,3 +768,8 @@ class TestSQLStore:
         assert [record.userid for _, record in store.sessions_of("ada")] == ["ada"]
         assert [key for key, _ in store.sessions_of("ada ")] == ["y" * 22]
         store.close()
+
+
+def test_a_record_that_is_unreadable_has_a_plain_warning(caplog):
+    Persistence(MemoryStore(), Settings(secret=(b"secret",))).decoded("k" * 22, unreadable(1))
+    assert "Session kkkkkkkk cannot be read; its visitor gets a new one" in caplog.text

@@ -145,6 +145,22 @@ def test_subclasses_of_dict_and_list_survive(value):
     assert save({"value": value}) == {"value": value}
 
 
+class BufferText(str):
+    """As ``numpy.str_``: a str that is also a buffer, for which Python needs 3.12."""
+
+    __slots__ = ()
+
+    def __buffer__(self, flags):
+        return memoryview(b"")
+
+
+class OtherBool:
+    pass
+
+
+OtherBool.__name__ = "bool"  # as that of numpy
+
+
 REFUSED = [
     (float("nan"), "float nan"),
     (float("inf"), "float inf"),
@@ -155,6 +171,8 @@ REFUSED = [
     (Level.HIGH, "Level, an enum: store its value or its name"),
     (Fruit.PEAR, "Fruit, an enum: store its value or its name"),
     (Text("a"), "Text, which would come back as str"),
+    (BufferText("a"), "BufferText, which would come back as str"),
+    (OtherBool(), "tests.test_serializer.bool"),
     (Count(1), "Count, which would come back as int"),
     (Price("1.5"), "Price, which would come back as float"),
     (Day(2026, 1, 1), "Day"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import enum
 from collections.abc import Iterable
 from reprlib import Repr
@@ -25,11 +26,15 @@ _SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 60
 
 
 class NotKept(Exception):
-    """A session cannot keep a value. ``steps`` lead to it, the innermost first: they are appended on the way back."""
+    """A session cannot keep a value. ``steps`` lead to it, the innermost first: they are appended on the way back.
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
+    ``inside`` is the type whose ``dump`` returned what cannot be kept.
+    """
+
+    def __init__(self, reason: str, inside: type | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.problem = reason if inside is None else f"{inside.__name__}, of which this cannot be kept: {reason}"
         self.steps: list[Any] = []
 
 
@@ -63,7 +68,11 @@ def problem_of(value: Any) -> str:
     if isinstance(value, enum.Enum):
         return f"{kind}, an enum: store its value or its name"
     base = next((base.__name__ for base in (str, int, float) if isinstance(value, base)), None)
-    return kind if base is None else f"{kind}, which would come back as {base}"
+    if base is not None:
+        return f"{kind}, which would come back as {base}"
+    # numpy has a bool of its own: without the module nobody would see which one it is.
+    is_another = hasattr(builtins, kind) and type(value) is not getattr(builtins, kind)
+    return f"{type(value).__module__}.{kind}" if is_another else kind
 
 
 def problem_of_key(key: Any) -> str:

@@ -41,19 +41,20 @@ class Serializer:
         :exc:`SessionNotSerializable` names the path of what would not come back as it is.
         """
         try:
-            data = orjson.dumps(value)
-            # orjson writes an enum or a date as text, and says nothing. marshal takes no type but Python's own.
+            data = orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+            # orjson writes an enum or a date as text without an error. marshal refuses types that are not Python's own,
+            # except for those with a buffer: such as numpy.str_, a subclass of str, which orjson refuses here.
             marshal.dumps(value)
         except (orjson.JSONEncodeError, ValueError):
             return self._dumps_tagged(value)
-        # It writes NaN as null, and says nothing of that either.
+        # It writes NaN as null, without an error too.
         return self._dumps_tagged(value) if b"null" in data and orjson.loads(data) != value else data
 
     def loads(self, data: bytes) -> Contents:
         """The contents in these bytes. Raises ValueError if they cannot be understood."""
         try:
             contents = orjson.loads(data)
-        except orjson.JSONDecodeError:  # so that nobody looks for tags who has none
+        except orjson.JSONDecodeError:  # bytes with tags are not JSON: contents without tags cost nothing more
             if not data.startswith(TAGGED):
                 raise
             contents = self._untagged(data)

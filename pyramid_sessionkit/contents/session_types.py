@@ -72,8 +72,8 @@ def _dump_zone(value: datetime | time) -> Any:
     if zone is None:
         return None
     raise NotKept(
-        f"{type(value).__name__} with a time zone of type {type(zone).__name__}: use zoneinfo.ZoneInfo of a name, or "
-        "datetime.timezone"
+        f"{type(value).__name__} with a time zone of type {type(zone).__module__}.{type(zone).__name__}: use "
+        'zoneinfo.ZoneInfo("Europe/Berlin"), or another name, or datetime.timezone'
     )
 
 

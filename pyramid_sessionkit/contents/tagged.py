@@ -26,7 +26,7 @@ _SETS: Final = frozenset((set, frozenset))
 
 
 class UnknownType(ValueError):
-    """A tag whose type nobody added here."""
+    """A tag names a type that this application does not add."""
 
 
 class Tagger:
@@ -91,8 +91,8 @@ class Tagger:
         try:
             dumped = self.tagged(parts, depth)
         except NotKept as refused:
-            # Nobody knows the path to it in what ``dump`` returned.
-            raise NotKept(f"{type(value).__name__}, of which this cannot be kept: {refused.problem}") from None
+            # The path inside of what ``dump`` returned would say nothing to whoever reads the message.
+            raise NotKept(refused.reason, inside=type(value)) from None
         # The order of a set is another one after each start.
         return sorted(dumped, key=orjson.dumps) if type(value) in _SETS else dumped
 

@@ -17,7 +17,7 @@ from pyramid.interfaces import ISessionFactory
 from pyramid.paster import bootstrap, setup_logging
 
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
-from pyramid_sessionkit.scripts import commands, sealing
+from pyramid_sessionkit.scripts import commands, seal_command
 from pyramid_sessionkit.scripts.commands import EVERY, REFUSED, UNAVAILABLE, USAGE, Refused
 from pyramid_sessionkit.user_sessions import get_sessions
 
@@ -34,6 +34,7 @@ examples:
   psessions production.ini count --json
   psessions production.ini purge --dry-run
   psessions production.ini check
+  psessions production.ini seal --dry-run
 
 A KEY is a session key, as `list` and the log show it. It names a session and does not open it. Upper and lower case
 differ. It may be abbreviated as long as it is unique.
@@ -128,7 +129,7 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "psessions",
-        description="List, show, revoke, count and purge the sessions of a Pyramid application, and check its setup.",
+        description="List, show, revoke, count, purge and seal sessions of a Pyramid application, and check its setup.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -169,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.create_table, "create-table", "Make the table of the sql and cached_sql stores where it is missing."
     )
     command(commands.check, "check", "Check settings, store, table, clock, secret, cookie and seals.")
-    sub = command(sealing.seal, "seal", "Seal the sessions that are not sealed with the first of the seal keys.")
+    sub = command(seal_command.seal, "seal", "Seal the sessions that are not sealed with the first seal key.")
     sub.add_argument("--dry-run", action="store_true", help="only say how many there are")
     return parser
 

@@ -1,6 +1,7 @@
-"""Sealed records: who can write to the store, and has no secret of the application, changes nothing unnoticed.
+"""Sealed records: somebody who can write to the store, and does not have the seal key, changes nothing unnoticed.
 
-``keys.py`` seals one record, ``store.py`` is the store that does it, ``copy_mac.py`` is for copies in memcached.
+``keys.py`` seals one record, ``store.py`` is the store that does it, ``format.py`` says how sealed data begin, and
+``copy_mac.py`` is for copies in memcached.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def sealed_store(store: Any, settings: Settings, events: Events) -> Any:
     if migrate:
         what = "and new ones are not sealed yet" if migrate == "read" else "and sealed when they are next written"
         log.warning(
-            "%sseal_migrate = %s: sessions that are not sealed are accepted, %s. Until it is removed, who can write to "
-            "the store can log in as anyone",
+            "%sseal_migrate = %s: sessions that are not sealed are accepted, %s. Until it is removed, whoever "
+            "can write to the store can log in as anyone",
             PREFIX,
             "read" if migrate == "read" else "true",
             what,

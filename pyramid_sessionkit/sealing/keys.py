@@ -60,7 +60,7 @@ class Sealer:
         self._application = application
 
     def seal(self, key: str, record: Record) -> Record:
-        """The record with its contents sealed. Each time with a new nonce: the same one twice would betray the key."""
+        """The record with its contents sealed. Each time with a new nonce: one used twice breaks the encryption."""
         if not self.seals:
             return record
         nonce = urandom(NONCE_SIZE)

@@ -49,7 +49,7 @@ class SealedStore:
         self.sealer = sealer
 
     def __getattr__(self, name: str) -> Any:
-        # What is not about records is the business of the store.
+        # Methods that take or return no records are those of the store.
         return getattr(self._store, name)
 
     def joined(self, dbsession: Any) -> SealedStore:

@@ -53,7 +53,7 @@ AT_ONCE = -1
 """memcached removes an item that has expired before it was stored."""
 
 SKEW_SECONDS = 5
-"""How far the clocks of two processes may be apart. A copy from further in the future is none."""
+"""How far the clocks of two processes may be apart. A copy from further in the future is not used."""
 
 TRIES = 20
 """One is lost only to somebody else who succeeded at the same moment."""
@@ -117,8 +117,8 @@ CRC = Crc()
 class Cache:
     """Copies of rows, for ``ttl`` seconds. Nothing here raises: without an answer the database is asked.
 
-    ``at``: since when a row may have changed that is put here, which is before it was read or written. From then on the
-    copy counts its seconds, however long somebody took to put it.
+    ``at`` is a time before the row was read or written. The seconds of its copy count from then, however long it took
+    to put the copy here.
     """
 
     def __init__(self, nodes: Nodes, prefix: str, ttl: int, checksum: Checksum = CRC) -> None:

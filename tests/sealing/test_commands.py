@@ -56,7 +56,7 @@ def check(run: Run) -> tuple[int, list[tuple[str, str]]]:
             0,
             [
                 ("ok", "1 of 3 sessions are sealed with key 1 of 2"),
-                ("warning", "2 with key 2 of 2: psessions seal replaces it"),
+                ("warning", "2 with key 2 of 2: psessions seal seals them with key 1"),
             ],
         ),
         (
@@ -65,7 +65,7 @@ def check(run: Run) -> tuple[int, list[tuple[str, str]]]:
             1,
             [
                 ("ok", "1 of 2 sessions are sealed with the key"),
-                ("failed", "1 not sealed, and so refused: did sessionkit.seal_migrate go too early?"),
+                ("failed", "1 not sealed, and so refused: was sessionkit.seal_migrate removed too early?"),
             ],
         ),
         (
@@ -73,10 +73,23 @@ def check(run: Run) -> tuple[int, list[tuple[str, str]]]:
             {"sessionkit.seal_migrate": "true"},
             1,
             [
-                ("warning", "sessionkit.seal_migrate accepts sessions that are not sealed: remove it in the end"),
+                (
+                    "warning",
+                    "sessionkit.seal_migrate = true accepts sessions that are not sealed: remove it when all are",
+                ),
                 ("ok", "1 of 3 sessions are sealed with the key"),
-                ("warning", "1 not sealed yet: psessions seal does it"),
-                ("failed", "1 with a key that is not in sessionkit.seal_key, and so refused"),
+                ("warning", "1 not sealed yet: psessions seal seals them"),
+                ("failed", "1 with a key that is not in sessionkit.seal_key, and so refused: add it as the last"),
+            ],
+        ),
+        (
+            [ONE, None],
+            {"sessionkit.seal_migrate": "read"},
+            0,
+            [
+                ("warning", "sessionkit.seal_migrate = read accepts sessions that are not sealed, and seals none"),
+                ("ok", "1 of 2 sessions are sealed with the key"),
+                ("warning", "1 not sealed: nothing is, while sessionkit.seal_migrate = read"),
             ],
         ),
     ],
@@ -123,10 +136,10 @@ def test_seal_rewrites_the_rest(place: Place, run: Run, monkeypatch: pytest.Monk
     migrating(place)
     before = heads(place)
     times = [place.store.load(numbered(number)).renewed for number in range(5)]  # type: ignore[union-attr]
-    assert run("seal", "--dry-run")[:2] == (0, "4 of 5 sessions would be sealed\n")
+    assert run("seal", "--dry-run")[:2] == (0, "4 of 5 sessions are not sealed with the first key\n")
     assert answer(run, "seal", "--dry-run") == {"unsealed": 4}
     assert heads(place) == before
-    assert run("seal")[:2] == (0, "3 sessions sealed; 1 cannot be read, and stay as they are\n")
+    assert run("seal")[:2] == (0, "3 sessions sealed; not changed, since they cannot be opened: 1 (the log says why)\n")
     assert heads(place) == [FIRST, FIRST, FIRST, THIRD, FIRST]
     assert [place.store.load(numbered(number)).renewed for number in range(5)] == times  # type: ignore[union-attr]
     assert answer(run, "seal") == {"sealed": 0, "unreadable": 1, "refused": 0}
@@ -174,7 +187,7 @@ def test_a_session_that_ends_meanwhile_is_not_counted(place: Place, run: Run, mo
     ("settings", "says"),
     [
         ({}, "sessionkit.seal_key is not set"),
-        ({"sessionkit.seal_key": KEY, "sessionkit.seal_migrate": "read"}, "set it to true first"),
+        ({"sessionkit.seal_key": KEY, "sessionkit.seal_migrate": "read"}, "first set it to true"),
         (
             {"sessionkit.seal_key": KEY, "sessionkit.store": "tests.scripts.test_psessions.bare_store"},
             "cannot list its sessions",

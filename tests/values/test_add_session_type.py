@@ -106,6 +106,12 @@ def test_a_value_that_would_come_back_as_another_is_refused(dump: Any, load: Any
         make_session({"cart": [Money(Decimal(1), "EUR")]}, types=[SessionType(Money, "money", dump, load)])
 
 
+def test_a_dump_that_returns_its_value_is_refused_in_short() -> None:
+    money = SessionType(Money, "money", lambda value: value, lambda dumped: dumped)
+    with pytest.raises(SessionNotSerializable, match="a: Money, of which this cannot be kept: nested too deeply"):
+        make_session({"a": Money(Decimal(1), "EUR")}, types=[money])
+
+
 def test_an_error_in_dump_or_load_is_the_applications_own() -> None:
     def fail(value: Any) -> Any:
         raise KeyError("of the application")

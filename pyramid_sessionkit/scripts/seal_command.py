@@ -26,7 +26,9 @@ def seal(args: argparse.Namespace, sessions: Sessions, out: Output, registry: An
     head = store.sealer.heads[0]
     others = sum(counts.values()) - counts.get(head, 0)
     if args.dry_run:
-        out.answer({"unsealed": others}, f"{others} of {sum(counts.values())} sessions would be sealed")
+        out.answer(
+            {"unsealed": others}, f"{others} of {sum(counts.values())} sessions are not sealed with the first key"
+        )
         return DONE
     done: Counter[str] = Counter()
     with out.progress(others, "Sealing") as advance:
@@ -41,13 +43,13 @@ def _refuse_without_key(settings: Any) -> None:
     if not settings.seal_key:
         raise Refused("sessionkit.seal_key is not set")
     if settings.seal_migrate == "read":
-        raise Refused("With sessionkit.seal_migrate = read nothing is sealed: set it to true first, everywhere")
+        raise Refused("Nothing is sealed while sessionkit.seal_migrate = read: first set it to true, for all processes")
 
 
 def _report(out: Output, done: Counter[str]) -> None:
     sealed, unreadable, refused = done["DONE"], done["UNREADABLE"], done["REFUSED"]
     text = "1 session sealed" if sealed == 1 else f"{sealed} sessions sealed"
-    left = f"; {unreadable} cannot be read, and stay as they are" if unreadable else ""
+    left = f"; not changed, since they cannot be opened: {unreadable} (the log says why)" if unreadable else ""
     if refused:
         left += f"; {refused} were changed again and again: run it once more"
     out.answer({"sealed": sealed, "unreadable": unreadable, "refused": refused}, text + left)
