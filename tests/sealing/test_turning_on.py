@@ -70,13 +70,14 @@ def test_turning_it_on_and_off_logs_nobody_out(make_site: Make, kind: str) -> No
     off: dict[str, Any] = {"seal_key": None, "seal_migrate": None}
     read = {"seal_key": KEY, "seal_migrate": "read"}
     write = {"seal_key": KEY, "seal_migrate": "true"}
+    sealed = {"seal_key": KEY, "seal_migrate": None}
     # At each step processes with the settings of before are still there, and read what the new ones write.
-    for before, after in ((off, read), (read, write), (write, read)):
+    for before, after in ((off, read), (read, write), (write, sealed), (sealed, write), (write, read)):
         for settings in (after, before, after):
             site.restart(**settings)
             assert notes(site, busy, idle) == ["busy", "idle"]
             change(site, busy)
-            assert data_of(site, busy).startswith(MAGIC) is (settings is write)
+            assert data_of(site, busy).startswith(MAGIC) is (settings in (write, sealed))
     site.restart(seal_key=KEY, seal_migrate="true")
     for browser in (busy, idle):
         get_sessions(site.registry).store.reseal(site.key_of(browser))
