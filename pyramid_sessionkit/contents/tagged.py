@@ -39,7 +39,7 @@ class Tagger:
         self._checks = checks
         """Whether to find out if values of the application's own types come back as they are."""
         self.used = False
-        """Whether there is a tag. Without one the value is JSON as it stands."""
+        """Whether there is a tag. Without one, JSON has all of its types."""
 
     def tagged(self, value: Any, depth: int = 1) -> Any:
         kind = type(value)

@@ -13,6 +13,7 @@ from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
 
 from pyramid_sessionkit.exceptions import SessionNotSerializable
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.testing import SessionType, make_session, new_session, open_session
 from tests.conftest import SECRET
 from tests.values.random_values import Level, Money
@@ -47,6 +48,11 @@ def configured(*types: tuple[Any, ...]) -> Configurator:
     return config
 
 
+def saved_key(session: Session) -> str:
+    session.save()
+    return session.key
+
+
 MONEY = (Money, "money", dump_money, load_money)
 LINE = (Line, "line", lambda line: {"text": line.text, "price": line.price}, lambda dumped: Line(**dumped))
 TAGS = (Tags, "tags", dict, Tags)
@@ -69,6 +75,14 @@ def test_an_applications_own_values_come_back() -> None:
     assert type(back["lines"][1][0]) is Level
     assert back["seen"] == {Level.HIGH}
     assert type(back["seen"].pop()) is Level
+
+
+def test_a_set_keeps_tuples_of_an_added_type() -> None:
+    prices = {Money(Decimal(1), "EUR"), Money(Decimal(2), "EUR")}
+    session = make_session({"seen": prices}, types=[SessionType(*MONEY)])
+    back = open_session(session.work.persistence, saved_key(session))["seen"]
+    assert back == prices
+    assert {type(price) for price in back} == {Money}
 
 
 def test_all_four_may_be_dotted_names() -> None:

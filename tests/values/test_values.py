@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import struct
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -26,6 +28,9 @@ from tests.merge_reference import described
 from tests.values.random_values import ZONES, Level, Text
 
 _ = TranslationStringFactory("shop")
+
+RULES = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 0, 0, 0) + b"UTC\0"
+"""A file of a time zone, of the oldest version."""
 
 KEPT = [
     Markup("<b>Saved</b>"),
@@ -233,6 +238,12 @@ class TestRefusedAtTheLine:
 
         with pytest.raises(SessionNotSerializable, match=r"when: datetime with a time zone of type Zone: use zoneinfo"):
             make_session({"when": datetime(2026, 1, 1, tzinfo=Zone("UTC"))})
+
+    @pytest.mark.parametrize("name", [None, "Asia/Tokyo", "Shop/Berlin"])
+    def test_a_zone_from_a_file_is_refused(self, name: str | None) -> None:
+        zone = ZoneInfo.from_file(BytesIO(RULES), key=name)
+        with pytest.raises(SessionNotSerializable, match="when: datetime with a time zone of type ZoneInfo: use"):
+            make_session({"when": datetime(2026, 1, 1, tzinfo=zone)})
 
     def test_what_is_inside_a_value_is_named(self) -> None:
         with pytest.raises(SessionNotSerializable, match=r"a: set with a tuple in it, which would come back as a list"):
