@@ -31,13 +31,18 @@ class NotKept(Exception):
         super().__init__(problem)
         self.problem = problem
         self.steps: list[Any] = []
+        self.part_of = ""
+        """The type of the value at the path, where the problem is in what its ``dump`` returned."""
 
 
 def not_serializable(refused: NotKept) -> SessionNotSerializable:
     """The error for contents in which a value cannot be kept."""
     path = _place(refused.steps[::-1]) or "the session"
+    problem = refused.problem
+    if refused.part_of:
+        problem = f"{refused.part_of}, of which this cannot be kept: {problem}"
     return SessionNotSerializable(
-        f"The session cannot be saved, since this value would not come back as it is: {path}: {refused.problem}. "
+        f"The session cannot be saved, since this value would not come back as it is: {path}: {problem}. "
         "Sessions keep text, numbers, booleans, None, dates, times, UUID, Decimal, bytes, Markup, translation strings, "
         "and lists, sets and dicts of these (with text as keys); config.add_session_type adds other types."
     )

@@ -91,8 +91,9 @@ class Tagger:
         try:
             dumped = self.tagged(parts, depth)
         except NotKept as refused:
-            # Nobody knows the path to it in what ``dump`` returned.
-            raise NotKept(f"{type(value).__name__}, of which this cannot be kept: {refused.problem}") from None
+            refused.part_of = type(value).__name__
+            refused.steps.clear()  # nobody knows the path to it in what ``dump`` returned
+            raise
         # The order of a set is another one after each start.
         return sorted(dumped, key=orjson.dumps) if type(value) in _SETS else dumped
 

@@ -120,6 +120,15 @@ def test_a_value_that_would_come_back_as_another_is_refused(dump: Any, load: Any
         make_session({"cart": [Money(Decimal(1), "EUR")]}, types=[SessionType(Money, "money", dump, load)])
 
 
+def test_a_value_that_contains_itself_is_refused_in_few_words() -> None:
+    itself = SessionType(Tags, "tags", lambda tags: tags, lambda dumped: dumped)
+    with pytest.raises(
+        SessionNotSerializable, match="a: Tags, of which this cannot be kept: nested too deeply"
+    ) as refused:
+        make_session({"a": Tags()}, types=[itself])
+    assert str(refused.value).count("Tags") == 1
+
+
 def test_an_error_in_dump_or_load_is_the_applications_own() -> None:
     def fail(value: Any) -> Any:
         raise KeyError("of the application")

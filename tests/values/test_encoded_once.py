@@ -85,6 +85,14 @@ def test_a_list_that_was_put_may_change_at_any_time(session: Session, persistenc
     assert open_session(persistence, session.key)["list"] == [1, 2]
 
 
+def test_a_list_may_change_between_encoding_and_saving(session: Session, persistence: Persistence) -> None:
+    session["list"] = items = [1]
+    session.work.plan()
+    items.append(2)
+    session.save()
+    assert open_session(persistence, session.key)["list"] == [1, 2]
+
+
 def test_what_was_merged_in_stays_though_a_subscriber_fails(
     session: Session, persistence: Persistence, monkeypatch: pytest.MonkeyPatch
 ) -> None:

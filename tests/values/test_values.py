@@ -86,6 +86,21 @@ def test_a_zone_is_the_zone_of_that_name(persistence: Persistence) -> None:
     assert back.tzinfo is ZoneInfo("Europe/Berlin")
 
 
+def in_lists(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(("value", "levels"), [(b"a", 1), ({1}, 2), (datetime(2026, 1, 1, fold=1), 2)], ids=repr)
+def test_a_tag_counts_as_a_level(value: Any, levels: int) -> None:
+    """JSON has 254 levels, the contents being the first."""
+    deepest = {"a": in_lists(value, 253 - levels)}
+    assert BUILT_IN_ONLY.loads(BUILT_IN_ONLY.dumps(deepest)) == deepest
+    with pytest.raises(SessionNotSerializable, match="nested too deeply"):
+        make_session({"a": in_lists(value, 254 - levels)})
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -258,6 +273,8 @@ class TestDamage:
         [
             b"~",
             b"~[]",
+            b'x{"a":1}',
+            b'~~{"a":1}',
             b"~{",
             b'~{"~date":"2026-11-22"}',
             b'~{"a":{"~date":5}}',
