@@ -129,6 +129,29 @@ def test_a_value_that_contains_itself_is_refused_in_few_words() -> None:
     assert str(refused.value).count("Tags") == 1
 
 
+class Node:
+    """Does not say when two are equal."""
+
+    def __init__(self, inside: Any) -> None:
+        self.inside = inside
+
+
+def test_without_eq_the_dumped_parts_are_compared() -> None:
+    forgets = SessionType(Node, "node", lambda node: node.inside, lambda dumped: Node(dumped + 1))
+    with pytest.raises(SessionNotSerializable, match="a: Node, which would come back with other contents"):
+        make_session({"a": Node(1)}, types=[forgets])
+
+
+def test_values_inside_one_another_are_checked_in_few_steps() -> None:
+    dumped = []
+    counted = SessionType(Node, "node", lambda node: dumped.append(1) or node.inside, Node)
+    value: Any = 1
+    for _ in range(12):
+        value = Node(value)
+    make_session({"a": value}, types=[counted])
+    assert len(dumped) < 12 * 12
+
+
 def test_an_error_in_dump_or_load_is_the_applications_own() -> None:
     def fail(value: Any) -> Any:
         raise KeyError("of the application")

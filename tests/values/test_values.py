@@ -120,6 +120,13 @@ def test_a_dict_that_looks_like_a_tag_is_a_dict(persistence: Persistence, value:
     assert described(open_session(persistence, saved(persistence, value)).copy()) == described(value)
 
 
+def test_the_order_in_which_a_set_was_made_is_no_change() -> None:
+    one, other = {0, 8}, {8, 0}
+    assert list(one) != list(other)
+    assert BUILT_IN_ONLY.dumps({"a": one}) == BUILT_IN_ONLY.dumps({"a": other})
+    assert BUILT_IN_ONLY.dumps({"a": frozenset(one)}) == BUILT_IN_ONLY.dumps({"a": frozenset(other)})
+
+
 def test_a_changed_set_is_saved(persistence: Persistence) -> None:
     key = saved(persistence, {"seen": {1}})
     session = open_session(persistence, key)
@@ -293,6 +300,11 @@ class TestDamage:
     def test_tags_that_cannot_be_read_are_an_unreadable_session(self, data: bytes) -> None:
         with pytest.raises(ValueError):
             BUILT_IN_ONLY.loads(data)
+
+    def test_the_log_shows_no_more_of_a_tag_than_a_name_has(self) -> None:
+        with pytest.raises(ValueError) as unknown:
+            BUILT_IN_ONLY.loads(b'~{"a":{"~' + b"x" * 1000 + b'":1}}')
+        assert len(str(unknown.value)) < 200
 
     def test_the_log_names_a_type_that_nobody_adds(self, persistence: Persistence, caplog: Any) -> None:
         key = saved(persistence, {"a": 1})
