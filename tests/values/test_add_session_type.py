@@ -203,3 +203,17 @@ def test_views_see_them(make_app: Any) -> None:
     app = make_app({"/write": write, "/read": read}, configure=lambda config: config.add_session_type(*MONEY))
     app.get("/write")
     assert app.get("/read").text == "1.10"
+
+
+def test_a_merge_and_a_savepoint_know_the_added_types() -> None:
+    mine = make_session({"total": Money(Decimal(1), "EUR"), "n": 0}, types=[SessionType(*MONEY)])
+    other = open_session(mine.work.persistence, saved_key(mine))
+    other["total"] = Money(Decimal(2), "EUR")
+    other.save()
+    mine["n"] = 1
+    mine.save()
+    assert mine["total"] == Money(Decimal(2), "EUR")
+    before = mine.work.snapshot()
+    mine["total"] = Money(Decimal(3), "EUR")
+    mine.work.restore(before)
+    assert mine["total"] == Money(Decimal(2), "EUR")
