@@ -133,7 +133,7 @@ class Ending(NamedTuple):
 class Pending:
     """What a request wants of its session and has not saved yet. A save replaces it as a whole."""
 
-    __slots__ = ("applied", "attempt", "endings", "fields", "limits", "new_secret", "renew", "touched")
+    __slots__ = ("applied", "attempt", "encoded", "endings", "fields", "limits", "new_secret", "renew", "touched")
 
     def __init__(self, endings: tuple[Ending, ...] = (), renew: bool = False) -> None:
         self.endings = endings
@@ -141,6 +141,8 @@ class Pending:
         """Whether to restart the idle timeout."""
         self.touched = False
         """Whether something was put into the contents or taken out."""
+        self.encoded: bytes | None = None
+        """The contents as bytes, if they were encoded since they were touched."""
         self.fields: dict[str, Any] = {}
         """Fields of the record that a login sets."""
         self.limits: dict[str, Any] = {}

@@ -82,7 +82,6 @@ class UnitOfWork:
 
     __slots__ = (
         "_carrier",
-        "_encoded_since",
         "_lock",
         "_pending",
         "at",
@@ -111,7 +110,6 @@ class UnitOfWork:
         self.at = 0.0  # when it was loaded, in epoch seconds
         self.private = False  # a session that is no longer this request's was a user's
         self.mutable = False  # a list or dict of the contents is in the view's hands
-        self._encoded_since: bytes | None = None  # the contents as bytes, since the last change that we know of
 
     # Reading.
 
@@ -165,8 +163,8 @@ class UnitOfWork:
 
     def write(self) -> Contents:
         """The contents, before something is put into them or taken out."""
-        self.open().touched = True
-        self._encoded_since = None
+        pending = self.open()
+        pending.touched, pending.encoded = True, None
         assert self.contents is not None
         return self.contents
 
@@ -348,7 +346,7 @@ class UnitOfWork:
 
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.private = self.shows_a_user
-        self.stored, self._encoded_since = None, None
+        self.stored = None
         self.contents = self.contents if keep_contents else {}
         self.mutable = self.mutable and keep_contents
         self._pending = Pending(asked)
@@ -482,7 +480,7 @@ class UnitOfWork:
 
     def _reset(self) -> None:
         self.private = self.shows_a_user
-        self.stored, self.contents, self._pending, self._encoded_since = None, None, None, None
+        self.stored, self.contents, self._pending = None, None, None
         self.mutable = False
         if self.phase is not CLOSED:
             self.phase = OPEN
@@ -498,7 +496,6 @@ class UnitOfWork:
         """Go back to that state: what was saved since was part of a savepoint that was rolled back."""
         found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
         self.found = found or self.found
-        self._encoded_since = None
         if contents is None or self.contents is None:
             self.contents = contents
         else:
@@ -511,15 +508,15 @@ class UnitOfWork:
     # Saving.
 
     def _encoded(self) -> bytes:
-        start, contents = self._start, self.contents
-        if contents is None or not (self.mutable or (self._pending is not None and self._pending.touched)):
+        start, contents, pending = self._start, self.contents, self._pending or Pending()
+        if contents is None or not (self.mutable or pending.touched):
             return start
-        if self._encoded_since is not None and not self.mutable:
-            return self._encoded_since
+        if pending.encoded is not None and not self.mutable:
+            return pending.encoded
         persistence = self.persistence
         data = persistence.serializer.dumps(contents)
         persistence.serializer.check_size(contents, data, persistence.settings.max_size, len(start))
-        self._encoded_since = data
+        pending.encoded = data
         return data
 
     @property
@@ -531,7 +528,9 @@ class UnitOfWork:
             pending, seed = self._pending or Pending(), self._a_seed()
             job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
             try:
-                self._keep(saving.carry_out(job, wanted, self.found, self.phase))
+                saved = saving.carry_out(job, wanted, self.found, self.phase)
+                pending.encoded = None  # what others stored may be merged into the contents now
+                self._keep(saved)
             except SessionGone:
                 self.phase, self.cookie = GONE, KEEP
                 raise
@@ -547,7 +546,6 @@ class UnitOfWork:
             return
         self.phase, self.found = OPEN, LIVE
         if saved.contents is not None and self.contents is not None:
-            self._encoded_since = None
             graft(self.contents, saved.contents, self.persistence.serializer.dumps)
         if saved.new_secret or saved.resend:
             self.cookie = SEND if saved.stored.secret is not None else KEEP

@@ -9,7 +9,7 @@ import pytest
 from markupsafe import Markup
 from pyramid.i18n import TranslationString
 
-from pyramid_sessionkit.contents.compare import MISSING, comparison
+from pyramid_sessionkit.contents.compare import MISSING, RememberingCompare, comparison
 from pyramid_sessionkit.contents.graft import graft
 from pyramid_sessionkit.contents.merge import Applied, merge
 from pyramid_sessionkit.contents.serializer import BUILT_IN_ONLY
@@ -646,3 +646,18 @@ def test_an_applied_function_whose_result_cannot_be_saved_is_named(open_session)
     with pytest.raises(SessionNotSerializable, match=": n: "):
         mine.work.commit(mine.work.plan())
     assert open_session()["n"] == 2**32
+
+
+def test_graft_takes_out_what_could_not_be_saved():
+    """As after a savepoint is rolled back."""
+    kept = [1]
+    target = [object(), kept]
+    assert graft(target, [[1]]) is target
+    assert target == [[1]]
+    assert target[0] is kept
+
+
+def test_the_order_of_deep_keys_counts():
+    same = RememberingCompare(comparison(BUILT_IN_ONLY.dumps)).same
+    assert not same({"a": 1, "b": 1}, {"b": 1, "a": 1})
+    assert same({"a": 1, "b": 1}, {"a": 1, "b": 1})

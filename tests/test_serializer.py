@@ -161,6 +161,38 @@ class OtherBool:
 OtherBool.__name__ = "bool"  # as that of numpy
 
 
+class Shown(dict):
+    """Shows other values than it stores, as dicts that decode on access do."""
+
+    def items(self):
+        return [(name, f"shown {item}") for name, item in super().items()]
+
+
+class Reversed(list):
+    def __iter__(self):
+        return super().__reversed__()
+
+
+@pytest.mark.parametrize("beside", [None, b"tagged"])
+def test_subclasses_come_back_as_they_show_themselves(beside):
+    moved = OrderedDict(a=1, b=2)
+    moved.move_to_end("a")
+    stored = {"shown": Shown(a=Level.HIGH, b=float("nan")), "list": Reversed([1, 2]), "moved": moved}
+    back = save({**stored, "beside": beside, "tag": Shown({"~date": 1})})
+    assert back["shown"] == {"a": f"shown {Level.HIGH}", "b": "shown nan"}
+    assert back["list"] == [2, 1]
+    assert list(back["moved"]) == ["b", "a"]
+    assert back["tag"] == {"~date": "shown 1"}
+
+
+def test_what_a_subclass_shows_is_what_is_checked():
+    class Hidden(TextList):
+        def __iter__(self):
+            return iter([Level.HIGH])
+
+    assert "a[0]: Level, an enum" in refusal({"a": Hidden([1])})
+
+
 REFUSED = [
     (float("nan"), "float nan"),
     (float("inf"), "float inf"),

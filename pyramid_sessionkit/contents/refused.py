@@ -26,23 +26,24 @@ _SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 60
 
 
 class NotKept(Exception):
-    """A session cannot keep a value. ``steps`` lead to it, the innermost first: they are appended on the way back.
+    """A session cannot keep a value. ``steps`` lead to it, the innermost first: they are appended on the way back."""
 
-    ``inside`` is the type whose ``dump`` returned what cannot be kept.
-    """
-
-    def __init__(self, reason: str, inside: type | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.problem = reason if inside is None else f"{inside.__name__}, of which this cannot be kept: {reason}"
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
         self.steps: list[Any] = []
+        self.part_of = ""
+        """The type of the value at the path, where the problem is in what its ``dump`` returned."""
 
 
 def not_serializable(refused: NotKept) -> SessionNotSerializable:
     """The error for contents in which a value cannot be kept."""
     path = _place(refused.steps[::-1]) or "the session"
+    problem = refused.problem
+    if refused.part_of:
+        problem = f"{refused.part_of}, of which this cannot be kept: {problem}"
     return SessionNotSerializable(
-        f"The session cannot be saved, since this value would not come back as it is: {path}: {refused.problem}. "
+        f"The session cannot be saved, since this value would not come back as it is: {path}: {problem}. "
         "Sessions keep text, numbers, booleans, None, dates, times, UUID, Decimal, bytes, Markup, translation strings, "
         "and lists, sets and dicts of these (with text as keys); config.add_session_type adds other types."
     )

@@ -112,7 +112,8 @@ class Serializer:
             made = tagger.tagged(value)
         except NotKept as refused:
             raise not_serializable(refused) from None
-        return TAGGED + orjson.dumps(made) if tagger.used else orjson.dumps(value)
+        # Not of ``value``: orjson may find something else in a subclass of dict or list than its iterator gives.
+        return TAGGED + orjson.dumps(made) if tagger.used else orjson.dumps(untagged(made, {}))
 
     def _untagged(self, data: bytes) -> Any:
         try:

@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
+from pickle import PicklingError
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -31,8 +32,8 @@ class SessionType(NamedTuple):
 
 def _dump_set(value: Any) -> list[Any]:
     for item in value:
-        if isinstance(item, tuple):
-            raise NotKept(f"{type(value).__name__} with a {type(item).__name__} in it, which would come back as a list")
+        if type(item) is tuple:
+            raise NotKept(f"{type(value).__name__} with a tuple in it, which would come back as a list")
     return list(value)
 
 
@@ -65,7 +66,7 @@ def _load_moment(cls: type[datetime] | type[time]) -> Callable[[Any], Any]:
 
 def _dump_zone(value: datetime | time) -> Any:
     zone = value.tzinfo
-    if type(zone) is ZoneInfo and zone.key is not None:
+    if type(zone) is ZoneInfo and _has_rules_of_its_name(zone):
         return zone.key
     if type(zone) is timezone:
         return [zone.utcoffset(None) // _MICROSECOND, zone.tzname(None)]
@@ -75,6 +76,15 @@ def _dump_zone(value: datetime | time) -> Any:
         f"{type(value).__name__} with a time zone of type {type(zone).__module__}.{type(zone).__name__}: use "
         'zoneinfo.ZoneInfo("Europe/Berlin"), or another name, or datetime.timezone'
     )
+
+
+def _has_rules_of_its_name(zone: ZoneInfo) -> bool:
+    """Not if ``ZoneInfo.from_file`` made it, of any file and with any name: pickle refuses those too."""
+    try:
+        zone.__reduce__()
+    except PicklingError:
+        return False
+    return True
 
 
 def _load_zone(dumped: Any) -> tzinfo | None:

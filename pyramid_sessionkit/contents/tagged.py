@@ -39,7 +39,7 @@ class Tagger:
         self._checks = checks
         """Whether to find out if values of the application's own types come back as they are."""
         self.used = False
-        """Whether there is a tag. Without one the value is JSON as it stands."""
+        """Whether there is a tag. Without one, JSON has all of its types."""
 
     def tagged(self, value: Any, depth: int = 1) -> Any:
         kind = type(value)
@@ -91,8 +91,9 @@ class Tagger:
         try:
             dumped = self.tagged(parts, depth)
         except NotKept as refused:
-            # The path inside of what ``dump`` returned would say nothing to whoever reads the message.
-            raise NotKept(refused.reason, inside=type(value)) from None
+            refused.part_of = type(value).__name__
+            refused.steps.clear()  # nobody knows the path to it in what ``dump`` returned
+            raise
         # The order of a set is another one after each start.
         return sorted(dumped, key=orjson.dumps) if type(value) in _SETS else dumped
 

@@ -12,7 +12,9 @@ from pyramid.exceptions import ConfigurationConflictError, ConfigurationError
 from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
 
+from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import SessionNotSerializable
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.testing import SessionType, make_session, new_session, open_session
 from tests.conftest import SECRET
 from tests.values.random_values import Level, Money
@@ -47,6 +49,11 @@ def configured(*types: tuple[Any, ...]) -> Configurator:
     return config
 
 
+def saved_key(session: Session) -> str:
+    session.save()
+    return session.key
+
+
 MONEY = (Money, "money", dump_money, load_money)
 LINE = (Line, "line", lambda line: {"text": line.text, "price": line.price}, lambda dumped: Line(**dumped))
 TAGS = (Tags, "tags", dict, Tags)
@@ -69,6 +76,14 @@ def test_an_applications_own_values_come_back() -> None:
     assert type(back["lines"][1][0]) is Level
     assert back["seen"] == {Level.HIGH}
     assert type(back["seen"].pop()) is Level
+
+
+def test_a_set_keeps_tuples_of_an_added_type() -> None:
+    prices = {Money(Decimal(1), "EUR"), Money(Decimal(2), "EUR")}
+    session = make_session({"seen": prices}, types=[SessionType(*MONEY)])
+    back = open_session(session.work.persistence, saved_key(session))["seen"]
+    assert back == prices
+    assert {type(price) for price in back} == {Money}
 
 
 def test_all_four_may_be_dotted_names() -> None:
@@ -106,10 +121,36 @@ def test_a_value_that_would_come_back_as_another_is_refused(dump: Any, load: Any
         make_session({"cart": [Money(Decimal(1), "EUR")]}, types=[SessionType(Money, "money", dump, load)])
 
 
-def test_a_dump_that_returns_its_value_is_refused_in_short() -> None:
-    money = SessionType(Money, "money", lambda value: value, lambda dumped: dumped)
-    with pytest.raises(SessionNotSerializable, match="a: Money, of which this cannot be kept: nested too deeply"):
-        make_session({"a": Money(Decimal(1), "EUR")}, types=[money])
+def test_a_value_that_contains_itself_is_refused_in_few_words() -> None:
+    itself = SessionType(Tags, "tags", lambda tags: tags, lambda dumped: dumped)
+    with pytest.raises(
+        SessionNotSerializable, match="a: Tags, of which this cannot be kept: nested too deeply"
+    ) as refused:
+        make_session({"a": Tags()}, types=[itself])
+    assert str(refused.value).count("Tags") == 1
+
+
+class Node:
+    """Does not say when two are equal."""
+
+    def __init__(self, inside: Any) -> None:
+        self.inside = inside
+
+
+def test_without_eq_the_dumped_parts_are_compared() -> None:
+    forgets = SessionType(Node, "node", lambda node: node.inside, lambda dumped: Node(dumped + 1))
+    with pytest.raises(SessionNotSerializable, match="a: Node, which would come back with other contents"):
+        make_session({"a": Node(1)}, types=[forgets])
+
+
+def test_values_inside_one_another_are_checked_in_few_steps() -> None:
+    dumped = []
+    counted = SessionType(Node, "node", lambda node: dumped.append(1) or node.inside, Node)
+    value: Any = 1
+    for _ in range(12):
+        value = Node(value)
+    Serializer([counted]).dumps({"a": value})
+    assert len(dumped) < 12 * 12
 
 
 def test_an_error_in_dump_or_load_is_the_applications_own() -> None:
@@ -162,3 +203,17 @@ def test_views_see_them(make_app: Any) -> None:
     app = make_app({"/write": write, "/read": read}, configure=lambda config: config.add_session_type(*MONEY))
     app.get("/write")
     assert app.get("/read").text == "1.10"
+
+
+def test_a_merge_and_a_savepoint_know_the_added_types() -> None:
+    mine = make_session({"total": Money(Decimal(1), "EUR"), "n": 0}, types=[SessionType(*MONEY)])
+    other = open_session(mine.work.persistence, saved_key(mine))
+    other["total"] = Money(Decimal(2), "EUR")
+    other.save()
+    mine["n"] = 1
+    mine.save()
+    assert mine["total"] == Money(Decimal(2), "EUR")
+    before = mine.work.snapshot()
+    mine["total"] = Money(Decimal(3), "EUR")
+    mine.work.restore(before)
+    assert mine["total"] == Money(Decimal(2), "EUR")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import struct
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -26,6 +28,9 @@ from tests.merge_reference import described
 from tests.values.random_values import ZONES, Level, Text
 
 _ = TranslationStringFactory("shop")
+
+RULES = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 0, 0, 0) + b"UTC\0"
+"""A file of a time zone, of the oldest version."""
 
 KEPT = [
     Markup("<b>Saved</b>"),
@@ -81,6 +86,21 @@ def test_a_zone_is_the_zone_of_that_name(persistence: Persistence) -> None:
     assert back.tzinfo is ZoneInfo("Europe/Berlin")
 
 
+def in_lists(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(("value", "levels"), [(b"a", 1), ({1}, 2), (datetime(2026, 1, 1, fold=1), 2)], ids=repr)
+def test_a_tag_counts_as_a_level(value: Any, levels: int) -> None:
+    """JSON has 254 levels, the contents being the first."""
+    deepest = {"a": in_lists(value, 253 - levels)}
+    assert BUILT_IN_ONLY.loads(BUILT_IN_ONLY.dumps(deepest)) == deepest
+    with pytest.raises(SessionNotSerializable, match="nested too deeply"):
+        make_session({"a": in_lists(value, 254 - levels)})
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -98,6 +118,13 @@ def test_a_dict_that_looks_like_a_tag_is_a_dict(persistence: Persistence, value:
     contents = {"value": value, "beside": beside}
     assert described(open_session(persistence, saved(persistence, contents)).copy()) == described(contents)
     assert described(open_session(persistence, saved(persistence, value)).copy()) == described(value)
+
+
+def test_the_order_in_which_a_set_was_made_is_no_change() -> None:
+    one, other = {0, 8}, {8, 0}
+    assert list(one) != list(other)
+    assert BUILT_IN_ONLY.dumps({"a": one}) == BUILT_IN_ONLY.dumps({"a": other})
+    assert BUILT_IN_ONLY.dumps({"a": frozenset(one)}) == BUILT_IN_ONLY.dumps({"a": frozenset(other)})
 
 
 def test_a_changed_set_is_saved(persistence: Persistence) -> None:
@@ -236,6 +263,12 @@ class TestRefusedAtTheLine:
         ):
             make_session({"when": datetime(2026, 1, 1, tzinfo=Zone("UTC"))})
 
+    @pytest.mark.parametrize("name", [None, "Asia/Tokyo", "Shop/Berlin"])
+    def test_a_zone_from_a_file_is_refused(self, name: str | None) -> None:
+        zone = ZoneInfo.from_file(BytesIO(RULES), key=name)
+        with pytest.raises(SessionNotSerializable, match="when: datetime with a time zone of type zoneinfo.ZoneInfo: use"):
+            make_session({"when": datetime(2026, 1, 1, tzinfo=zone)})
+
     def test_what_is_inside_a_value_is_named(self) -> None:
         with pytest.raises(SessionNotSerializable, match=r"a: set with a tuple in it, which would come back as a list"):
             make_session({"a": {(1, 2)}})
@@ -249,6 +282,8 @@ class TestDamage:
         [
             b"~",
             b"~[]",
+            b'x{"a":1}',
+            b'~~{"a":1}',
             b"~{",
             b'~{"~date":"2026-11-22"}',
             b'~{"a":{"~date":5}}',
@@ -267,6 +302,11 @@ class TestDamage:
     def test_tags_that_cannot_be_read_are_an_unreadable_session(self, data: bytes) -> None:
         with pytest.raises(ValueError):
             BUILT_IN_ONLY.loads(data)
+
+    def test_the_log_shows_no_more_of_a_tag_than_a_name_has(self) -> None:
+        with pytest.raises(ValueError) as unknown:
+            BUILT_IN_ONLY.loads(b'~{"a":{"~' + b"x" * 1000 + b'":1}}')
+        assert len(str(unknown.value)) < 200
 
     def test_the_log_names_a_type_that_nobody_adds(self, persistence: Persistence, caplog: Any) -> None:
         key = saved(persistence, {"a": 1})
