@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
-from pyramid_sessionkit.add_session_type import add_session_type_directive
+from pyramid_sessionkit.add_session_type import serializer_of
 from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.csrf import add_csrf_policy
@@ -134,7 +134,8 @@ def includeme(config: Configurator) -> None:
             f"{PREFIX}max_sessions_per_user needs a store that can list a user's sessions: memory, sql or cached_sql"
         )
     events = Events(config.registry)
-    persistence = Persistence(sealed_store(store, settings, events), settings, events)
+    store = sealed_store(store, settings, events)
+    persistence = Persistence(store, settings, events, serializer=serializer_of(config))
     signer = CookieSigner(settings.cookie.name, settings.secret)
     headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
     saver = Saver(settings, headers)
@@ -148,7 +149,6 @@ def includeme(config: Configurator) -> None:
     config.registry[POLICY_WANTED] = settings.security_policy
     config.registry[TRUST_PROXY] = settings.trust_proxy
     config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
-    add_session_type_directive(config, persistence.serializer)
     add_tweens(config)
     add_csrf_policy(config, settings.login_route, settings.confirm_route)
     add_gates(config, settings.login_route, settings.confirm_route)

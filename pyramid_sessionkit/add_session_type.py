@@ -20,10 +20,13 @@ _is_name = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}").fullmatch
 _KEPT = {*SCALARS, list, dict, tuple, *(session_type.cls for session_type in BUILT_IN)}
 
 
-def add_session_type_directive(config: Configurator, serializer: Serializer) -> None:
-    """Add the directive, which adds types to this serializer."""
-    config.registry[_SERIALIZER] = serializer
+def serializer_of(config: Configurator) -> Serializer:
+    """The serializer of this application, with the directive that adds types to it.
+
+    It is the same one if the package is included again, so that the types that were added stay.
+    """
     config.add_directive("add_session_type", add_session_type)
+    return config.registry.setdefault(_SERIALIZER, Serializer())  # type: ignore[no-any-return]
 
 
 def add_session_type(

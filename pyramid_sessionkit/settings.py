@@ -430,6 +430,10 @@ class Settings:
                 f"{PREFIX}reissue_time = {self.reissue_time}s is above {PREFIX}timeout = {self.timeout}s: "
                 "the session would end before it could be renewed"
             )
+        if any(urlsafe_b64encode(key).rstrip(b"=") in self.secret for key in self.seal_key):
+            raise ConfigurationError(
+                f"{PREFIX}seal_key and {PREFIX}secret are the same: whoever finds out one must not have the other"
+            )
         if self.seal_migrate and not self.seal_key:
             raise ConfigurationError(
                 f"{PREFIX}seal_migrate is set and {PREFIX}seal_key is not: set the key too, or remove seal_migrate"

@@ -520,3 +520,9 @@ def test_a_misspelled_prefix_is_refused(name):
 @pytest.mark.parametrize("name", ["session.timeout", "sessions.secret", "sesionkit.other", "sqlalchemy.url"])
 def test_settings_of_others_are_left_alone(name):
     parse_settings({"sessionkit.secret": SECRET, name: "1"})
+
+
+def test_a_secret_is_no_seal_key_too() -> None:
+    key = "Zk3yqP0sV8uW1xY2zA3bC4dE5fG6hI7jK8lM9nO0pQ8"
+    with pytest.raises(ConfigurationError, match=r"seal_key and sessionkit\.secret are the same"):
+        parse_settings({"sessionkit.secret": key, "sessionkit.seal_key": key})

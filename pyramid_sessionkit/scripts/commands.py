@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit.exceptions import NotSupported
-from pyramid_sessionkit.interfaces import IListable
+from pyramid_sessionkit.interfaces import UNREADABLE, IListable
 from pyramid_sessionkit.scripts.checks import FAILED, all_checks
 from pyramid_sessionkit.scripts.seal_checks import seal_checks
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
@@ -44,6 +44,9 @@ def list_(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
 
 def show(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
     info = _find(sessions, args.key)
+    record = sessions.store.load(info.key, True)
+    if record is not None and record.data == UNREADABLE:
+        raise Refused(f"Session {_begun(info.key)} cannot be read, and the log says why; `revoke` removes it")
     out.session(info, sessions.contents_as_json(info))
     return DONE
 

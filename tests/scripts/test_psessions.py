@@ -188,6 +188,14 @@ class TestShow:
         assert '"tea"' in out
         assert "\x1b" not in out
 
+    def test_what_cannot_be_read_is_not_shown_as_a_session(self, filled: Place, run: Run) -> None:
+        stored = filled.store.load(ADA)
+        assert stored is not None
+        filled.store.update(ADA, stored._replace(authenticated=None))
+        code, _, err = run("show", ADA)
+        assert code == 1
+        assert "cannot be read" in err
+
     def test_the_nonce_of_the_csrf_token_is_hidden(self, filled: Place, run: Run) -> None:
         assert NONCE not in run("show", ADA)[1]
         assert answer(run, "show", ADA)["contents"] == {"cart": ["tea", "\x1b[2J"], CSRF_KEY: "(hidden)"}

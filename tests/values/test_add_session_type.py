@@ -93,6 +93,14 @@ def test_all_four_may_be_dotted_names() -> None:
     session["total"] = Money(Decimal(1), "EUR")
 
 
+def test_types_stay_if_the_package_is_included_again() -> None:
+    config = configured(MONEY)
+    config.include("pyramid_sessionkit")
+    config.commit()
+    session = new_session(config.registry.getUtility(ISessionFactory).persistence)
+    session["total"] = Money(Decimal(1), "EUR")
+
+
 def test_applications_have_types_of_their_own() -> None:
     configured(MONEY)
     session = new_session(configured().registry.getUtility(ISessionFactory).persistence)

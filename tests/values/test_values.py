@@ -266,7 +266,7 @@ class TestRefusedAtTheLine:
     @pytest.mark.parametrize("name", [None, "Asia/Tokyo", "Shop/Berlin"])
     def test_a_zone_from_a_file_is_refused(self, name: str | None) -> None:
         zone = ZoneInfo.from_file(BytesIO(RULES), key=name)
-        with pytest.raises(SessionNotSerializable, match="when: datetime with a time zone of type zoneinfo.ZoneInfo: use"):
+        with pytest.raises(SessionNotSerializable, match=r"a time zone of type zoneinfo\.ZoneInfo: use"):
             make_session({"when": datetime(2026, 1, 1, tzinfo=zone)})
 
     def test_what_is_inside_a_value_is_named(self) -> None:
