@@ -17,12 +17,13 @@ class CountingJSON:
 
     JSONEncodeError = orjson.JSONEncodeError
     JSONDecodeError = orjson.JSONDecodeError
+    OPT_PASSTHROUGH_SUBCLASS = orjson.OPT_PASSTHROUGH_SUBCLASS
 
     def __init__(self):
         self.bytes = 0
 
-    def dumps(self, value):
-        data = orjson.dumps(value)
+    def dumps(self, value, default=None, option=None):
+        data = orjson.dumps(value, default, option)
         self.bytes += len(data)
         return data
 
