@@ -68,7 +68,7 @@ class Expiry:
     )
     def test_it_does_not_end_early(self, store: Any, timeout: int | None, fields: dict[str, int]) -> None:
         now = int(time.time())
-        times = {"deadline": None, **{name: now + after for name, after in fields.items()}}
+        times: dict[str, Any] = {"deadline": None, **{name: now + after for name, after in fields.items()}}
         created = store.create(KEY, make_record(timeout=timeout, **times))
         assert store.load(KEY) == created
         assert store.load(KEY, at=created.expires - 1) == created
@@ -78,7 +78,7 @@ class Expiry:
         """Waits once, for all that a server might remove by a clock of its own: a record, or what lists go by."""
         ends, late, shortened, extended, renewed, lasting = (numbered(number) for number in range(6))
         now = int(time.time())
-        short = make_record(timeout=3, userid="ada", authenticated=5)
+        short = make_record(renewed=now, timeout=3, userid="ada", authenticated=5)
         long = make_record(userid="ada", authenticated=5)
         idle = make_record(renewed=now - 1197, userid="ada", authenticated=5)
         renew = store.update_contents if IContentsUpdate.providedBy(store) else store.update
@@ -90,7 +90,7 @@ class Expiry:
         store.create(lasting, long)
         assert None not in [store.load(key) for key in (ends, late, shortened, extended, renewed, lasting)]
 
-        time.sleep(max(0.0, short.expires + 0.1 - time.time()))
+        time.sleep(max(0.0, now + 3.1 - time.time()))
         assert [store.load(key) for key in (ends, late, shortened)] == [None] * 3
         assert None not in [store.load(key) for key in (extended, renewed, lasting)]
         _check_lists(store, [extended, renewed, lasting])

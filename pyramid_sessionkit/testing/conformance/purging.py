@@ -77,7 +77,7 @@ class Purging:
         _needs_purge(store)
         first = store.create(KEY, expired_record(userid="ada"))
         assert store.purge() == 1
-        assert store.load(KEY, at=0) is None
+        assert store.load(KEY, fresh=True, at=0) is None
         assert store.update(KEY, first._replace(renewed=int(time.time()))) is None
         if IListable.providedBy(store):
             assert store.count(expired=True) == 0
