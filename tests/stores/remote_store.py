@@ -1,4 +1,4 @@
-"""A store with all optional interfaces, whose server is a thread: to run the conformance suite with all of its hooks."""
+"""A store with all optional interfaces, whose server is a thread: for the conformance suite with all of its hooks."""
 
 from __future__ import annotations
 
@@ -58,12 +58,13 @@ class RemoteServer:
 
 @implementer(ISessionStore, IContentsUpdate, IUserIndex, IListable, IPurgeable)
 class RemoteStore:
-    """One connection for each thread of each process. Nothing is ever sent twice."""
+    """A pool of connections for each process. Nothing is ever sent twice."""
 
     def __init__(self, address: tuple[str, int], timeout: float = 5.0) -> None:
         self._address = address
         self._timeout = timeout
-        self._kept = threading.local()
+        self._idle: dict[int, list[socket.socket]] = {}
+        """Those that nobody uses, by process."""
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Any:
         return self._call("load", key, fresh, at)
@@ -99,27 +100,28 @@ class RemoteStore:
         return self._call("purge", limit)
 
     def close(self) -> None:
-        """This thread's connection; another opens a new one."""
-        pid, connection = getattr(self._kept, "connection", (None, None))
-        if connection is not None and pid == os.getpid():
+        for connection in self._idle.pop(os.getpid(), []):
             connection.close()
-            del self._kept.connection
 
     def _call(self, name: str, *args: Any) -> Any:
+        idle = self._idle.setdefault(os.getpid(), [])
+        connection = None
         try:
-            connection = self._connection()
+            connection = _taken(idle) or socket.create_connection(self._address, self._timeout)
             send(connection, (name, args))
-            return receive(connection)
+            answer = receive(connection)
         except (OSError, EOFError) as error:
-            self.close()
+            if connection is not None:
+                connection.close()
             raise StoreUnavailable(f"The server did not answer: {error}") from error
+        idle.append(connection)
+        return answer
 
-    def _connection(self) -> socket.socket:
-        pid, connection = getattr(self._kept, "connection", (None, None))
-        if connection is None or pid != os.getpid():
-            connection = socket.create_connection(self._address, self._timeout)
-            self._kept.connection = os.getpid(), connection
-        return connection
+
+def _taken(idle: list[socket.socket]) -> socket.socket | None:
+    with contextlib.suppress(IndexError):
+        return idle.pop()
+    return None
 
 
 def send(connection: socket.socket, message: Any) -> None:

@@ -29,10 +29,11 @@ __all__ = ["BROKEN_STORES", "BrokenStore", "broken_stores_for", "first_failure"]
 
 
 def _in(module: ModuleType) -> Iterator[type[BrokenStore]]:
+    """Those that a module makes public."""
     for name, found in vars(module).items():
-        if getattr(found, "__module__", None) == module.__name__ and not name.startswith("_"):
-            if isinstance(found, type) and issubclass(found, BrokenStore):
-                yield found
+        here = isinstance(found, type) and found.__module__ == module.__name__
+        if here and issubclass(found, BrokenStore) and not name.startswith("_"):
+            yield found
 
 
 BROKEN_STORES: tuple[type[BrokenStore], ...] = tuple(

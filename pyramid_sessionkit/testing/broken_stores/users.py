@@ -121,7 +121,8 @@ class SortsEqualLoginsAtWill(_Users):
     found_by = ("test_logins_at_the_same_time_go_by_their_keys",)
 
     def broken(self, userid: str, found: Found) -> Found:
-        return sorted(reversed(found), key=lambda item: item[1].authenticated or 0)
+        backwards = found[::-1]
+        return sorted(backwards, key=lambda item: item[1].authenticated or 0)
 
 
 class IndexKeepsOldRecords(_Users):

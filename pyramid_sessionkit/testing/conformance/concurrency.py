@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 import pytest
@@ -79,15 +80,14 @@ class Concurrency:
             pytest.skip("this store has no IUserIndex and no IListable")
         store.create(KEY, make_record(userid="ada"))
 
+        listed = Event()
+
         def come_and_go(number: int) -> None:
-            for _ in range(10):
+            while not listed.is_set():
                 store.create(numbered(number), make_record(userid="ada"))
                 store.delete(numbered(number))
 
-        def work(number: int) -> None:
-            if number < 4:
-                come_and_go(number)
-                return
+        def list_all() -> None:
             for _ in range(10):
                 if IUserIndex.providedBy(store):
                     assert KEY in [key for key, _ in store.sessions_of("ada")]
@@ -96,7 +96,16 @@ class Concurrency:
                     assert KEY in list(store.find_keys("", 99))
                     assert store.count() >= 1
 
-        in_threads(work, 8)
+        def work(number: int) -> None:
+            if number:
+                come_and_go(number)
+                return
+            try:
+                list_all()
+            finally:
+                listed.set()
+
+        in_threads(work, 4)
 
 
 def _end_or_write(store: Any, key: str, number: int) -> bool:
