@@ -288,10 +288,12 @@ class TestTutorial:
         assert browser.get("/").text == "You were here 2 times."
 
 
-OWN_STORE = module_of("howto/own_store.rst", "own-store", "own-store-tests")
+OWN_STORE = module_of("howto/own_store.rst", "own-store", "own-store-tests", "own-store-broken")
 
 TestFileStore = OWN_STORE.TestFileStore
 """The conformance suite, as the page runs it on the store that it shows."""
+
+test_our_tests_find_each_broken_store = OWN_STORE.test_our_tests_find_each_broken_store
 
 
 def test_a_store_of_ones_own_by_its_settings(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ class Damage(Hooks):
             store.create(key, make_record(userid="ada"))
         self.damage(store, KEY)
         damaged = store.load(KEY, fresh=True)
+        assert damaged is not None
         assert damaged.data == UNREADABLE
         assert (damaged.userid, damaged.expires) == (None, None)
         assert store.create(KEY, make_record()) is None
