@@ -154,9 +154,10 @@ def test_tests_of_ones_own_are_run_on_broken_stores() -> None:
         def test_that_is_skipped(self, store: Any) -> None:
             raise AssertionError("this test is left out")
 
-        @pytest.mark.parametrize("data", [b"{}", b"{} "])
-        def test_white_space(self, store: Any, data: bytes) -> None:
-            store.create(KEY, make_record(data))
+        @pytest.mark.parametrize("userid", [None, "ada"])
+        @pytest.mark.parametrize("data, limit", [(b"{}", 5), pytest.param(b"{} ", None)])
+        def test_white_space(self, store: Any, data: bytes, limit: int | None, userid: str | None) -> None:
+            store.create(KEY, make_record(data, timeout=limit, userid=userid))
             assert store.load(KEY).data == data
 
     found = {broken.__name__: first_failure(Own, broken, MemoryStore) for broken in broken_stores_for(MemoryStore())}

@@ -50,9 +50,15 @@ def _parameters(test: Any) -> list[dict[str, Any]]:
 
 def _arguments(mark: pytest.Mark) -> list[dict[str, Any]]:
     names, values = mark.args
-    if isinstance(names, str):
-        return [{names: value} for value in values]
-    return [dict(zip(names, value, strict=True)) for value in values]
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    return [dict(zip(names, _given(value, len(names)), strict=True)) for value in values]
+
+
+def _given(value: Any, count: int) -> Any:
+    """The values of one run, which ``pytest.param`` may have made."""
+    if hasattr(value, "marks"):
+        return value.values
+    return [value] if count == 1 else value
 
 
 def _fails(
