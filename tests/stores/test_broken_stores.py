@@ -155,7 +155,7 @@ def test_tests_of_ones_own_are_run_on_broken_stores() -> None:
             raise AssertionError("this test is left out")
 
         @pytest.mark.parametrize("userid", [None, "ada"])
-        @pytest.mark.parametrize("data, limit", [(b"{}", 5), pytest.param(b"{} ", None)])
+        @pytest.mark.parametrize(("data", "limit"), [(b"{}", 5), pytest.param(b"{} ", None)])
         def test_white_space(self, store: Any, data: bytes, limit: int | None, userid: str | None) -> None:
             store.create(KEY, make_record(data, timeout=limit, userid=userid))
             assert store.load(KEY).data == data
