@@ -29,6 +29,9 @@ class BrokenStore:
         self.records: dict[str, Record] = {}
         """What went through, by key: the last that was stored, also of what was deleted since."""
         directlyProvides(self, providedBy(good))
+        if not hasattr(good, "update_contents"):
+            # Sessions ask for the method and not for the interface.
+            self.update_contents = self.update  # type: ignore[method-assign]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.good, name)
