@@ -63,6 +63,7 @@ from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
+from pyramid_sessionkit.store_types import ContentsUpdate, Listable, Purgeable, SessionStore, UserIndex
 from pyramid_sessionkit.stores import BUILTIN, create_store
 from pyramid_sessionkit.this_site import TRUST_PROXY, is_from_this_site
 from pyramid_sessionkit.tweens import add_tweens
@@ -71,18 +72,21 @@ from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions
 __all__ = [
     "BasicAuthSource",
     "BearerTokenSource",
+    "ContentsUpdate",
     "IContentsUpdate",
     "IJoinable",
     "IListable",
     "IPurgeable",
     "ISessionStore",
     "IUserIndex",
+    "Listable",
     "LoggedIn",
     "LoggedOut",
     "LoginRequired",
     "NotLoggedIn",
     "NotOwned",
     "NotSupported",
+    "Purgeable",
     "Record",
     "Request",
     "Session",
@@ -99,6 +103,7 @@ __all__ = [
     "SessionReplaced",
     "SessionSecurityPolicy",
     "SessionSource",
+    "SessionStore",
     "SessionTampered",
     "SessionTooLarge",
     "Sessions",
@@ -106,6 +111,7 @@ __all__ = [
     "StoreUnavailable",
     "SuspiciousCookie",
     "TransactionFailed",
+    "UserIndex",
     "UserSessions",
     "get_sessions",
     "includeme",

@@ -121,44 +121,70 @@ _END_OF_TIME = 2**62
 
 
 class ISessionStore(Interface):
-    """Where records live. Methods are called from many threads at once, and in processes forked from the first.
+    """Where records live. ``SessionStore`` says the same to type checkers.
 
     A key is 22 to 64 characters of ``[A-Za-z0-9_-]``; case matters. It names a session from its creation to its end.
-    Each method raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an outage or a time-out, and
-    :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never an outage, nor the
-    reverse. A record that is found and cannot be understood is returned as :func:`unreadable`; its bytes stay.
-    A version is never used twice for a key: ``create`` begins at a random number.
-    A store whose records another process would not see has a true attribute ``process_local``: start-up then warns.
+
+    **Errors.** Each method of this and the other interfaces raises :exc:`~pyramid_sessionkit.StoreUnavailable` for an
+    outage or a time-out, and :exc:`~pyramid_sessionkit.StoreError` for anything else that was refused. A miss is never
+    an outage, nor the reverse. No call waits longer than the store's own time-out, and a connection that was closed is
+    replaced at the next call. An update that may have been applied is never sent again, also not by a driver.
+
+    **Threads and processes.** Methods are called from many threads at once, and in processes forked from the one that
+    made the store. A connection belongs to the process that opened it.
+
+    **Versions.** A version is never used twice for a key: ``create`` begins at a random number.
+
+    **Damage.** A record that is found and cannot be understood is returned as :func:`unreadable`; its bytes stay.
+
+    **Fields that come later.** A later :class:`Record` may have more fields, after those of today, each with a default.
+    So store fields by their names, and give those alone that a stored record has: it then loads with the defaults.
+
+    **Attributes.** A store whose records another process would not see has a true attribute ``process_local``:
+    start-up then warns. A method ``close()``, where there is one, closes what this process has open, and may be called
+    twice. The next call opens it again. The library never calls it.
     """
 
     def load(key: str, fresh: bool = False, at: float | None = None) -> Record | None:
-        """The record, or None if it is missing **or expired** at that time (now): judged by the record, not by purging.
+        """Return the record with its version.
 
-        With ``fresh`` no cache is asked. ``at`` is a time in epoch seconds.
+        None if it is missing **or expired** at that time: judged by the record's own times, not by purging. An outage
+        raises ``StoreUnavailable``; a record that cannot be understood is :func:`unreadable`, and no error.
+
+        With ``fresh`` no cache is asked. ``at`` is a time in epoch seconds; None is now.
         """
 
     def create(key: str, record: Record) -> Record | None:
-        """Store a new record and return it with its version; None if the key is taken.
+        """Store a new record and return it with its version.
 
-        A key is taken until its record is removed; whether an expired record still takes it is up to the store.
+        None if the key is taken. It is taken until its record is removed; whether an expired record still takes it is
+        up to the store. An outage raises ``StoreUnavailable``; the record may have been stored then.
         """
 
     def update(key: str, record: Record) -> Record | None:
-        """Replace the stored record if its version is still ``record.version``.
+        """Replace the whole of the stored record, in one step, if its version is still ``record.version``.
 
-        Returns the record with its new version; None if it changed or is gone. Never creates. What expired less than
-        :data:`GRACE` seconds ago is accepted; what expired earlier is gone.
+        Returns the record with its new version, also if nothing else changed. None if the stored version is another, or
+        the record is gone: it never creates. What expired less than :data:`GRACE` seconds ago is accepted; what expired
+        earlier is gone. An outage raises ``StoreUnavailable``, never None: the update may have been applied then.
         """
 
     def delete(key: str, record: Record | None = None) -> bool:
-        """Remove the record; with ``record`` only if that version is still stored. False if nothing was removed."""
+        """Remove the record and return True; with ``record`` only if that version is still stored.
+
+        False if nothing was removed: of many deletions of one record one returns True. An outage raises
+        ``StoreUnavailable``; the record may have been removed then.
+        """
 
 
 class IContentsUpdate(Interface):
     """A store that saves work where it knows that nothing but the contents changed, as in nearly all requests."""
 
     def update_contents(key: str, record: Record) -> Record | None:
-        """As ``update``, where only ``data`` and ``renewed`` differ from the stored version."""
+        """As ``update``, where only ``data`` and ``renewed`` differ from the stored version.
+
+        It has the same misses and errors, and is never sent again either.
+        """
 
 
 class IUserIndex(Interface):
@@ -167,7 +193,9 @@ class IUserIndex(Interface):
     def sessions_of(userid: str) -> Iterable[tuple[str, Record]]:
         """The key and record of each live session of this user, by time of login (``authenticated``, then key).
 
-        Records that cannot be understood are left out.
+        The records are those that are stored now, with their versions. A userid is any text, and means exactly that
+        text. A user without sessions has an empty list; an outage raises ``StoreUnavailable`` and is never a list that
+        is empty or shorter. Records that cannot be understood are left out.
         """
 
 
@@ -183,24 +211,38 @@ class IListable(Interface):
 
         Each record is made by ``Record.without_contents``; an update or a deletion of it is refused like that of any
         version that has changed. Records that cannot be understood are left out, as far as that shows without their
-        contents.
+        contents. A store without sessions has an empty list; an outage raises ``StoreUnavailable``.
         """
 
     def find_keys(prefix: str, limit: int) -> Iterable[str]:
-        """The keys of live sessions that begin with ``prefix``, ``limit`` at most."""
+        """The keys of live sessions that begin with ``prefix``, ``limit`` at most.
+
+        A prefix is no pattern, and its case matters. Where none begins with it the list is empty; an outage raises
+        ``StoreUnavailable``.
+        """
 
     def count(expired: bool = False) -> int:
-        """How many live sessions there are; or how many that have expired and were not removed yet."""
+        """How many live sessions there are; or how many that have expired and were not removed yet.
+
+        An outage raises ``StoreUnavailable``, and is never 0.
+        """
 
     def clear() -> int:
-        """Remove every record, live or not, and return how many."""
+        """Remove every record, live or not, and return how many.
+
+        An outage raises ``StoreUnavailable``; some of the records may have been removed then.
+        """
 
 
 class IPurgeable(Interface):
     """A store that keeps expired records until it is told to remove them."""
 
     def purge(limit: int | None = None) -> int:
-        """Remove records that expired more than :data:`GRACE` seconds ago, ``limit`` at most; return how many."""
+        """Remove records that expired more than :data:`GRACE` seconds ago, ``limit`` at most; return how many.
+
+        0 if there are none, or ``limit`` is 0. It may come a little late, and never takes what can still be updated. An
+        outage raises ``StoreUnavailable``; some of the records may have been removed then.
+        """
 
 
 class IJoinable(Interface):

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import sys
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import takewhile
@@ -28,9 +29,11 @@ from webtest import TestApp
 import pyramid_sessionkit
 from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.contents.merge import merge
+from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import PREFIX, options, parse_settings
 from pyramid_sessionkit.stores.sql import sessions_table
 from pyramid_sessionkit.testing import make_session
+from pyramid_sessionkit.testing.conformance import make_record
 from tests.conftest import SECRET
 from tests.cookie_age import lasts
 from tests.sealing.site import KEY, OTHER_KEY
@@ -288,10 +291,12 @@ class TestTutorial:
         assert browser.get("/").text == "You were here 2 times."
 
 
-OWN_STORE = module_of("howto/own_store.rst", "own-store", "own-store-tests")
+OWN_STORE = module_of("howto/own_store.rst", "own-store", "own-store-tests", "own-store-broken")
 
 TestFileStore = OWN_STORE.TestFileStore
 """The conformance suite, as the page runs it on the store that it shows."""
+
+test_our_tests_find_each_broken_store = OWN_STORE.test_our_tests_find_each_broken_store
 
 
 def test_a_store_of_ones_own_by_its_settings(tmp_path: Path) -> None:
@@ -304,6 +309,17 @@ def test_a_store_of_ones_own_by_its_settings(tmp_path: Path) -> None:
     assert [browser.get("/").json for _ in range(3)] == [1, 2, 3]
     (tmp_path / "sessions" / "lock").unlink()
     browser.get("/", status=503)
+
+
+def test_old_records_load_when_records_have_more_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(namedtuple("Later", [*Record._fields, "colour"], defaults=[None, "blue"])):
+        expires = Record.expires
+        expired = Record.expired
+
+    store = OWN_STORE.create_store({"sessionkit.custom.folder": tmp_path})
+    created = store.create("a" * 22, make_record())
+    monkeypatch.setattr(OWN_STORE, "Record", Later)
+    assert store.load("a" * 22) == (*created, "blue")
 
 
 def application(settings: dict[str, Any], *configure: Callable[[Configurator], Any]) -> TestApp:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,8 +18,7 @@ from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import in_threads, make_record, numbered
-
-SECONDS = 20
+from pyramid_sessionkit.testing.conformance.at_once import fork_without_hooks, wait_for
 
 
 def open_sql(url: str) -> SQLStore:
@@ -50,35 +45,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
         store = open_sql(request.getfixturevalue(request.param).url)
     yield store
     store.close()
-
-
-def fork_without_hooks(work: Callable[[], object]) -> int:
-    """The process that does the work, and ends without cleaning up."""
-    pid = int(ctypes.PyDLL(None).fork())
-    if pid:
-        return pid
-    try:
-        work()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def wait_for(*pids: int) -> None:
-    stop = time.monotonic() + SECONDS
-    for pid in pids:
-        ended = os.waitpid(pid, os.WNOHANG)
-        while not ended[0] and time.monotonic() < stop:
-            time.sleep(0.01)
-            ended = os.waitpid(pid, os.WNOHANG)
-        if not ended[0]:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        assert ended[0]
-        assert ended[1] == 0
 
 
 def look_up(store: Any, number: int) -> None:

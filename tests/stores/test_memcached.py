@@ -30,12 +30,16 @@ class TestMemcachedStore(StoreConformance):
     @pytest.fixture
     def store(self, memcached: Memcached) -> Iterator[MemcachedStore]:
         memcached.flush()
+        self.port = memcached.port
         store = MemcachedStore(Nodes([memcached.address], 1))
         yield store
         store.close()
 
-    def unreachable(self) -> MemcachedStore:
-        return MemcachedStore(Nodes([f"127.0.0.1:{free_port()}"], 1))
+    def at(self, host: str, port: int) -> MemcachedStore:
+        return MemcachedStore(Nodes([f"{host}:{port}"], 0.5))
+
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
 
     def damage(self, store: MemcachedStore, key: str) -> None:
         put(store, b'["word", 1, 2, 3]\n{}', key)
@@ -58,6 +62,9 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Memcached]]
 
 
 class TestThreeNodes(TestMemcachedStore):
+    def address(self) -> tuple[str, int]:
+        pytest.skip("there are three")
+
     @pytest.fixture
     def store(self, three: list[Memcached]) -> Iterator[MemcachedStore]:
         for server in three:

@@ -33,7 +33,6 @@ from tests.conftest import SECRET
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.process import free_port
 from tests.test_user_sessions import ten_logins_at_once
 
 pytestmark = pytest.mark.servers
@@ -53,25 +52,37 @@ def open_store(url: str) -> Iterator[SQLStore]:
 class TestPostgreSQL(StoreConformance):
     @pytest.fixture
     def store(self, postgresql: PostgreSQL) -> Iterator[SQLStore]:
+        self.server = postgresql
         yield from open_store(postgresql.url)
+
+    def at(self, host: str, port: int) -> SQLStore:
+        return SQLStore(
+            create_session_engine(self.server.url.replace(f"127.0.0.1:{self.server.port}", f"{host}:{port}"), 1)
+        )
+
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.server.port
 
     def damage(self, store: SQLStore, key: str) -> None:
         execute(store, f"UPDATE sessions SET authenticated = NULL WHERE session_key = '{key}'")
-
-    def unreachable(self) -> SQLStore:
-        return SQLStore(create_session_engine(f"postgresql+psycopg://u@127.0.0.1:{free_port()}/db"))
 
 
 class TestMariaDB(StoreConformance):
     @pytest.fixture
     def store(self, mariadb: MariaDB) -> Iterator[SQLStore]:
+        self.server = mariadb
         yield from open_store(mariadb.url)
+
+    def at(self, host: str, port: int) -> SQLStore:
+        return SQLStore(
+            create_session_engine(self.server.url.replace(f"127.0.0.1:{self.server.port}", f"{host}:{port}"), 1)
+        )
+
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.server.port
 
     def damage(self, store: SQLStore, key: str) -> None:
         execute(store, f"UPDATE sessions SET persistent = 5 WHERE session_key = '{key}'")
-
-    def unreachable(self) -> SQLStore:
-        return SQLStore(create_session_engine(f"mariadb+pymysql://u@127.0.0.1:{free_port()}/db"))
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

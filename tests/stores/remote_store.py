@@ -1,0 +1,145 @@
+"""A store with all optional interfaces, whose server is a thread: for the conformance suite with all of its hooks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import socket
+import struct
+import threading
+from typing import Any
+
+from zope.interface import implementer
+
+from pyramid_sessionkit.exceptions import StoreUnavailable
+from pyramid_sessionkit.interfaces import (
+    IContentsUpdate,
+    IListable,
+    IPurgeable,
+    ISessionStore,
+    IUserIndex,
+    unreadable,
+)
+from pyramid_sessionkit.stores.memory import MemoryStore
+
+
+class RemoteServer:
+    """Answers the calls of remote stores from memory."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryStore()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listening.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def damage(self, key: str) -> None:
+        damaged = unreadable(self.memory._records[key].version)
+        self.memory.delete(key)
+        self.memory._records[key] = damaged
+        self.memory._order.added(key, damaged)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError, EOFError), client:
+            while True:
+                name, args = receive(client)
+                send(client, getattr(self.memory, name)(*args))
+
+
+@implementer(ISessionStore, IContentsUpdate, IUserIndex, IListable, IPurgeable)
+class RemoteStore:
+    """A pool of connections for each process. Nothing is ever sent twice."""
+
+    def __init__(self, address: tuple[str, int], timeout: float = 5.0) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._idle: dict[int, list[socket.socket]] = {}
+        """Those that nobody uses, by process."""
+
+    def load(self, key: str, fresh: bool = False, at: float | None = None) -> Any:
+        return self._call("load", key, fresh, at)
+
+    def create(self, key: str, record: Any) -> Any:
+        return self._call("create", key, record)
+
+    def update(self, key: str, record: Any) -> Any:
+        return self._call("update", key, record)
+
+    def update_contents(self, key: str, record: Any) -> Any:
+        return self._call("update", key, record)
+
+    def delete(self, key: str, record: Any = None) -> Any:
+        return self._call("delete", key, record)
+
+    def sessions_of(self, userid: str) -> Any:
+        return self._call("sessions_of", userid)
+
+    def live_sessions(self, limit: int) -> Any:
+        return self._call("live_sessions", limit)
+
+    def find_keys(self, prefix: str, limit: int) -> Any:
+        return self._call("find_keys", prefix, limit)
+
+    def count(self, expired: bool = False) -> Any:
+        return self._call("count", expired)
+
+    def clear(self) -> Any:
+        return self._call("clear")
+
+    def purge(self, limit: int | None = None) -> Any:
+        return self._call("purge", limit)
+
+    def close(self) -> None:
+        for connection in self._idle.pop(os.getpid(), []):
+            connection.close()
+
+    def _call(self, name: str, *args: Any) -> Any:
+        idle = self._idle.setdefault(os.getpid(), [])
+        connection = None
+        try:
+            connection = _taken(idle) or socket.create_connection(self._address, self._timeout)
+            send(connection, (name, args))
+            answer = receive(connection)
+        except (OSError, EOFError) as error:
+            if connection is not None:
+                connection.close()
+            raise StoreUnavailable(f"The server did not answer: {error}") from error
+        idle.append(connection)
+        return answer
+
+
+def _taken(idle: list[socket.socket]) -> socket.socket | None:
+    with contextlib.suppress(IndexError):
+        return idle.pop()
+    return None
+
+
+def send(connection: socket.socket, message: Any) -> None:
+    data = pickle.dumps(message)
+    connection.sendall(struct.pack("!I", len(data)) + data)
+
+
+def receive(connection: socket.socket) -> Any:
+    (size,) = struct.unpack("!I", _receive(connection, 4))
+    return pickle.loads(_receive(connection, size))
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    parts = []
+    while size:
+        part = connection.recv(size)
+        if not part:
+            raise EOFError("the connection was closed")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
