@@ -110,6 +110,14 @@ class RedisSentinel:
         self.wait_for(new)
         wait_until(lambda: is_replica(old) and self.sentinel.knows_replica(old.port))
 
+    def repair(self) -> None:
+        """Make all of them run, one as the replica of the other, whatever happened to them."""
+        for server in (self.sentinel, *self._servers):
+            server.restore()
+        primary, replica = self.primary, self.replica
+        wait_until(lambda: is_replica(replica) and self.sentinel.knows_replica(replica.port))
+        assert primary.execute("ROLE")[0] == "master"
+
     def wait_for(self, primary: Redis) -> None:
         """Until clients are told that this is the primary, and it takes writes."""
         wait_until(lambda: self.sentinel.primary() == primary.port and primary.execute("ROLE")[0] == "master")

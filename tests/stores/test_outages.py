@@ -90,9 +90,7 @@ def setup(
         store.clear()
         store.close()
     yield Setup(server, open_store, durable=request.param != "memcached")
-    server.thaw()
-    if server._process is None or server._process.poll() is not None:
-        server.start()
+    server.restore()
 
 
 class Site:
