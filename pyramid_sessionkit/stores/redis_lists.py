@@ -1,0 +1,77 @@
+"""Lists of all sessions, by SCAN over all keys. In batches, and without contents: only how each value begins is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from pyramid_sessionkit.interfaces import NOT_READ, UNREADABLE, Record
+from pyramid_sessionkit.stores.redis_client import IN_A_PIPELINE, Client
+from pyramid_sessionkit.stores.redis_version import unpack
+
+HEAD = 1024
+"""Bytes that are read of a value: all of its fields but the contents, unless a userid is very long."""
+
+_is_special = re.compile(r"([*?\[\]\\^])")
+
+
+class Lists:
+    """``prefix``: what the names of all keys begin with; ``users``: those of the sets of users."""
+
+    def __init__(self, client: Client, prefix: str, users: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._users = users
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """The session keys that begin so. A name with a colon is that of a user's set, or has another longer prefix."""
+        start = len(self._prefix)
+        pattern = _is_special.sub(r"\\\1", self._prefix + prefix) + "*"
+        return (name[start:] for name in self._client.names(pattern) if ":" not in name[start:])
+
+    def records(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
+        """The sessions with these keys, without contents. Those that cannot be understood are left out."""
+        for keys in _batches(self.keys(prefix)):
+            heads = self._client.all(("GETRANGE", self._prefix + key, 0, HEAD - 1) for key in keys)
+            for key, head in zip(keys, heads, strict=True):
+                record = self._record(key, head)
+                if record is not None and record.data != UNREADABLE:
+                    yield key, record.without_contents()
+
+    def clear(self) -> int:
+        """Remove all sessions, and the sets of users; how many sessions."""
+        removed = 0
+        for keys in _batches(self.keys()):
+            removed += sum(self._removed(self._prefix + key for key in keys))
+        pattern = _is_special.sub(r"\\\1", self._users) + "*"
+        for names in _batches(self._client.names(pattern)):
+            self._removed(names)
+        return removed
+
+    def _record(self, key: str, head: Any) -> Record | None:
+        if isinstance(head, ResponseError) and str(head).startswith("WRONGTYPE"):
+            return None
+        if isinstance(head, Exception):
+            with self._client.errors():
+                raise head
+        if b"\n" not in head:
+            head = self._client.call("GET", self._prefix + key, again=True) or b""
+        line, newline, _ = head.partition(b"\n")
+        return unpack(line + newline + NOT_READ)
+
+    def _removed(self, names: Iterable[str]) -> list[int]:
+        answers = self._client.all(("UNLINK", name) for name in names)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                with self._client.errors():
+                    raise answer
+        return answers
+
+
+def _batches(items: Iterator[str]) -> Iterator[list[str]]:
+    while batch := list(islice(items, IN_A_PIPELINE)):
+        yield batch
