@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.servers.process import Server, free_port, program
 
@@ -21,8 +23,9 @@ class Redis(Server):
 
     def execute(self, *words: Any) -> Any:
         """What this server answers to a command, as an operator."""
-        # Protocol 2: an answer has the same shape with all releases of redis-py.
-        with redis.Redis(port=self.port, protocol=2, decode_responses=True, socket_timeout=5) as client:
+        # With protocol 2 answers have the same shape with all releases of redis-py.
+        options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": 5, "retry": Retry(NoBackoff(), 0)}
+        with redis.Redis(port=self.port, **options) as client:
             return client.execute_command(*words)
 
     def _answer(self) -> None:
