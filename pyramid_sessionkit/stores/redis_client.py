@@ -1,4 +1,4 @@
-"""Commands and scripts for Redis, over one client of redis-py for each process.
+"""Commands and scripts for Redis, over the connections of this process.
 
 redis-py repeats nothing here. A command that may be repeated is sent once more, on a new connection, where the first
 was lost before its answer came: it may have been carried out.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from queue import Empty
+from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
 from pyramid_sessionkit.stores.home import Home, keep_inherited
-from pyramid_sessionkit.stores.redis_errors import is_lost, is_read_only, translated
+from pyramid_sessionkit.stores.redis_connections import ClusterConnections, Connections, ServerConnections
+from pyramid_sessionkit.stores.redis_errors import is_lost, is_read_only, is_wrong_type, translated
 from pyramid_sessionkit.stores.redis_scripts import Script
-from pyramid_sessionkit.stores.redis_urls import Address, connect
+from pyramid_sessionkit.stores.redis_urls import MAX_CONNECTIONS, Address, connect
 
 IN_A_PIPELINE = 500
 """Commands that are sent together."""
@@ -30,16 +30,16 @@ class Client:
         self.address = address
         self.is_cluster = address.kind == "cluster"
         self._timeout = timeout
-        self._driver: Any = None
+        self._connections: Connections | None = None
         self._lock = threading.Lock()
         self._home = Home(self._leave)
 
     def call(self, *command: Any, again: bool) -> Any:
         """The answer to a command; ``again``: it may be sent once more if the connection was lost."""
         try:
-            return self._connected().execute_command(*command)
+            return self._connected().ask(*command)
         except (RedisError, OSError) as error:
-            if not (again and is_lost(error)) or isinstance(error.__context__, Empty):  # no free connection in time
+            if not (again and is_lost(error)):
                 raise self._refused(error) from error
         self._drop_idle()
         return self.call(*command, again=False)
@@ -47,30 +47,33 @@ class Client:
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], again: bool) -> Any:
         """The answer of a script. A server that does not know it, since it was restarted, is sent its text."""
         try:
-            return self._connected().execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return self._connected().ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             pass
         except (RedisError, OSError) as error:
-            if not (again and is_lost(error)) or isinstance(error.__context__, Empty):
+            if not (again and is_lost(error)):
                 raise self._refused(error) from error
             self._drop_idle()
             again = False
         return self.call("EVAL", script.text, len(keys), *keys, *arguments, again=again)
 
     def all(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """The answers to commands that only read, or may be repeated; an error of one is in the place of its answer."""
+        """The answers to commands that may be repeated; empty where a key holds something else than a string."""
         with self.errors():
-            pipeline = self._connected().pipeline(transaction=False)
+            pipeline = self._connected().driver.pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
-        return answers
+            for answer in answers:
+                if isinstance(answer, Exception) and not is_wrong_type(answer):
+                    raise answer
+        return [b"" if isinstance(answer, Exception) else answer for answer in answers]
 
     def names(self, pattern: str) -> Iterator[str]:
         """The names of all keys that match, each once, from all primaries."""
         seen: set[bytes] = set()
         with self.errors():
-            for name in self._connected().scan_iter(match=pattern, count=1000):
+            for name in self._connected().driver.scan_iter(match=pattern, count=1000):
                 if name not in seen:
                     seen.add(name)
                     yield name.decode("utf-8", "replace")
@@ -78,7 +81,7 @@ class Client:
     def info(self, section: str) -> dict[str, Any]:
         """INFO of one server; of all primaries, by node, for a Cluster."""
         with self.errors():
-            return dict(self._connected().info(section))
+            return dict(self._connected().driver.info(section))
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -91,21 +94,25 @@ class Client:
         """Close the connections; the next command opens new ones. What another thread is doing goes on to its end."""
         self._home.check()
         self._drop_idle()
-        self._driver = None
+        self._connections = None
 
-    def _connected(self) -> Any:
+    def _connected(self) -> Connections:
         self._home.check()
-        return self._driver or self._connect()
+        return self._connections or self._connect()
 
-    def _connect(self) -> Any:
+    def _connect(self) -> Connections:
         with self._lock:
-            if self._driver is None:
-                self._driver = connect(self.address, self._timeout)
-            return self._driver
+            if self._connections is None:
+                driver = connect(self.address, self._timeout)
+                size = self.address.options.get("max_connections", MAX_CONNECTIONS)
+                self._connections = (
+                    ClusterConnections(driver) if self.is_cluster else ServerConnections(driver, size, self._timeout)
+                )
+            return self._connections
 
     def _leave(self) -> None:
-        keep_inherited(self._driver)
-        self._driver = None
+        keep_inherited(self._connections)
+        self._connections = None
         self._lock = threading.Lock()
 
     def _refused(self, error: Exception) -> Exception:
@@ -115,11 +122,6 @@ class Client:
         return translated(error, self.address.shown)
 
     def _drop_idle(self) -> None:
-        driver = self._driver
-        if driver is None:
-            return
-        nodes = [node.redis_connection for node in driver.get_nodes()] if self.is_cluster else [driver]
-        for node in nodes:
-            if node is not None:
-                with suppress(RedisError, OSError):
-                    node.connection_pool.disconnect(inuse_connections=False)
+        connections = self._connections
+        if connections is not None:
+            connections.drop_idle()

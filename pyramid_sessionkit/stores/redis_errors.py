@@ -6,10 +6,12 @@ An answer of Redis may quote what it was sent. So only what is known to be harml
 from __future__ import annotations
 
 import re
+from queue import Empty
 
 from redis import exceptions
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.stores.redis_connections import NoConnection
 
 MOMENTARY = "OOM|READONLY|LOADING|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF"
 """Codes of answers that a server gives for a while."""
@@ -42,11 +44,15 @@ CURES = {
 
 def is_lost(error: Exception) -> bool:
     """Whether the connection was lost, so that another may do."""
-    return type(error) is exceptions.ConnectionError
+    return type(error) is exceptions.ConnectionError and not isinstance(error.__context__, Empty)
 
 
 def is_read_only(error: Exception) -> bool:
     return isinstance(error, exceptions.ReadOnlyError) or _code(error) == "READONLY"
+
+
+def is_wrong_type(error: Exception) -> bool:
+    return str(error).startswith("WRONGTYPE")
 
 
 def translated(error: Exception, where: str) -> StoreError:
@@ -73,7 +79,7 @@ def _outage(error: Exception) -> str | None:
     for kind, reason in OUTAGES.items():
         if isinstance(error, kind):
             return reason
-    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
+    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, NoConnection, OSError)):
         return str(error) or type(error).__name__
     if isinstance(error, exceptions.RedisClusterException):
         return "no node of the Cluster answers"

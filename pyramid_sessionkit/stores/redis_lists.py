@@ -1,13 +1,13 @@
-"""Lists of all sessions, by SCAN over all keys. In batches, and without contents: only how each value begins is read."""
+"""Lists of all sessions, by SCAN over all keys.
+
+They are read in batches and without contents: of each value only how it begins.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
-
-from redis.exceptions import ResponseError
 
 from pyramid_sessionkit.interfaces import NOT_READ, UNREADABLE, Record
 from pyramid_sessionkit.stores.redis_client import IN_A_PIPELINE, Client
@@ -52,24 +52,16 @@ class Lists:
             self._removed(names)
         return removed
 
-    def _record(self, key: str, head: Any) -> Record | None:
-        if isinstance(head, ResponseError) and str(head).startswith("WRONGTYPE"):
+    def _record(self, key: str, head: bytes | None) -> Record | None:
+        if head and b"\n" not in head:
+            head = self._client.call("GET", self._prefix + key, again=True)
+        if not head:
             return None
-        if isinstance(head, Exception):
-            with self._client.errors():
-                raise head
-        if b"\n" not in head:
-            head = self._client.call("GET", self._prefix + key, again=True) or b""
         line, newline, _ = head.partition(b"\n")
         return unpack(line + newline + NOT_READ)
 
     def _removed(self, names: Iterable[str]) -> list[int]:
-        answers = self._client.all(("UNLINK", name) for name in names)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                with self._client.errors():
-                    raise answer
-        return answers
+        return self._client.all(("UNLINK", name) for name in names)
 
 
 def _batches(items: Iterator[str]) -> Iterator[list[str]]:

@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pyramid.exceptions import ConfigurationError
-from redis import BlockingConnectionPool, Redis, RedisCluster
+from redis import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import Sentinel
 
 SETTING = "sessionkit.redis.url"
 
@@ -36,7 +36,6 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "password": str,
     "client_name": str,
     "max_connections": int,
-    "health_check_interval": int,
 }
 SENTINEL_OPTIONS: dict[str, Callable[[str], Any]] = {"sentinel_username": str, "sentinel_password": str}
 TLS_OPTIONS: dict[str, Callable[[str], Any]] = {
@@ -49,6 +48,9 @@ TLS_OPTIONS: dict[str, Callable[[str], Any]] = {
     "ssl_check_hostname": lambda text: _one_of(text.lower(), ("true", "false")) == "true",
     "ssl_ciphers": str,
 }
+
+MAX_CONNECTIONS = 50
+"""Of each process, to each server. Who finds all in use waits."""
 
 PORTS = {"sentinel": 26379}
 DEFAULT_PORT = 6379
@@ -144,7 +146,7 @@ def _options(split: SplitResult, kind: str) -> dict[str, Any]:
             options[name] = allowed[name](text)
         except ValueError:
             raise _wrong(f"has a bad value for its option {name}", shows_schemes=False) from None
-    for name in ("db", "max_connections", "health_check_interval"):
+    for name in ("db", "max_connections"):
         if options.get(name, 1) < (name == "max_connections"):
             raise _wrong(f"has a bad value for its option {name}", shows_schemes=False)
     return options
@@ -161,10 +163,6 @@ def _wrong(what: str, shows_schemes: bool = True) -> ConfigurationError:
     return ConfigurationError(f"{SETTING} {what}{allowed}")
 
 
-class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):  # type: ignore[misc]
-    """One of the primary that the Sentinels name, where who finds all connections in use waits for one."""
-
-
 def connect(address: Address, timeout: float) -> Any:
     """A client of redis-py, which repeats nothing by itself: whether a command may be repeated is for us to say.
 
@@ -174,13 +172,12 @@ def connect(address: Address, timeout: float) -> Any:
         **{name: value for name, value in address.options.items() if name not in SENTINEL_OPTIONS},
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "timeout": timeout,  # for who finds all connections in use
         "protocol": 2,
     }
     if address.kind == "sentinel":
         return _sentinel(address, timeout, common)
     if address.kind == "cluster":
-        return _cluster(address, common)
+        return _cluster(address, timeout, common)
     if address.scheme == "unix":
         where: dict[str, Any] = {"path": address.path, "connection_class": UnixDomainSocketConnection}
     else:
@@ -188,7 +185,7 @@ def connect(address: Address, timeout: float) -> Any:
         where = {"host": host, "port": port}
         if address.scheme == "rediss":
             where["connection_class"] = SSLConnection
-    return Redis.from_pool(BlockingConnectionPool(**where, **common, retry=_no_retry()))
+    return Redis.from_pool(ConnectionPool(**where, **common, retry=_no_retry()))
 
 
 def _sentinel(address: Address, timeout: float, common: dict[str, Any]) -> Any:
@@ -209,10 +206,10 @@ def _sentinel(address: Address, timeout: float, common: dict[str, Any]) -> Any:
             "retry": _no_retry(),
         },
     )
-    return sentinel.master_for(address.path, connection_pool_class=_SentinelPool, **common, retry=_no_retry())
+    return sentinel.master_for(address.path, **common, retry=_no_retry())
 
 
-def _cluster(address: Address, common: dict[str, Any]) -> Any:
+def _cluster(address: Address, timeout: float, common: dict[str, Any]) -> Any:
     host, port = address.hosts[0]
     bracketed = f"[{host}]" if ":" in host else host
     return RedisCluster(
@@ -220,6 +217,7 @@ def _cluster(address: Address, common: dict[str, Any]) -> Any:
         url=f"{address.scheme.partition('+')[0]}://{bracketed}:{port}",
         startup_nodes=[ClusterNode(*node) for node in address.hosts],
         connection_pool_class=BlockingConnectionPool,
+        timeout=timeout,  # for who finds all connections in use
         retry=_no_retry(),
         require_full_coverage=False,
         **common,
