@@ -21,11 +21,14 @@ class Redis(Server):
         command += ["--save", "", "--appendonly", "no", "--dir", str(folder), "--shutdown-timeout", "0", *options]
         super().__init__(command, self._answer, folder / f"redis-{self.port}.log")
 
+    def client(self) -> redis.Redis:
+        """Repeats nothing. With protocol 2 answers have the same shape with all releases of redis-py."""
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(port=self.port, protocol=2, decode_responses=True, socket_timeout=5, retry=retry)
+
     def execute(self, *words: Any) -> Any:
         """What this server answers to a command, as an operator."""
-        # With protocol 2 answers have the same shape with all releases of redis-py.
-        options: dict[str, Any] = {"protocol": 2, "decode_responses": True, "socket_timeout": 5, "retry": Retry(NoBackoff(), 0)}
-        with redis.Redis(port=self.port, **options) as client:
+        with self.client() as client:
             return client.execute_command(*words)
 
     def _answer(self) -> None:

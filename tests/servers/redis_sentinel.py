@@ -79,6 +79,7 @@ class RedisSentinel:
         replica.start()
         replica.execute("REPLICAOF", "127.0.0.1", primary.port)
         wait_until(lambda: is_replica(replica))
+        catch_up(primary)
         self.sentinel.initialise()
         self.sentinel.start()
         wait_until(lambda: self.sentinel.knows_replica(replica.port))
@@ -116,7 +117,7 @@ class RedisSentinel:
             server.restore()
         primary, replica = self.primary, self.replica
         wait_until(lambda: is_replica(replica) and self.sentinel.knows_replica(replica.port))
-        assert primary.execute("ROLE")[0] == "master"
+        catch_up(primary)
 
     def wait_for(self, primary: Redis) -> None:
         """Until clients are told that this is the primary, and it takes writes."""
@@ -124,9 +125,17 @@ class RedisSentinel:
 
 
 def is_replica(server: Redis) -> bool:
-    """Whether it has all that its primary has."""
+    """Whether it follows a primary."""
     role = server.execute("ROLE")
     return bool(role[0] == "slave" and role[3] == "connected")
+
+
+def catch_up(primary: Redis) -> None:
+    """Wait until its replica has what it has. One that has just been filled may be a second behind."""
+    with primary.client() as client:
+        client.set("caught up", 1)
+        assert client.wait(1, 4000) == 1
+        client.delete("caught up")
 
 
 def wait_until(done: Callable[[], bool]) -> None:

@@ -144,7 +144,12 @@ def test_a_killed_primary_is_never_a_miss(cluster: RedisCluster, store: RedisSto
     assert lost
     for key in lost:
         is_an_outage(lambda key=key: store.load(key))
-    for operation in (lambda: list(store.live_sessions(100)), lambda: store.find_keys("0", 9), store.count, store.clear):
+    for operation in (
+        lambda: list(store.live_sessions(100)),
+        lambda: store.find_keys("0", 9),
+        store.count,
+        store.clear,
+    ):
         is_an_outage(operation)
     killed.start()
     cluster.wait()
