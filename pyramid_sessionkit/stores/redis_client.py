@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from pyramid_sessionkit.stores.home import Home, keep_inherited
-from pyramid_sessionkit.stores.redis_connections import ClusterConnections, Connections, ServerConnections
+from pyramid_sessionkit.stores.redis_connections import ERRORS, ClusterConnections, Connections, ServerConnections
 from pyramid_sessionkit.stores.redis_errors import is_lost, is_read_only, is_wrong_type, translated
 from pyramid_sessionkit.stores.redis_scripts import Script
 from pyramid_sessionkit.stores.redis_urls import MAX_CONNECTIONS, Address, connect
@@ -38,7 +38,7 @@ class Client:
         """The answer to a command; ``again``: it may be sent once more if the connection was lost."""
         try:
             return self._connected().ask(*command)
-        except (RedisError, OSError) as error:
+        except ERRORS as error:
             if not (again and is_lost(error)):
                 raise self._refused(error) from error
         self._drop_idle()
@@ -50,7 +50,7 @@ class Client:
             return self._connected().ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             pass
-        except (RedisError, OSError) as error:
+        except ERRORS as error:
             if not (again and is_lost(error)):
                 raise self._refused(error) from error
             self._drop_idle()
@@ -87,7 +87,7 @@ class Client:
     def errors(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError) as error:
+        except ERRORS as error:
             raise self._refused(error) from error
 
     def close(self) -> None:

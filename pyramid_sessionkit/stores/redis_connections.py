@@ -11,9 +11,12 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from pyramid_sessionkit.stores.lifo import Lifo
+
+ERRORS = (RedisError, RedisClusterException, OSError)
+"""All that redis-py raises."""
 
 
 class NoConnection(RedisError):
@@ -27,7 +30,7 @@ class Connections(Protocol):
     """redis-py's client, for what takes more than one command."""
 
     def ask(self, *command: Any) -> Any:
-        """The answer to a command; an error of redis-py, or an ``OSError``."""
+        """The answer to a command; one of :data:`ERRORS`."""
 
     def drop_idle(self) -> None:
         """Close those that nobody uses; the next command opens a new one."""
@@ -73,25 +76,27 @@ class ServerConnections:
             if connection is None:
                 raise NoConnection("all connections are in use; raise max_connections in the URL") from None
         try:
-            if _is_closed(connection):
+            connection.connect()
+            if _has_ended(connection):
                 connection.disconnect()
                 connection.connect()
-                self._connected(connection)
         except BaseException:
             self._close(connection)
             raise
+        self._look_where(connection)
         return connection
 
-    def _connected(self, connection: Any) -> None:
-        """Where it leads may have changed: with Sentinel, to another primary. Then the others lead to the wrong one."""
+    def _look_where(self, connection: Any) -> None:
+        """With Sentinel it may lead to another primary than the others. Then those lead to the wrong one."""
         where = getattr(connection, "host", None), getattr(connection, "port", None)
-        if self._primary not in (None, where):
-            self.drop_idle()
-        self._primary = where
+        if where != self._primary:
+            if self._primary is not None:
+                self.drop_idle()
+            self._primary = where
 
     def _close(self, connection: Any) -> None:
         self._lifo.discard(connection)
-        with suppress(RedisError, OSError):
+        with suppress(*ERRORS):
             connection.disconnect()
 
 
@@ -105,13 +110,13 @@ class ClusterConnections:
     def drop_idle(self) -> None:
         for node in self.driver.get_nodes():
             if node.redis_connection is not None:
-                with suppress(RedisError, OSError):
+                with suppress(*ERRORS):
                     node.redis_connection.connection_pool.disconnect(inuse_connections=False)
 
 
-def _is_closed(connection: Any) -> bool:
-    """Whether it is not open, or there is something to read that nobody asked for: the end, as a rule."""
+def _has_ended(connection: Any) -> bool:
+    """Whether there is something to read that nobody asked for: its end, as a rule."""
     try:
-        return not connection.is_connected or bool(connection.can_read())
+        return bool(connection.can_read())
     except (LostConnection, OSError):
         return True
