@@ -5,14 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.servers.process import SECONDS_TO_START, program
+from tests.servers.process import program
 from tests.servers.redis import Redis
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 NAME = "sessions"
-DOWN_AFTER = 500
+SECONDS = 20
+"""What is waited for takes less than that, or never happens."""
+
+DOWN_AFTER = 1000
 """Milliseconds after which a primary that does not answer is down."""
 
 CONFIGURATION = """
@@ -44,7 +47,7 @@ class Sentinel(Redis):
         super().start()
         if not self._patient:
             # It would look at the servers every ten seconds, and correct them eight seconds later.
-            self.execute("SENTINEL", "DEBUG", "INFO-PERIOD", 500, "PUBLISH-PERIOD", 50)
+            self.execute("SENTINEL", "DEBUG", "INFO-PERIOD", 400, "PUBLISH-PERIOD", 50, "PING-PERIOD", 300)
 
     def primary(self) -> int:
         """The port of the primary, as clients are told."""
@@ -139,7 +142,7 @@ def catch_up(primary: Redis) -> None:
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
+    deadline = time.monotonic() + SECONDS
     while not done():
         assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.05)

@@ -175,7 +175,7 @@ def busy(server: Redis) -> bool:
 
 def test_sessions_are_there_again_once_redis_has_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     # It looks after its clients while it loads, and takes its time for each key.
-    with Redis(tmp_path, "--loading-process-events-interval-bytes", "1024") as server:
+    with Redis(tmp_path, "--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024") as server:
         sites = logged_in(server.url)
         site = next(sites)
         for number in range(200):
@@ -186,9 +186,9 @@ def test_sessions_are_there_again_once_redis_has_loaded(tmp_path: Path, caplog: 
         with ThreadPoolExecutor(1) as pool:
             starting = pool.submit(server.start)
             wait_for(lambda: is_loading(server))
+            assert not starting.done()
             for path in ("/who", "/count", "/logout"):
                 assert "still logged in" in site.answers(path, 503)
-            assert not starting.done()
             starting.result()
         assert "it is loading its data" in caplog.text
         assert site.answers("/who", 200) == "ada 0"
