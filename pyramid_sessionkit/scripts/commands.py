@@ -73,6 +73,9 @@ def count(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
 
 
 def purge(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    if getattr(sessions.store, "purges_itself", False):
+        out.answer({"expired" if args.dry_run else "purged": 0}, "Redis removes expired sessions by itself")
+        return DONE
     if args.dry_run:
         expired = sessions.count(expired=True)
         out.answer({"expired": expired}, f"{_sessions(expired)} would be removed")

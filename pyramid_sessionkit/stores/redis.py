@@ -39,6 +39,8 @@ class RedisStore:
     - ``live_sessions``, ``find_keys``, ``count`` and ``clear`` go through all keys of the server with SCAN.
     """
 
+    purges_itself = True
+
     def __init__(self, url: str, timeout: float = 1, prefix: str = "sessionkit:") -> None:
         self.client = Client(parse(url), timeout)
         self._prefix = prefix

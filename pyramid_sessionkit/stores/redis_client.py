@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from pyramid_sessionkit.stores.home import Home, keep_inherited
 from pyramid_sessionkit.stores.redis_connections import ERRORS, ClusterConnections, Connections, ServerConnections
@@ -78,10 +78,12 @@ class Client:
                     seen.add(name)
                     yield name.decode("utf-8", "replace")
 
-    def info(self, section: str) -> dict[str, Any]:
-        """INFO of one server; of all primaries, by node, for a Cluster."""
+    def info(self) -> list[dict[str, Any]]:
+        """INFO of each primary; with the setting ``save`` where that may be read."""
         with self.errors():
-            return dict(self._connected().driver.info(section))
+            driver = self._connected().driver
+            servers = [node.redis_connection for node in driver.get_primaries()] if self.is_cluster else [driver]
+            return [{**server.info(), **_saves(server)} for server in servers]
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -91,10 +93,11 @@ class Client:
             raise self._refused(error) from error
 
     def close(self) -> None:
-        """Close the connections; the next command opens new ones. What another thread is doing goes on to its end."""
+        """Close the connections; the next command opens new ones."""
         self._home.check()
-        self._drop_idle()
-        self._connections = None
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            connections.close()
 
     def _connected(self) -> Connections:
         self._home.check()
@@ -125,3 +128,10 @@ class Client:
         connections = self._connections
         if connections is not None:
             connections.drop_idle()
+
+
+def _saves(server: Any) -> dict[str, Any]:
+    try:
+        return {str(name): value for name, value in server.config_get("save").items()}
+    except ResponseError:  # CONFIG is not allowed, or has another name
+        return {}

@@ -35,6 +35,9 @@ class Connections(Protocol):
     def drop_idle(self) -> None:
         """Close those that nobody uses; the next command opens a new one."""
 
+    def close(self) -> None:
+        """Close them for good."""
+
 
 class ServerConnections:
     """To one server, or to the primary that Sentinels name: ``size`` at most, each made when it is needed."""
@@ -67,6 +70,10 @@ class ServerConnections:
             with suppress(IndexError):
                 self._close(self._idle.pop())
         self.driver.connection_pool.disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        """What another thread is doing goes on to its end."""
+        self.drop_idle()
 
     def _take(self) -> Any:
         try:
@@ -108,10 +115,11 @@ class ClusterConnections:
         self.ask = driver.execute_command
 
     def drop_idle(self) -> None:
-        for node in self.driver.get_nodes():
-            if node.redis_connection is not None:
-                with suppress(*ERRORS):
-                    node.redis_connection.connection_pool.disconnect(inuse_connections=False)
+        """redis-py has done so: it opens new ones to a node that a connection to was lost."""
+
+    def close(self) -> None:
+        with suppress(*ERRORS):
+            self.driver.close()
 
 
 def _has_ended(connection: Any) -> bool:
