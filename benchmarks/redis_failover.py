@@ -104,9 +104,18 @@ def with_sentinel(happens: Callable[[RedisSentinel], None], *options: str) -> tu
 
 def totals(started: list[Writer], store: Any) -> tuple[int, int]:
     for writer in started:
-        writer.compare(store)
+        wait_until(lambda writer=writer: is_compared(writer, store))  # type: ignore[misc]
     store.close()
     return sum(writer.writes for writer in started), sum(writer.lost for writer in started)
+
+
+def is_compared(writer: Writer, store: Any) -> bool:
+    """Whether the store answered: clients may not find a new primary at once."""
+    try:
+        writer.compare(store)
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def killed(servers: RedisSentinel) -> None:

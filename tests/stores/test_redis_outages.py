@@ -21,6 +21,7 @@ from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
 from tests.stores.test_outages import Site
+from tests.test_docs import named_blocks
 
 pytestmark = pytest.mark.servers
 
@@ -230,3 +231,29 @@ def test_a_password_that_was_changed_logs_nobody_out(tmp_path: Path) -> None:
         assert site.answers("/who", 200) == "ada 0"
         site.answers("/count", 200)
         next(sites, None)
+
+
+def test_the_user_of_the_page_may_do_what_the_store_needs(tmp_path: Path) -> None:
+    with Redis(tmp_path) as server:
+        server.execute(*named_blocks("howto/redis.rst")["redis-acl"].text.split())
+        store = open_store(f"redis://app:password@127.0.0.1:{server.port}/0")
+        created = store.create(KEY, make_record(userid="ada"))
+        updated = store.update(KEY, created._replace(userid="bob"))
+        assert [key for key, _ in store.sessions_of("bob")] == [KEY]
+        assert store.sessions_of("ada") == []
+        assert store.delete(KEY, updated)
+        server.execute("SCRIPT", "FLUSH")
+        store.create(KEY, make_record(userid="ada"))
+        assert store.count() == len(store.live_sessions(9)) == len(store.find_keys("", 9)) == 1
+        assert store.clear() == 1
+        with pytest.raises(StoreError):
+            store.client.call("FLUSHALL", again=False)
+        store.close()
+
+
+def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:
+    with Redis(tmp_path) as server:
+        for name in ("redis-conf", "redis-replicas"):
+            for line in named_blocks("howto/redis.rst")[name].text.splitlines():
+                server.execute("CONFIG", "SET", *line.split())
+        server.kill()  # asked to stop, it would write its file first
