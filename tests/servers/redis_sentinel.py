@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import redis
+
 from tests.servers.process import program
 from tests.servers.redis import Redis
 
@@ -129,7 +131,10 @@ class RedisSentinel:
 
 def is_replica(server: Redis) -> bool:
     """Whether it follows a primary."""
-    role = server.execute("ROLE")
+    try:
+        role = server.execute("ROLE")
+    except redis.ConnectionError:  # it was told to follow just now, and closes all connections
+        return False
     return bool(role[0] == "slave" and role[3] == "connected")
 
 
