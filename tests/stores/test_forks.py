@@ -19,6 +19,7 @@ from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.home import Home
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
+from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import in_threads, make_record, numbered
@@ -36,7 +37,7 @@ def open_sql(url: str) -> SQLStore:
 @pytest.fixture(
     params=[
         "sqlite",
-        *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("postgresql", "mariadb", "memcached")),
+        *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("postgresql", "mariadb", "memcached", "redis")),
     ]
 )
 def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
@@ -46,6 +47,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
         server = request.getfixturevalue("memcached")
         server.flush()
         store = MemcachedStore(Nodes([server.address], 1))
+    elif request.param == "redis":
+        store = RedisStore(request.getfixturevalue("redis").url)
+        store.clear()
     else:
         store = open_sql(request.getfixturevalue(request.param).url)
     yield store
