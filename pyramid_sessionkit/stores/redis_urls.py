@@ -118,9 +118,9 @@ def _host(text: str, default: int) -> tuple[str, int]:
         host, port = text, str(default)
     host = unquote(host.removeprefix("[").removesuffix("]"))
     if not host:
-        raise _wrong(f"names no host{IN_A_PASSWORD}")
+        raise _wrong(f"names no host{ESCAPES}")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise _wrong(f"has a port that is no number from 1 to 65535{IN_A_PASSWORD}")
+        raise _wrong(f"has a port that is no number from 1 to 65535{ESCAPES}")
     return host, int(port)
 
 
@@ -158,7 +158,7 @@ def _one_of(text: str, allowed: tuple[str, ...]) -> str:
     return text
 
 
-IN_A_PASSWORD = " (in a password / ? # % @ : are written %2F %3F %23 %25 %40 %3A)"
+ESCAPES = " (in a password / ? # % @ : are written %2F %3F %23 %25 %40 %3A)"
 
 
 def _wrong(what: str, shows_schemes: bool = True) -> ConfigurationError:
