@@ -40,7 +40,7 @@ def _store(settings: Settings, store: Any) -> Iterator[Result]:
     if not hasattr(sql, "has_table"):
         store.load(NO_KEY, True)
         yield _reached(store)
-        if hasattr(store, "purges_itself"):
+        if settings.store == "redis":
             yield from redis_checks(store.client)
         return
     there = sql.has_table()

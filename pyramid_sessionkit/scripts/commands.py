@@ -13,7 +13,8 @@ from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import UNREADABLE, IListable
-from pyramid_sessionkit.scripts.checks import FAILED, all_checks
+from pyramid_sessionkit.scripts.checks import all_checks
+from pyramid_sessionkit.scripts.result import FAILED
 from pyramid_sessionkit.scripts.seal_checks import seal_checks
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from heapq import nlargest
 from itertools import islice
 from time import time
@@ -9,6 +11,7 @@ from time import time
 from zope.interface import implementer
 
 from pyramid_sessionkit.interfaces import GRACE, IListable, ISessionStore, IUserIndex, Record, lasting
+from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.redis_client import Client
 from pyramid_sessionkit.stores.redis_index import UserIndex
@@ -92,6 +95,14 @@ class RedisStore:
         now = time()
         return sum(record.expired(now) is expired for _, record in self._lists.records())
 
+    def count_by_seal(self) -> dict[bytes, int]:
+        """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""
+        return dict(Counter(head_in(record.data) for _, record in self._live_beginnings()))
+
+    def keys_without_seal(self, head: bytes) -> list[str]:
+        """The keys of live sessions whose data begin otherwise."""
+        return [key for key, record in self._live_beginnings() if not record.data.startswith(head)]
+
     def clear(self) -> int:
         return self._lists.clear()
 
@@ -99,9 +110,13 @@ class RedisStore:
         """Close all connections; the next operation opens new ones."""
         self.client.close()
 
-    def _live(self, prefix: str = "") -> list[tuple[str, Record]]:
+    def _live(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
         now = time()
-        return [(key, record) for key, record in self._lists.records(prefix) if not record.expired(now)]
+        return (item for item in self._lists.records(prefix) if not item[1].expired(now))
+
+    def _live_beginnings(self) -> Iterator[tuple[str, Record]]:
+        now = time()
+        return (item for item in self._lists.beginnings() if not item[1].expired(now))
 
     def _load_all(self, keys: list[str]) -> list[Record | None]:
         values = self.client.all(("GET", self._prefix + key) for key in keys)

@@ -84,7 +84,7 @@ class UserIndex:
 
 def _change(key: str, at: float, record: Record | None, is_true: bool) -> list[Any]:
     """The arguments of ``HEAL`` that put an entry right; none if it is right."""
-    shown = f"{at:.6f}"
+    shown = repr(at)
     if is_true and record is not None:
         return [key, shown, score(kept_until(record))] if at < 0 and -at < time() - GRACE else []
     if at < 0 and -at > time() - GRACE:

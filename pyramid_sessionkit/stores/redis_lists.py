@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from pyramid_sessionkit.interfaces import NOT_READ, UNREADABLE, Record
+from pyramid_sessionkit.interfaces import UNREADABLE, Record
 from pyramid_sessionkit.stores.redis_client import IN_A_PIPELINE, Client
 from pyramid_sessionkit.stores.redis_version import unpack
 
 HEAD = 1024
 """Bytes that are read of a value: all of its fields but the contents, unless a userid is very long."""
+
+ROOM_FOR_A_SEAL = 64
+"""Bytes of the contents that are read at least: by these it shows whether they are sealed."""
 
 _is_special = re.compile(r"([*?\[\]\\^])")
 
@@ -35,12 +38,16 @@ class Lists:
 
     def records(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
         """The sessions with these keys, without contents. Those that cannot be understood are left out."""
+        return ((key, record.without_contents()) for key, record in self.beginnings(prefix))
+
+    def beginnings(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
+        """The same, with how their contents begin."""
         for keys in _batches(self.keys(prefix)):
             heads = self._client.all(("GETRANGE", self._prefix + key, 0, HEAD - 1) for key in keys)
             for key, head in zip(keys, heads, strict=True):
                 record = self._record(key, head)
                 if record is not None and record.data != UNREADABLE:
-                    yield key, record.without_contents()
+                    yield key, record
 
     def clear(self) -> int:
         """Remove all sessions, and the sets of users; how many sessions."""
@@ -52,13 +59,10 @@ class Lists:
             self._removed(names)
         return removed
 
-    def _record(self, key: str, head: bytes | None) -> Record | None:
-        if head and b"\n" not in head:
-            head = self._client.call("GET", self._prefix + key, again=True)
-        if not head:
-            return None
-        line, newline, _ = head.partition(b"\n")
-        return unpack(line + newline + NOT_READ)
+    def _record(self, key: str, head: bytes) -> Record | None:
+        if len(head) == HEAD and b"\n" not in head[:-ROOM_FOR_A_SEAL]:
+            head = self._client.call("GET", self._prefix + key, again=True) or b""
+        return unpack(head) if head else None
 
     def _removed(self, names: Iterable[str]) -> list[int]:
         return self._client.all(("UNLINK", name) for name in names)

@@ -17,6 +17,9 @@ WORD_LENGTH = 16
 NEVER = 2**33
 """The score of an entry for a session that never expires: a time in the year 2242."""
 
+CLOCKS = 86400
+"""Seconds by which the clock of the server may be ahead of ours, before it would remove a set too early."""
+
 
 class Script(NamedTuple):
     text: str
@@ -32,9 +35,9 @@ local function word(name) return redis.call('GETRANGE', name, {WORD_START}, {WOR
 """
 
 _KEEP = """
-local function keep(name, value, at)
+local function keep(name, value, lasts)
   redis.call('SET', name, value)
-  if at ~= '' then redis.call('PEXPIREAT', name, at) end
+  if lasts ~= '' then redis.call('PEXPIRE', name, lasts) end
 end
 """
 
@@ -47,7 +50,7 @@ local function live_as_long_as_its_entries(index)
   if tonumber(first[2]) < 0 or tonumber(last[2]) >= {NEVER} then
     redis.call('PERSIST', index)
   else
-    redis.call('PEXPIREAT', index, string.format('%.0f', math.ceil(tonumber(last[2])) * 1000))
+    redis.call('PEXPIREAT', index, string.format('%.0f', (math.ceil(tonumber(last[2])) + {CLOCKS}) * 1000))
   end
 end
 local function add(index, key, score)
@@ -62,7 +65,7 @@ local function remove(index, key)
 end
 """
 
-# KEYS: the session [, its user's index]. ARGV: version, value, expiry in ms or '' [, session key, score].
+# KEYS: the session [, its user's index]. ARGV: version, value, milliseconds to keep it or '' [, session key, score].
 # 0 if the key is taken, else 1 + the size of the index if it grew. It may run twice: what is there may be its own.
 CREATE = _script(f"""{_WORD}{_KEEP}{_INDEX}
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -72,7 +75,7 @@ keep(KEYS[1], ARGV[2], ARGV[3])
 return 1 + (KEYS[2] and add(KEYS[2], ARGV[4], ARGV[5]) or 0)
 """)
 
-# KEYS: the session. ARGV: the version that it must have, value, expiry in ms or ''.
+# KEYS: the session. ARGV: the version that it must have, value, milliseconds to keep it or ''.
 UPDATE = _script(f"""{_WORD}{_KEEP}
 if word(KEYS[1]) ~= ARGV[1] then return 0 end
 keep(KEYS[1], ARGV[2], ARGV[3])

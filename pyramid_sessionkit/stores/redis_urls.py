@@ -118,9 +118,9 @@ def _host(text: str, default: int) -> tuple[str, int]:
         host, port = text, str(default)
     host = unquote(host.removeprefix("[").removesuffix("]"))
     if not host:
-        raise _wrong("names no host")
+        raise _wrong(f"names no host{ESCAPES}")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise _wrong("has a port that is no number from 1 to 65535; in a password, @ : / ? # % are written as %40 ...")
+        raise _wrong(f"has a port that is no number from 1 to 65535{ESCAPES}")
     return host, int(port)
 
 
@@ -156,6 +156,9 @@ def _one_of(text: str, allowed: tuple[str, ...]) -> str:
     if text not in allowed:
         raise ValueError
     return text
+
+
+ESCAPES = " (in a password / ? # % @ : are written %2F %3F %23 %25 %40 %3A)"
 
 
 def _wrong(what: str, shows_schemes: bool = True) -> ConfigurationError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from os import urandom
+from time import time
 
 from pyramid_sessionkit.interfaces import GRACE, Record, unreadable
 from pyramid_sessionkit.stores.packed import unpack_from
@@ -53,8 +54,11 @@ def kept_until(record: Record) -> int:
 
 
 def expiry(record: Record) -> str:
-    """When Redis removes a record, in epoch milliseconds; empty for never."""
-    return "" if record.expires is None else str((record.expires + GRACE) * 1000)
+    """Milliseconds until Redis removes a record; empty for never.
+
+    Not a time: the clock of the server may differ from ours.
+    """
+    return "" if record.expires is None else str(int((record.expires + GRACE - time()) * 1000) + 1)
 
 
 def _version_of(word: str, record: Record) -> Version:
