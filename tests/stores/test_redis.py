@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import GRACE, unreadable
+from pyramid_sessionkit.scripts.commands import purge
+from pyramid_sessionkit.scripts.redis_checks import redis_checks
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.redis import RedisStore, from_settings
 from pyramid_sessionkit.stores.redis_index import HEAL_EVERY
@@ -502,3 +505,47 @@ def test_each_process_has_connections_of_its_own(store: RedisStore) -> None:
 def test_an_empty_prefix_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="1 to 100 characters"):
         parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.prefix": ""})
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("configured", "eviction", "persistence"),
+    [
+        ({}, "ok", "warning"),
+        ({"maxmemory": "100mb", "maxmemory-policy": "volatile-lru"}, "warning", "warning"),
+        ({"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru", "appendonly": "yes"}, "warning", "ok"),
+        ({"maxmemory-policy": "allkeys-lru", "save": "60 1"}, "ok", "ok"),
+    ],
+)
+def test_a_check_says_what_may_end_sessions(
+    tmp_path: Path, configured: dict[str, str], eviction: str, persistence: str
+) -> None:
+    with Redis(tmp_path) as server, Driver.from_url(server.url) as driver:
+        for name, value in configured.items():
+            driver.config_set(name, value)
+        store = RedisStore(server.url)
+        found = {result.check: result.status for result in redis_checks(store.client)}
+        store.close()
+    assert found == {"redis": "ok", "eviction": eviction, "persistence": persistence}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("refused", "checks"), [("-info", {"redis"}), ("-config", {"persistence"})])
+def test_a_check_does_not_fail_where_info_is_not_allowed(tmp_path: Path, refused: str, checks: set[str]) -> None:
+    with Redis(tmp_path) as server, Driver.from_url(server.url) as driver:
+        driver.execute_command("ACL", "SETUSER", "ada", "on", ">secret", "~*", "+@all", refused)
+        store = RedisStore(server.url.replace("//", "//ada:secret@"))
+        found = {result.check for result in redis_checks(store.client) if result.status == "warning"}
+        store.close()
+    assert found == checks
+
+
+@pytest.mark.servers
+def test_purge_says_that_redis_does_it(store: RedisStore) -> None:
+    said: list[Any] = []
+    sessions: Any = SimpleNamespace(store=store)
+    out: Any = SimpleNamespace(answer=lambda *answer: said.append(answer))
+    for dry_run, what in ((False, "purged"), (True, "expired")):
+        args: Any = SimpleNamespace(dry_run=dry_run)
+        assert purge(args, sessions, out, None) == 0
+        assert said.pop() == ({what: 0}, "Redis removes expired sessions by itself")
