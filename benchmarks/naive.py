@@ -70,6 +70,17 @@ class NaiveMemcached:
         self.client.set(key, data, expire=1200)
 
 
+class NaiveRedis:
+    def __init__(self, url: str) -> None:
+        from redis import Redis
+
+        self.client = Redis.from_url(url)
+        self.get = self.client.get
+
+    def set(self, key: str, data: bytes) -> None:
+        self.client.set(key, data, ex=1200)
+
+
 class NaivePostgreSQL:
     def __init__(self, port: int) -> None:
         import psycopg

@@ -6,6 +6,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pyramid.request import Request
 
 from benchmarks.compare.contents import SECRET
 from benchmarks.compare.pyramid_apps import VIEWS, application, plain
-from benchmarks.naive import NaiveMemcached, NaiveMemory, NaivePostgreSQL, NaiveSession, NaiveSQLite
+from benchmarks.naive import NaiveMemcached, NaiveMemory, NaivePostgreSQL, NaiveRedis, NaiveSession, NaiveSQLite
 
 App = Any
 
@@ -30,6 +31,13 @@ def naive_app(store: Any) -> App:
 def our_app(**settings: Any) -> App:
     named = {f"sessionkit.{name}": value for name, value in settings.items()}
     return application(lambda config: config.include("pyramid_sessionkit"), {"sessionkit.secret": SECRET, **named})
+
+
+def peer_app(url: str) -> App:
+    from pyramid_session_redis import RedisSessionFactory
+
+    factory = RedisSessionFactory(secret=SECRET, redis_url=url)
+    return application(lambda config: config.set_session_factory(factory))
 
 
 def call(app: App, path: str, cookie: str = "") -> list[tuple[str, str]]:
@@ -112,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--count", type=int, default=500, help="requests in a round")
-    parser.add_argument("--servers", action="store_true", help="also memcached and PostgreSQL, which it starts")
+    parser.add_argument("--servers", action="store_true", help="also memcached, Redis and PostgreSQL, which it starts")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -128,10 +136,16 @@ def main() -> None:
 def with_servers(folder: Path, rounds: int, count: int) -> None:
     from tests.servers.memcached import Memcached
     from tests.servers.postgresql import PostgreSQL
+    from tests.servers.redis import Redis
 
     with Memcached(folder) as memcached:
         ours = our_app(store="memcached", **{"memcached.servers": memcached.address})
         compare("memcached", ours, naive_app(NaiveMemcached(memcached.address)), (1.0, 1.0), rounds, count)
+    with Redis(folder) as redis:
+        naive = naive_app(NaiveRedis(redis.url))
+        compare("redis", our_app(store="redis", **{"redis.url": redis.url}), naive, (1.15, 1.15), rounds, count)
+        if find_spec("pyramid_session_redis"):
+            compare("its peer", peer_app(redis.url), naive, (1.15, 1.15), rounds, count)
     with PostgreSQL(folder) as postgresql:
         ours = our_app(store="sql", **{"sql.url": postgresql.url, "sql.create_table": True})
         compare("postgresql", ours, naive_app(NaivePostgreSQL(postgresql.port)), (1.1, 1.1), rounds, count)

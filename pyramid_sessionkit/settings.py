@@ -221,6 +221,14 @@ def _memcached_prefix(value: Any) -> str:
     return text
 
 
+def _redis_prefix(value: Any) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[!-~]{1,100}", text):
+        # Whoever removes all sessions must not remove the keys of others.
+        raise ValueError("must be 1 to 100 characters of printable ASCII without spaces")
+    return text
+
+
 def _option(default: Any, parse: Parser, doc: str) -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc})
 
@@ -294,6 +302,23 @@ class MemcachedSettings:
     )
     timeout: int = _option(1, _duration, "How long connecting, and each answer, may take.")
     prefix: str = _option("sessionkit:", _memcached_prefix, "What the name of every item begins with.")
+
+
+@dataclass(frozen=True)
+class RedisSettings:
+    """``sessionkit.redis.*``"""
+
+    url: str = field(
+        default="redis://127.0.0.1:6379/0",
+        repr=False,
+        metadata={
+            "parse": _text,
+            "doc": "redis://, rediss://, unix://, redis+sentinel://host:26379,host2:26379/name-of-primary/0 or "
+            "redis+cluster://host:7000,host2:7001. Default: redis://127.0.0.1:6379/0.",
+        },
+    )
+    timeout: int = _option(1, _duration, "How long connecting, and each answer, may take.")
+    prefix: str = _option("sessionkit:", _redis_prefix, "What the name of every key begins with.")
 
 
 @dataclass(frozen=True)
@@ -376,7 +401,7 @@ class Settings:
     store: Any = _option(
         "memory",
         _dotted,
-        "memory, memcached, sql, cached_sql, or the dotted name of a store factory (settings) -> ISessionStore.",
+        "memory, memcached, redis, sql, cached_sql, or the dotted name of a store factory (settings) -> ISessionStore.",
     )
     timeout: int | None = _option(1200, _or_none(_duration), "The idle timeout.")
     lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
@@ -421,6 +446,7 @@ class Settings:
     cookie: CookieSettings = field(default_factory=CookieSettings, metadata={"prefix": "cookie_"})
     memory: MemorySettings = field(default_factory=MemorySettings, metadata={"prefix": "memory."})
     memcached: MemcachedSettings = field(default_factory=MemcachedSettings, metadata={"prefix": "memcached."})
+    redis: RedisSettings = field(default_factory=RedisSettings, metadata={"prefix": "redis."})
     sql: SQLSettings = field(default_factory=SQLSettings, metadata={"prefix": "sql."})
     cached_sql: CachedSQLSettings = field(default_factory=CachedSQLSettings, metadata={"prefix": "cached_sql."})
 

@@ -187,13 +187,13 @@ def _info(serializer: Serializer, key: str, record: Record, current: str | None 
 
 def _user_index(store: Any) -> Any:
     if not IUserIndex.providedBy(store):
-        raise NotSupported("This store cannot list the sessions of a user: memory, sql and cached_sql can")
+        raise NotSupported("This store cannot list the sessions of a user: memory, redis, sql and cached_sql can")
     return store
 
 
 def _listable(store: Any) -> Any:
     if not IListable.providedBy(store):
-        raise NotSupported("This store cannot list or count its sessions: memory, sql and cached_sql can")
+        raise NotSupported("This store cannot list or count its sessions: memory, redis, sql and cached_sql can")
     return store
 
 

@@ -15,19 +15,6 @@ def sqlite(path: str) -> Any:
     return store
 
 
-class NaiveRedis:
-    def __init__(self, url: str) -> None:
-        import redis
-
-        self.client = redis.Redis.from_url(url)
-
-    def get(self, key: str) -> bytes | None:
-        return self.client.get(key)
-
-    def set(self, key: str, data: bytes) -> None:
-        self.client.set(key, data, ex=1200)
-
-
 class NaiveMariaDB:
     """A connection for each thread, since PyMySQL's are not shared."""
 

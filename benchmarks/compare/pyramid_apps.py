@@ -74,6 +74,8 @@ def our_settings(addresses: dict[str, str], store: str) -> dict[str, Any]:
     if store in ("memcached", "cached_sql"):
         settings["memcached.servers"] = addresses["memcached"]
         settings["memcached.prefix"] = f"{store}:"
+    if store == "redis":
+        settings["redis.url"] = addresses["redis"]
     if settings["store"] in ("sql", "cached_sql"):
         database = "postgresql" if store == "cached_sql" else store
         settings.update({"sql.url": addresses[database], "sql.create_table": True, "sql.table": f"ours_{store}"})
@@ -90,7 +92,7 @@ def floor(addresses: dict[str, str], store: str) -> Any:
         "sqlite": lambda: floors.sqlite(f"{addresses['folder']}/naive.sqlite"),
         "postgresql": lambda: naive.NaivePostgreSQL(urlsplit(addresses["postgresql"]).port),
         "mariadb": lambda: floors.NaiveMariaDB(addresses["mariadb"]),
-        "redis": lambda: floors.NaiveRedis(addresses["redis"]),
+        "redis": lambda: naive.NaiveRedis(addresses["redis"]),
     }
     made = makers[store]()
     return application(lambda config: config.set_session_factory(lambda request: naive.NaiveSession(made, request)))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from time import time
 from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.scripts.redis_checks import redis_checks
+from pyramid_sessionkit.scripts.result import FAILED, OK, WARNING, Result
 from pyramid_sessionkit.settings import Settings
-
-OK, WARNING, FAILED = "ok", "warning", "failed"
 
 CLOCK_TOLERANCE = 5
 """Seconds."""
@@ -21,13 +20,6 @@ FEW_CHARACTERS = 8
 KNOWN_SECRETS = (b"for-development-only-and-known-to-everyone",)
 POOLER = "connections are lent by a pooler such as PgBouncer"
 NO_KEY = "0" * 22
-
-
-@dataclass(frozen=True)
-class Result:
-    check: str
-    status: str
-    message: str
 
 
 def all_checks(settings: Settings, store: Any) -> tuple[list[Result], bool]:
@@ -48,6 +40,8 @@ def _store(settings: Settings, store: Any) -> Iterator[Result]:
     if not hasattr(sql, "has_table"):
         store.load(NO_KEY, True)
         yield _reached(store)
+        if settings.store == "redis":
+            yield from redis_checks(store.client)
         return
     there = sql.has_table()
     yield _reached(store)

@@ -13,7 +13,8 @@ from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import UNREADABLE, IListable
-from pyramid_sessionkit.scripts.checks import FAILED, all_checks
+from pyramid_sessionkit.scripts.checks import all_checks
+from pyramid_sessionkit.scripts.result import FAILED
 from pyramid_sessionkit.scripts.seal_checks import seal_checks
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
 
@@ -73,6 +74,9 @@ def count(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
 
 
 def purge(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
+    if getattr(sessions.store, "purges_itself", False):
+        out.answer({"expired" if args.dry_run else "purged": 0}, "Redis removes expired sessions by itself")
+        return DONE
     if args.dry_run:
         expired = sessions.count(expired=True)
         out.answer({"expired": expired}, f"{_sessions(expired)} would be removed")

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pyramid_sessionkit.saving import CSRF_KEY
-from pyramid_sessionkit.scripts.checks import FAILED, OK, WARNING, Result
+from pyramid_sessionkit.scripts.result import FAILED, OK, WARNING, Result
 from pyramid_sessionkit.user_sessions import SessionInfo
 
 SHORT_KEY = 12

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreError
-from pyramid_sessionkit.scripts.checks import FAILED, OK, WARNING, Result
+from pyramid_sessionkit.scripts.result import FAILED, OK, WARNING, Result
 from pyramid_sessionkit.settings import Settings
 
 

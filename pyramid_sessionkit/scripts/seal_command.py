@@ -22,7 +22,7 @@ def seal(args: argparse.Namespace, sessions: Sessions, out: Output, registry: An
     _refuse_without_key(registry.getUtility(ISessionFactory).persistence.settings)
     counts = count_by_seal(store)
     if counts is None:
-        raise NotSupported("This store cannot list its sessions: memory, sql and cached_sql can")
+        raise NotSupported("This store cannot list its sessions: memory, redis, sql and cached_sql can")
     head = store.sealer.heads[0]
     others = sum(counts.values()) - counts.get(head, 0)
     if args.dry_run:

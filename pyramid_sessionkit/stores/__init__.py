@@ -1,8 +1,8 @@
-"""Stores: ``memory``, ``memcached``, ``sql`` and ``cached_sql``. This file finds the one that the settings name.
+"""Stores: ``memory``, ``memcached``, ``redis``, ``sql`` and ``cached_sql``. This file finds the one of the settings.
 
 The others belong to the store with whose name they begin. Of the rest, ``breaker`` and ``lifo`` are for ``sql``,
-``kept_socket`` is for ``memcached``, ``copies`` and ``resting_nodes`` are for ``cached_sql``, and ``home`` is for all
-that keep connections.
+``kept_socket`` is for ``memcached``, ``packed`` for ``memcached`` and ``redis``, ``copies`` and ``resting_nodes`` are
+for ``cached_sql``, and ``home`` is for all that keep connections.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.settings import Settings
 
-BUILTIN = ("memory", "memcached", "sql", "cached_sql")
+BUILTIN = ("memory", "memcached", "redis", "sql", "cached_sql")
 
 
 def extra_of(store: str) -> str:

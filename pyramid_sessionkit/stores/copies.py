@@ -35,9 +35,10 @@ from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
-from pyramid_sessionkit.stores.memcached import LONGEST_RELATIVE, pack, unpack_from
+from pyramid_sessionkit.stores.memcached import LONGEST_RELATIVE
 from pyramid_sessionkit.stores.memcached_client import Client, TooLarge
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
+from pyramid_sessionkit.stores.packed import pack, unpack_from
 from pyramid_sessionkit.stores.resting_nodes import RestingNodes
 
 COPY = b"copy"

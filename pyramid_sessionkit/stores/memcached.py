@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from math import ceil
 from secrets import randbits
 from time import time
-from typing import Any
 
-import orjson
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreError
-from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record, is_sound, unreadable
+from pyramid_sessionkit.interfaces import GRACE, ISessionStore, Record, unreadable
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memcached_client import Client, TooLarge
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
+from pyramid_sessionkit.stores.packed import pack, unpack_from
 
 NOW = -1
 """An expiry in the past: memcached stores such an item as one that has expired already."""
@@ -123,11 +122,6 @@ class MemcachedStore:
             ) from error
 
 
-def pack(record: Record) -> bytes:
-    """A record as bytes: a line of JSON with its fields, then its contents."""
-    return orjson.dumps((record.version.word, *record[1:-1])) + b"\n" + record.data
-
-
 def unpack(value: bytes, token: bytes | None) -> Record:
     """The record in the bytes of :func:`pack`, with :class:`Version`, whatever the bytes are."""
     record = unpack_from(value, 0, lambda fields: Version(fields[0], token))
@@ -135,22 +129,6 @@ def unpack(value: bytes, token: bytes | None) -> Record:
         return unreadable(Version(f"unreadable {token!r}", token))
     record.version.expires = record.expires
     return record
-
-
-def unpack_from(value: bytes, start: int, version_of: Callable[[list[Any]], Any]) -> Record | None:
-    """The record in what :func:`pack` put there, from ``start`` on; None if that cannot be understood.
-
-    ``version_of`` makes its version of its fields, where the word of the version stands in the place of the data.
-    """
-    end = value.find(b"\n", start)
-    try:
-        fields = orjson.loads(value[start:end])
-        fields.append(version_of(fields))
-        fields[0] = value[end + 1 :]
-        record = Record._make(fields)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return None
-    return record if end >= 0 and is_sound(record) else None
 
 
 def next_word(word: int | str) -> int:

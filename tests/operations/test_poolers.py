@@ -12,7 +12,8 @@ from psycopg import Connection
 from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit import StoreError
-from pyramid_sessionkit.scripts.checks import OK, WARNING, Result, all_checks
+from pyramid_sessionkit.scripts.checks import all_checks
+from pyramid_sessionkit.scripts.result import OK, WARNING, Result
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from tests.operations.databases import USER, PostgreSQLDatabase, url_of

@@ -10,23 +10,25 @@ from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.cached_sql import from_settings as cached_sql
 from pyramid_sessionkit.stores.memcached import from_settings as memcached_store
 from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.stores.redis import from_settings as redis_store
 from pyramid_sessionkit.stores.sql import from_settings as sql
 from tests.conftest import SECRET
-from tests.stores.conftest import memcached, postgresql
+from tests.stores.conftest import memcached, postgresql, redis
 
-__all__ = ["memcached", "postgresql"]
+__all__ = ["memcached", "postgresql", "redis"]
 
 SERVERS = {
     "memcached": ("memcached",),
     "postgresql": ("postgresql",),
     "mariadb": ("mariadb",),
     "cached_sql": ("memcached",),
+    "redis": ("redis",),
 }
 
 STORES = [
     "memory",
     "sqlite",
-    *(pytest.param(name, marks=pytest.mark.servers) for name in ("postgresql", "memcached", "cached_sql")),
+    *(pytest.param(name, marks=pytest.mark.servers) for name in ("postgresql", "memcached", "cached_sql", "redis")),
 ]
 
 LISTING = [name for name in STORES if "memcached" not in str(name)]
@@ -52,5 +54,12 @@ def make_store(kind: str, folder: Path, servers: dict[str, Any]) -> Any:
     )
     if "memcached" in servers:
         settings["sessionkit.memcached.servers"] = servers["memcached"].address
-    make: Callable[[Any], Any] = {"memcached": memcached_store, "cached_sql": cached_sql}.get(kind, sql)
+    if "redis" in servers:
+        settings["sessionkit.redis.url"] = servers["redis"].url
+    made: dict[str, Callable[[Any], Any]] = {
+        "memcached": memcached_store,
+        "cached_sql": cached_sql,
+        "redis": redis_store,
+    }
+    make = made.get(kind, sql)
     return make(parse_settings(settings))

@@ -26,6 +26,9 @@ MODULES = (
     "stores.sql",
     "stores.sql_table",
     "stores.memcached",
+    "stores.redis",
+    "stores.redis_index",
+    "stores.redis_version",
 )
 TIMEOUT = 100
 

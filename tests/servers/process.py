@@ -98,6 +98,12 @@ class Server:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def restore(self) -> None:
+        """Make it run and answer, if it does not."""
+        self.thaw()
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+
     def stop(self, signum: int = signal.SIGTERM) -> None:
         if self._process is not None:
             self.thaw()

@@ -7,11 +7,18 @@ import pytest
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
+from tests.servers.redis import Redis
 
 
 @pytest.fixture(scope="session")
 def memcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memcached]:
     with Memcached(tmp_path_factory.mktemp("memcached")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 

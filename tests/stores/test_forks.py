@@ -15,6 +15,7 @@ from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.home import Home
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
+from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import in_threads, make_record, numbered
@@ -31,7 +32,7 @@ def open_sql(url: str) -> SQLStore:
 @pytest.fixture(
     params=[
         "sqlite",
-        *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("postgresql", "mariadb", "memcached")),
+        *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("postgresql", "mariadb", "memcached", "redis")),
     ]
 )
 def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
@@ -41,6 +42,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Any]:
         server = request.getfixturevalue("memcached")
         server.flush()
         store = MemcachedStore(Nodes([server.address], 1))
+    elif request.param == "redis":
+        store = RedisStore(request.getfixturevalue("redis").url)
+        store.clear()
     else:
         store = open_sql(request.getfixturevalue(request.param).url)
     yield store
@@ -104,16 +108,18 @@ def test_greenlets_share_no_connection(store: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(threading, "local", Local)
     look_up(store, 1)
     assert taken(store) is not first
-    assert isinstance(store, SQLStore) or type(store.nodes._kept) is Local
+    assert not isinstance(store, MemcachedStore) or type(store.nodes._kept) is Local
     store.close()
     look_up(store, 1)
-    assert isinstance(store, SQLStore) or type(store.nodes._kept) is Local
+    assert not isinstance(store, MemcachedStore) or type(store.nodes._kept) is Local
 
 
 def taken(store: Any) -> Any:
     """What a command runs on."""
     if isinstance(store, MemcachedStore):
         return store.nodes.call("key", lambda client: client, again=False)
+    if isinstance(store, RedisStore):
+        return store.client._connected()._idle[-1]
     kept = store._connections.take(time.monotonic())
     try:
         return kept.raw

@@ -19,6 +19,7 @@ from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
 from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
+from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from tests.conftest import SECRET
@@ -27,6 +28,7 @@ from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import Server
 from tests.servers.proxy import Proxy
+from tests.servers.redis import Redis
 
 # PyMySQL leaves its socket to the garbage collector when it cannot connect.
 pytestmark = [
@@ -62,7 +64,7 @@ def victim(kind: Any, victims: dict[str, Any], tmp_path_factory: pytest.TempPath
     return victims[kind.__name__]
 
 
-@pytest.fixture(params=["memcached", "postgresql", "mariadb", "cached_sql"])
+@pytest.fixture(params=["memcached", "postgresql", "mariadb", "cached_sql", "redis"])
 def setup(
     request: pytest.FixtureRequest,
     victims: dict[str, Any],
@@ -74,6 +76,11 @@ def setup(
 
         def open_store(port: int | None = None) -> Any:
             return MemcachedStore(Nodes([f"127.0.0.1:{port or server.port}"], TIMEOUT))
+    elif request.param == "redis":
+        server = victim(Redis, victims, tmp_path_factory)
+
+        def open_store(port: int | None = None) -> Any:
+            return RedisStore(f"redis://127.0.0.1:{port or server.port}/0", TIMEOUT)
     else:
         server = victim(MariaDB if request.param == "mariadb" else PostgreSQL, victims, tmp_path_factory)
 
@@ -89,10 +96,8 @@ def setup(
         store.create_table()
         store.clear()
         store.close()
-    yield Setup(server, open_store, durable=request.param != "memcached")
-    server.thaw()
-    if server._process is None or server._process.poll() is not None:
-        server.start()
+    yield Setup(server, open_store, durable=request.param not in ("memcached", "redis"))
+    server.restore()
 
 
 class Site:
@@ -195,7 +200,9 @@ def test_after_a_restart_nothing_needs_one(setup: Setup, site: Site) -> None:
     assert site.answers("/who", 200) == "ada 1"
 
 
-def test_a_restart_between_load_and_save_is_no_success_that_was_none(setup: Setup, site: Site) -> None:
+def test_a_restart_between_load_and_save_is_no_success_that_was_none(
+    setup: Setup, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     def restart() -> None:
         setup.server.stop()
         setup.server.start()
@@ -207,6 +214,10 @@ def test_a_restart_between_load_and_save_is_no_success_that_was_none(setup: Setu
         assert site.answers("/who", 200) == "ada 0"
         site.answers("/count", 200)
         assert site.answers("/who", 200) == "ada 1"
+    elif isinstance(site.store, RedisStore):
+        # It sees that the connection is dead before it sends, and finds an empty Redis: the session has ended.
+        site.answers("/count", 200)
+        assert "changes were dropped" in caplog.text
     else:
         site.answers("/count", 503)
 

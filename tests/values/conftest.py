@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.races.conftest import SERVERS, make_store
-from tests.stores.conftest import mariadb, memcached, postgresql
+from tests.stores.conftest import mariadb, memcached, postgresql, redis
 
-__all__ = ["mariadb", "memcached", "postgresql"]
+__all__ = ["mariadb", "memcached", "postgresql", "redis"]
 
 
 @pytest.fixture(params=["memory", "sqlite", *(pytest.param(name, marks=pytest.mark.servers) for name in SERVERS)])

@@ -1,0 +1,130 @@
+"""The connections of a process: our own kept ones to one server, and redis-py's client to a Cluster.
+
+redis-py's client for one server takes twice as long as its connections do, so they are lent out here. A connection on
+which anything but an answer came is closed: what came for one command must never be taken for the answer to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from pyramid_sessionkit.stores.lifo import Lifo
+
+ERRORS = (RedisError, RedisClusterException, OSError)
+"""All that redis-py raises."""
+
+
+class NoConnection(RedisError):
+    """All connections were in use, for the whole time-out."""
+
+
+class Connections(Protocol):
+    """To one server, or to the nodes of a Cluster."""
+
+    driver: Any
+    """redis-py's client, for what takes more than one command."""
+
+    def ask(self, *command: Any) -> Any:
+        """The answer to a command; one of :data:`ERRORS`."""
+
+    def drop_idle(self) -> None:
+        """Close those that nobody uses; the next command opens a new one."""
+
+    def close(self) -> None:
+        """Close them for good."""
+
+
+class ServerConnections:
+    """To one server, or to the primary that Sentinels name: ``size`` at most, each made when it is needed."""
+
+    def __init__(self, driver: Any, size: int, timeout: float) -> None:
+        self.driver = driver
+        self._timeout = timeout
+        pool = driver.connection_pool
+        make: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)  # noqa: E731
+        self._lifo: Lifo[Any] = Lifo(size, make)
+        self._idle = self._lifo.idle
+        self._primary: tuple[Any, Any] | None = None
+
+    def ask(self, *command: Any) -> Any:
+        connection = self._take()
+        try:
+            connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            answer = connection.read_response(disable_decoding=True)
+        except ResponseError:
+            self._lifo.give_back(connection)
+            raise
+        except BaseException:
+            self._close(connection)
+            raise
+        self._lifo.give_back(connection)
+        return answer
+
+    def drop_idle(self) -> None:
+        while self._idle:
+            with suppress(IndexError):
+                self._close(self._idle.pop())
+        self.driver.connection_pool.disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        """What another thread is doing goes on to its end."""
+        self.drop_idle()
+
+    def _take(self) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._lifo.take(self._timeout)
+            if connection is None:
+                raise NoConnection("all connections are in use; raise max_connections in the URL") from None
+        try:
+            connection.connect()
+            if _has_ended(connection):
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self._close(connection)
+            raise
+        self._look_where(connection)
+        return connection
+
+    def _look_where(self, connection: Any) -> None:
+        """With Sentinel it may lead to another primary than the others. Then those lead to the wrong one."""
+        where = getattr(connection, "host", None), getattr(connection, "port", None)
+        if where != self._primary:
+            if self._primary is not None:
+                self.drop_idle()
+            self._primary = where
+
+    def _close(self, connection: Any) -> None:
+        self._lifo.discard(connection)
+        with suppress(*ERRORS):
+            connection.disconnect()
+
+
+class ClusterConnections:
+    """To the nodes of a Cluster: redis-py knows which has a key, and follows keys that are moved."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.ask = driver.execute_command
+
+    def drop_idle(self) -> None:
+        """redis-py has done so: it opens new ones to a node that a connection to was lost."""
+
+    def close(self) -> None:
+        with suppress(*ERRORS):
+            self.driver.close()
+
+
+def _has_ended(connection: Any) -> bool:
+    """Whether there is something to read that nobody asked for: its end, as a rule."""
+    try:
+        return bool(connection.can_read())
+    except (LostConnection, OSError):
+        return True

@@ -1,0 +1,551 @@
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyramid.exceptions import ConfigurationError
+from redis import Redis as Driver
+from redis.exceptions import ConnectionError as LostConnection
+
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.interfaces import GRACE, unreadable
+from pyramid_sessionkit.scripts.commands import purge
+from pyramid_sessionkit.scripts.redis_checks import redis_checks
+from pyramid_sessionkit.settings import parse_settings
+from pyramid_sessionkit.stores.redis import RedisStore, from_settings
+from pyramid_sessionkit.stores.redis_index import HEAL_EVERY
+from pyramid_sessionkit.stores.redis_scripts import CLOCKS
+from pyramid_sessionkit.stores.redis_urls import parse
+from pyramid_sessionkit.stores.redis_writes import WritesApart
+from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record, numbered
+from tests.conftest import SECRET
+from tests.servers.process import free_port
+from tests.servers.redis import Redis
+
+NAME = f"sessionkit:{KEY}"
+ADA = "sessionkit:user:ada"
+
+
+@pytest.fixture
+def driver(redis: Redis) -> Iterator[Driver]:
+    """As somebody else who can reach Redis."""
+    with Driver.from_url(redis.url) as driver:
+        driver.flushall()
+        yield driver
+
+
+@pytest.fixture
+def store(redis: Redis, driver: Driver) -> Iterator[RedisStore]:
+    store = RedisStore(redis.url)
+    yield store
+    store.close()
+
+
+@pytest.mark.servers
+class TestRedisStore(StoreConformance):
+    @pytest.fixture
+    def store(self, store: RedisStore) -> RedisStore:
+        return store
+
+    def unreachable(self) -> RedisStore:
+        return RedisStore(f"redis://127.0.0.1:{free_port()}")
+
+    def damage(self, store: RedisStore, key: str) -> None:
+        store.client.call("SET", f"sessionkit:{key}", b'["word",1,2,3]\n{}', again=False)
+
+
+class TestRecordAndSetApart(TestRedisStore):
+    """As on a Cluster."""
+
+    @pytest.fixture
+    def store(self, apart: RedisStore) -> RedisStore:
+        return apart
+
+
+@pytest.fixture
+def apart(store: RedisStore) -> RedisStore:
+    store._writes = WritesApart(store.client, store._index)
+    return store
+
+
+NO_RECORDS = [b"", b"x", b"junk" * 10, bytes(range(256)), b'["0123456789abcdef",1]\n{}', b"\n" * 20]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("value", NO_RECORDS)
+def test_what_is_no_record_is_unreadable_and_stays(store: RedisStore, driver: Driver, value: bytes) -> None:
+    driver.set(NAME, value)
+    driver.zadd(ADA, {KEY: time()})
+    record = store.load(KEY)
+    assert record is not None
+    assert record == unreadable(record.version)
+    assert store.create(KEY, make_record()) is None
+    assert store.sessions_of("ada") == store.live_sessions(9) == []
+    assert store.count() == store.count(expired=True) == 0
+    assert driver.get(NAME) == value
+    assert store.delete(KEY, record) is True
+    assert store.update(KEY, record) is None
+    assert store.load(KEY) is None
+
+
+@pytest.mark.servers
+def test_a_key_of_another_type_says_what_to_do(store: RedisStore, driver: Driver) -> None:
+    driver.rpush(NAME, "a")
+    driver.zadd(ADA, {KEY: 5})
+    for use in (lambda: store.load(KEY), lambda: store.update(KEY, store.create(OTHER_KEY, make_record()))):  # type: ignore[arg-type]
+        with pytest.raises(StoreError, match=r"set another sessionkit\.redis\.prefix") as caught:
+            use()
+        assert not isinstance(caught.value, StoreUnavailable)
+    assert store.sessions_of("ada") == []
+    assert [key for key, _ in store.live_sessions(9)] == [OTHER_KEY]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "limits", [{"timeout": 100, "deadline": None}, {"timeout": None, "deadline": int(time()) + 100}]
+)
+def test_redis_removes_a_session_a_minute_after_its_end(
+    store: RedisStore, driver: Driver, limits: dict[str, Any]
+) -> None:
+    record = make_record(**limits)
+    created = store.create(KEY, record)
+    assert driver.expiretime(NAME) - (record.expires + GRACE) in range(3)
+    for after in (record._replace(timeout=9999, deadline=None), record._replace(timeout=50)):
+        created = store.update(KEY, after.versioned(created.version))
+        assert driver.expiretime(NAME) - (after.expires + GRACE) in range(3)
+    created = store.update(KEY, created._replace(timeout=None, deadline=None))
+    assert driver.ttl(NAME) == -1
+    assert store.update(KEY, record.versioned(created.version))
+    assert driver.expiretime(NAME) - (record.expires + GRACE) in range(3)
+
+
+@pytest.mark.servers
+def test_scripts_are_sent_again_after_a_flush_and_a_restart(tmp_path: Path) -> None:
+    with Redis(tmp_path) as server:
+        store = RedisStore(server.url)
+        created = store.create(KEY, make_record(userid="ada"))
+        store.client.call("SCRIPT", "FLUSH", again=False)
+        updated = store.update(KEY, created._replace(data=b"{}"))
+        store.client.call("SCRIPT", "FLUSH", again=False)
+        assert store.delete(KEY, updated)
+        server.stop()
+        with pytest.raises(StoreUnavailable):
+            store.load(KEY)
+        server.start()
+        created = store.create(KEY, make_record(userid="ada"))
+        assert store.update(KEY, created) is not None
+        assert len(store.sessions_of("ada")) == 1
+        store.close()
+
+
+@pytest.mark.servers
+def test_a_closed_connection_does_not_fail_a_write(store: RedisStore, driver: Driver) -> None:
+    created = store.create(KEY, make_record())
+    driver.client_kill_filter(_type="normal", skipme=True)
+    assert store.update(KEY, created) is not None
+
+
+@pytest.mark.servers
+def test_a_set_forgets_what_is_not_its_users(store: RedisStore, driver: Driver) -> None:
+    store.create(KEY, make_record(userid="ada"))
+    store.create(OTHER_KEY, make_record(userid="bob"))
+    later = int(time()) + 5000
+    driver.zadd(ADA, {OTHER_KEY: later, numbered(1): later})
+    assert [key for key, _ in store.sessions_of("ada")] == [KEY]
+    assert driver.zrange(ADA, 0, -1) == [KEY.encode()]
+    store.delete(KEY)
+    assert store.sessions_of("ada") == []
+    assert not driver.exists(ADA)
+
+
+@pytest.mark.servers
+def test_a_set_follows_logins_and_logouts(store: RedisStore, driver: Driver) -> None:
+    record = store.create(KEY, make_record())
+    assert not driver.exists(ADA)
+    record = store.update(KEY, record._replace(userid="ada", authenticated=5))
+    assert driver.zrange(ADA, 0, -1) == [KEY.encode()]
+    record = store.update(KEY, record._replace(userid="bob", authenticated=6))
+    assert not driver.exists(ADA)
+    assert driver.zrange("sessionkit:user:bob", 0, -1) == [KEY.encode()]
+    assert store.delete(KEY, record)
+    assert driver.keys() == []
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("together", [True, False])
+def test_a_set_lives_as_long_as_its_sessions(redis: Redis, driver: Driver, together: bool) -> None:
+    store = RedisStore(redis.url)
+    if not together:
+        store._writes = WritesApart(store.client, store._index)
+    record = store.create(KEY, make_record(userid="ada", timeout=100, deadline=None))
+    assert record.expires + GRACE <= driver.expiretime(ADA) <= record.expires + GRACE + 101 + CLOCKS
+    record = store.update(KEY, record._replace(timeout=5000))
+    assert record.expires + GRACE <= driver.expiretime(ADA)
+    store.create(OTHER_KEY, make_record(userid="ada", timeout=None, deadline=None))
+    assert driver.ttl(ADA) == -1
+    store.close()
+
+
+@pytest.mark.servers
+def test_a_set_that_nobody_reads_is_healed_as_it_grows(store: RedisStore, driver: Driver) -> None:
+    for number in range(HEAL_EVERY * 2):
+        store.create(numbered(number), make_record(userid="ada"))
+        store.delete(numbered(number))
+    assert driver.zcard(ADA) < HEAL_EVERY
+
+
+@pytest.mark.servers
+def test_a_reader_leaves_the_entry_of_a_login_under_way(apart: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = apart.create(KEY, make_record())
+    run = apart.client.run
+
+    def run_and_read(script: Any, names: list[str], arguments: list[Any], again: bool) -> Any:
+        if names == [NAME]:
+            assert apart.sessions_of("ada") == []  # just before the record says it
+        return run(script, names, arguments, again)
+
+    monkeypatch.setattr(apart.client, "run", run_and_read)
+    # The process ends before the entry becomes an ordinary one.
+    monkeypatch.setattr(WritesApart, "_confirm", lambda *_: None)
+    assert apart.update(KEY, created._replace(userid="ada", authenticated=5))
+    assert [key for key, _ in apart.sessions_of("ada")] == [KEY]
+
+
+@pytest.mark.servers
+def test_an_entry_of_a_login_that_never_came_goes(apart: RedisStore, driver: Driver) -> None:
+    driver.zadd(ADA, {KEY: -(time() - GRACE - 5), OTHER_KEY: -time()})
+    assert apart.sessions_of("ada") == []
+    assert driver.zrange(ADA, 0, -1) == [OTHER_KEY.encode()]
+
+
+@pytest.mark.servers
+def test_a_login_whose_process_died_gets_its_entry(apart: RedisStore, driver: Driver) -> None:
+    apart.create(KEY, make_record(userid="ada"))
+    driver.zadd(ADA, {KEY: -(time() - GRACE - 5)})
+    assert len(apart.sessions_of("ada")) == 1
+    assert driver.zscore(ADA, KEY) > time()
+    assert driver.ttl(ADA) > 0
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("kind", ["store", "apart"])
+def test_a_reader_leaves_what_a_login_put_there_meanwhile(
+    kind: str, request: pytest.FixtureRequest, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: RedisStore = request.getfixturevalue(kind)
+    driver.zadd(ADA, {KEY: time() + 5000})
+    load_all = store._load_all
+
+    def load_and_log_in(keys: list[str]) -> Any:
+        found = load_all(keys)
+        store.create(KEY, make_record(userid="ada"))
+        return found
+
+    monkeypatch.setattr(store._index, "_load_all", load_and_log_in)
+    assert store.sessions_of("ada") == []
+    monkeypatch.undo()
+    assert [key for key, _ in store.sessions_of("ada")] == [KEY]
+
+
+@pytest.mark.servers
+def test_clear_leaves_the_keys_of_others(redis: Redis, driver: Driver) -> None:
+    store, other = RedisStore(redis.url, prefix="a*[x]:"), RedisStore(redis.url, prefix="a*[x]:b:")
+    store.create(KEY, make_record(userid="ada"))
+    other.create(KEY, make_record(userid="ada"))
+    driver.mset({"axx:1": "", "ab[x]:1": "", "elsewhere": ""})
+    assert (store.count(), other.count()) == (1, 1)
+    assert store.clear() == 1
+    assert driver.dbsize() == 5
+    assert len(other.sessions_of("ada")) == 1
+    store.close()
+    other.close()
+
+
+@pytest.mark.servers
+def test_who_finds_no_free_connection_waits_for_the_timeout(redis: Redis) -> None:
+    store = RedisStore(f"{redis.url}?max_connections=1", 1)
+    taken = store.client._connected()._take()  # type: ignore[attr-defined]
+    with pytest.raises(StoreUnavailable, match="max_connections"):
+        store.load(KEY)
+    store.client._connected()._lifo.give_back(taken)  # type: ignore[attr-defined]
+    assert store.load(KEY) is None
+    store.close()
+
+
+class FakeRedis:
+    """Answers each command with what ``answer`` gives for its number; nothing closes the connection."""
+
+    def __init__(self, answer: Callable[[int], bytes]) -> None:
+        self.seen = 0
+        self._answer = answer
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while data := connection.recv(65536):
+                if b"SETINFO" in data:
+                    connection.sendall(b"+OK\r\n" * data.count(b"SETINFO"))
+                    continue
+                self.seen += 1
+                answer = self._answer(self.seen)
+                if not answer:
+                    return
+                connection.sendall(answer)
+
+
+@pytest.fixture
+def fake() -> Iterator[Callable[[Callable[[int], bytes]], Any]]:
+    opened: list[Any] = []
+
+    def make(answer: Callable[[int], bytes]) -> tuple[FakeRedis, RedisStore]:
+        server = FakeRedis(answer)
+        store = RedisStore(server.url, 1)
+        opened.extend((store, server))
+        return server, store
+
+    yield make
+    for thing in opened:
+        thing.close()
+
+
+OUTAGES = [
+    "LOADING Redis is loading the dataset in memory",
+    "READONLY You can't write against a read only replica.",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "ERR Error running script (call to f_12): @user_script:3: @user_script: 3: -OOM command not allowed",
+    "MASTERDOWN Link with MASTER is down",
+    "NOREPLICAS Not enough good replicas to write.",
+    "BUSY Redis is busy running a script.",
+    "CLUSTERDOWN The cluster is down",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "MOVED 3999 127.0.0.1:6381",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    "ERR max number of clients reached",
+]
+REFUSALS = {
+    "NOAUTH Authentication required.": "wants a password",
+    "WRONGPASS invalid username-password pair": r"check sessionkit\.redis\.url",
+    "NOPERM this user has no permissions to run the 'get' command": "ACL SETUSER",
+    "WRONGTYPE Operation against a key holding the wrong kind of value": "another sessionkit.redis.prefix",
+    "ERR unknown command 'EVALSHA', with args beginning with: 'secret'": "does not know a command",
+    "ERR something else with a secret": "its log may say why",
+}
+
+
+def uses(store: RedisStore) -> list[Callable[[], Any]]:
+    record = make_record(userid="ada")
+    return [
+        lambda: store.load(KEY),
+        lambda: store.create(KEY, record),
+        lambda: store.delete(KEY),
+        lambda: store.sessions_of("ada"),
+        store.count,
+        lambda: store.live_sessions(1),
+        store.clear,
+    ]
+
+
+@pytest.mark.parametrize("answer", OUTAGES)
+def test_what_passes_is_an_outage(fake: Any, answer: str) -> None:
+    _, store = fake(lambda _: f"-{answer}\r\n".encode())
+    for use in uses(store):
+        with pytest.raises(StoreUnavailable):
+            use()
+
+
+@pytest.mark.parametrize(("answer", "cure"), REFUSALS.items())
+def test_what_stays_says_what_to_do(fake: Any, answer: str, cure: str) -> None:
+    _, store = fake(lambda _: f"-{answer}\r\n".encode())
+    for use in uses(store):
+        with pytest.raises(StoreError, match=cure) as caught:
+            use()
+        assert not isinstance(caught.value, StoreUnavailable)
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("use", [0, 1, 2])
+def test_a_lost_connection_is_tried_once_more(fake: Any, use: int) -> None:
+    server, store = fake(lambda number: b"" if number == 1 else b":1\r\n" if use else b"$-1\r\n")
+    uses(store)[use]()
+    assert server.seen == 2
+
+
+def test_an_update_is_never_sent_twice(fake: Any) -> None:
+    server, store = fake(lambda number: b":1\r\n" if number == 1 else b"")
+    created = store.create(KEY, make_record())
+    with pytest.raises(StoreUnavailable):
+        store.update(KEY, created)
+    assert server.seen == 2
+
+
+@pytest.mark.servers
+def test_a_create_whose_answer_was_lost_knows_its_record(redis: Redis, driver: Driver, monkeypatch: Any) -> None:
+    store = RedisStore(redis.url)
+    connections = store.client._connected()
+    ask, asked = connections.ask, []
+
+    def lose_the_first(*command: Any) -> Any:
+        asked.append(command)
+        answer = ask(*command)
+        if len(asked) == 1:
+            raise LostConnection("lost")
+        return answer
+
+    driver.script_flush()
+    store.create(OTHER_KEY, make_record())
+    monkeypatch.setattr(connections, "ask", lose_the_first)
+    assert store.create(KEY, make_record()) is not None
+    assert len(asked) == 2
+    store.close()
+
+
+def test_an_answer_that_came_late_is_not_taken_for_the_next(fake: Any) -> None:
+    _, store = fake(lambda number: b":1\r\n:1\r\n" if number == 1 else b":0\r\n")
+    assert store.delete(KEY) is True
+    assert store.delete(KEY) is False
+
+
+BAD_URLS = {
+    "http://:secret@host": "unknown scheme",
+    "secret": "unknown scheme",
+    "redis://": "names no host",
+    "redis://:secret@/0": "names no host",
+    "redis://:sec/ret@host": "in a password",
+    "redis://host:secret": "port",
+    "redis://host:70000": "port",
+    "redis://host/secret": "number of a database",
+    "redis://a,b": "several hosts",
+    "redis://host?secret=1": "its options are db, username",
+    "redis://host?decode_responses=true": "unknown option",
+    "redis://host?ssl_cert_reqs=none": "unknown option",
+    "redis://host?max_connections=secret": "bad value for its option max_connections",
+    "redis://host?max_connections=0": "bad value",
+    "rediss://host?ssl_cert_reqs=secret": "bad value",
+    "unix://": "path of a socket",
+    "redis+sentinel://host": "name of the primary",
+    "redis+sentinel://a,,b/main": "names no host",
+    "redis+cluster://host/1": "only the one",
+    "redis+cluster://host?db=1": "unknown option",
+}
+
+
+@pytest.mark.parametrize(("url", "problem"), BAD_URLS.items())
+def test_a_bad_url_names_what_is_allowed(url: str, problem: str) -> None:
+    settings = parse_settings({"sessionkit.secret": SECRET, "sessionkit.store": "redis", "sessionkit.redis.url": url})
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        from_settings(settings)
+    shown = str(caught.value)
+    assert "sessionkit.redis.url" in shown
+    assert "redis://" in shown or "option" in shown
+    assert "secret" not in shown
+    assert "secret" not in repr(settings).replace("secret=", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "options"),
+    [
+        ("redis://host", (("host", 6379),), {}),
+        ("redis://u:p%40@host:1/2", (("host", 1),), {"username": "u", "password": "p@", "db": 2}),
+        ("redis://:p@[::1]:7/0?client_name=a", (("::1", 7),), {"password": "p", "db": 0, "client_name": "a"}),
+        ("rediss://h?ssl_check_hostname=false", (("h", 6379),), {"ssl_check_hostname": False}),
+        ("unix://:p@/run/redis.sock?db=3", (), {"password": "p", "db": 3}),
+        ("redis+sentinel://:p@a,b:2/main/1", (("a", 26379), ("b", 2)), {"password": "p", "db": 1}),
+        ("rediss+cluster://a:7000,b", (("a", 7000), ("b", 6379)), {}),
+    ],
+)
+def test_a_url_says_where_redis_is(url: str, hosts: Any, options: dict[str, Any]) -> None:
+    address = parse(url)
+    assert (address.hosts, address.options) == (hosts, options)
+    assert "p@" not in repr(address)
+
+
+@pytest.mark.servers
+def test_no_log_has_a_password(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    store = RedisStore(f"redis://ada:hunter2@127.0.0.1:{free_port()}")
+    with pytest.raises(StoreUnavailable) as caught:
+        store.load(KEY)
+    assert "hunter2" not in str(caught.value) + caplog.text
+
+
+@pytest.mark.servers
+def test_each_process_has_connections_of_its_own(store: RedisStore) -> None:
+    created = store.create(KEY, make_record())
+    connection = store.client._connected()._idle[-1]  # type: ignore[attr-defined]
+    pid = os.fork()
+    if not pid:
+        fine = store.load(KEY) == created and store.client._connected()._idle[-1] is not connection  # type: ignore[attr-defined]
+        os._exit(0 if fine else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert store.load(KEY) == created
+    assert store.client._connected()._idle[-1] is connection  # type: ignore[attr-defined]
+
+
+def test_an_empty_prefix_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="1 to 100 characters"):
+        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.prefix": ""})
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("configured", "eviction", "persistence"),
+    [
+        ({}, "ok", "warning"),
+        ({"maxmemory": "100mb", "maxmemory-policy": "volatile-lru"}, "warning", "warning"),
+        ({"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru", "appendonly": "yes"}, "warning", "ok"),
+        ({"maxmemory-policy": "allkeys-lru", "save": "60 1"}, "ok", "ok"),
+    ],
+)
+def test_a_check_says_what_may_end_sessions(
+    tmp_path: Path, configured: dict[str, str], eviction: str, persistence: str
+) -> None:
+    with Redis(tmp_path) as server, Driver.from_url(server.url) as driver:
+        for name, value in configured.items():
+            driver.config_set(name, value)
+        store = RedisStore(server.url)
+        found = {result.check: result.status for result in redis_checks(store.client)}
+        store.close()
+    assert found == {"redis": "ok", "eviction": eviction, "persistence": persistence}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("refused", "checks"), [("-info", {"redis"}), ("-config", {"persistence"})])
+def test_a_check_does_not_fail_where_info_is_not_allowed(tmp_path: Path, refused: str, checks: set[str]) -> None:
+    with Redis(tmp_path) as server, Driver.from_url(server.url) as driver:
+        driver.execute_command("ACL", "SETUSER", "ada", "on", ">secret", "~*", "+@all", refused)
+        store = RedisStore(server.url.replace("//", "//ada:secret@"))
+        found = {result.check for result in redis_checks(store.client) if result.status == "warning"}
+        store.close()
+    assert found == checks
+
+
+@pytest.mark.servers
+def test_purge_says_that_redis_does_it(store: RedisStore) -> None:
+    said: list[Any] = []
+    sessions: Any = SimpleNamespace(store=store)
+    out: Any = SimpleNamespace(answer=lambda *answer: said.append(answer))
+    for dry_run, what in ((False, "purged"), (True, "expired")):
+        args: Any = SimpleNamespace(dry_run=dry_run)
+        assert purge(args, sessions, out, None) == 0
+        assert said.pop() == ({what: 0}, "Redis removes expired sessions by itself")
