@@ -137,7 +137,8 @@ def includeme(config: Configurator) -> None:
     _check_store(settings, store)
     if settings.max_sessions_per_user is not None and not IUserIndex.providedBy(store):
         raise ConfigurationError(
-            f"{PREFIX}max_sessions_per_user needs a store that can list a user's sessions: memory, sql or cached_sql"
+            f"{PREFIX}max_sessions_per_user needs a store that can list a user's sessions: "
+            "memory, redis, sql or cached_sql"
         )
     events = Events(config.registry)
     store = sealed_store(store, settings, events)

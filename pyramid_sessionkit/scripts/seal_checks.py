@@ -30,7 +30,7 @@ def seal_checks(settings: Settings, store: Any) -> Iterator[Result]:
         return
     if counts is None:
         yield Result(
-            "seal", OK, "this store cannot say which of its sessions are sealed: memory, sql and cached_sql can"
+            "seal", OK, "this store cannot say which of its sessions are sealed: memory, redis, sql and cached_sql can"
         )
         return
     heads = store.sealer.heads

@@ -23,9 +23,11 @@ from tests.conftest import SECRET
 
 
 def test_a_store_that_there_is_not(make_app: Any) -> None:
-    expected = r"sessionkit\.store = redis: there is no such store; give one of memory, memcached, sql, cached_sql, or"
+    expected = (
+        r"sessionkit\.store = mongo: there is no such store; give one of memory, memcached, redis, sql, cached_sql, or"
+    )
     with pytest.raises(ConfigurationError, match=expected):
-        make_app({}, **{"sessionkit.store": "redis"})
+        make_app({}, **{"sessionkit.store": "mongo"})
 
 
 @pytest.mark.parametrize(
