@@ -55,8 +55,18 @@ class TestRedisStore(StoreConformance):
     def store(self, store: RedisStore) -> RedisStore:
         return store
 
+    @pytest.fixture(autouse=True)
+    def _where(self, redis: Redis) -> None:
+        self.port = redis.port
+
     def unreachable(self) -> RedisStore:
         return RedisStore(f"redis://127.0.0.1:{free_port()}")
+
+    def at(self, host: str, port: int) -> RedisStore:
+        return RedisStore(f"redis://{host}:{port}", 0.5)
+
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
 
     def damage(self, store: RedisStore, key: str) -> None:
         store.client.call("SET", f"sessionkit:{key}", b'["word",1,2,3]\n{}', again=False)

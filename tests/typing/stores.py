@@ -9,6 +9,7 @@ from pyramid_sessionkit import ContentsUpdate, Listable, Purgeable, Record, Sess
 from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 
 
@@ -57,10 +58,10 @@ def create_store(settings: dict[str, Any]) -> SessionStore:
     return Fits()
 
 
-def those_that_fit(sql: SQLStore, cached: CachedSQLStore, memcached: MemcachedStore) -> None:
-    stores: list[SessionStore] = [Fits(), MemoryStore(), sql, cached, memcached]
-    by_user: list[UserIndex] = [Fits(), MemoryStore(), sql, cached]
-    listable: list[Listable] = [MemoryStore(), sql, cached]
+def those_that_fit(sql: SQLStore, cached: CachedSQLStore, memcached: MemcachedStore, redis: RedisStore) -> None:
+    stores: list[SessionStore] = [Fits(), MemoryStore(), sql, cached, memcached, redis]
+    by_user: list[UserIndex] = [Fits(), MemoryStore(), sql, cached, redis]
+    listable: list[Listable] = [MemoryStore(), sql, cached, redis]
     purgeable: list[Purgeable] = [Fits(), MemoryStore(), sql, cached]
     contents: list[ContentsUpdate] = [sql]
     print(stores, by_user, listable, purgeable, contents)
