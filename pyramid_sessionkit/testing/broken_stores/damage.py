@@ -1,4 +1,4 @@
-"""Stores that do not bear a record that cannot be understood."""
+"""Stores that fail at a record that cannot be understood, or remove it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class ContentsCannotBeSavedLate(BrokenStore):
 
 
 class _Reviving(BrokenStore):
-    """Stores anew what a good store refuses, since it expired."""
+    """Creates again what a good store does not update, since it expired."""
 
     promise = IS_GONE
 

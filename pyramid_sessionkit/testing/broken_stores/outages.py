@@ -1,4 +1,4 @@
-"""Stores that take an outage for an answer, or never get over it."""
+"""Stores that take an outage for an answer, or that never work again after it."""
 
 from __future__ import annotations
 

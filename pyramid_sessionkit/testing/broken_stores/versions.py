@@ -209,7 +209,7 @@ class ContentsUpdateInTwoSteps(BrokenStore):
 
 
 class CreateInTwoSteps(BrokenStore):
-    """``create`` looks first and writes then, so that of two both are told that they did."""
+    """``create`` looks first and writes then, so that two at once may both get a record."""
 
     promise = "Of many creations of one key exactly one wins."
     found_by = ("test_one_of_many_creations_wins",)
@@ -222,7 +222,7 @@ class CreateInTwoSteps(BrokenStore):
 
 
 class DeleteInTwoSteps(BrokenStore):
-    """``delete`` looks first and removes then, so that of two both are told that they did."""
+    """``delete`` looks first and removes then, so that two at once may both get True."""
 
     promise = TELLS
     found_by = ("test_one_of_many_deletions_is_told_that_it_was",)
