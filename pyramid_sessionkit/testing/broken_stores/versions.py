@@ -14,6 +14,9 @@ NEVER_TWICE = "A version is never used twice for a key."
 TELLS = "delete answers True if it removed a record, and False otherwise."
 AT_ONCE = "Methods are called from many threads at once."
 
+SLOW = 0.1
+"""Seconds between two steps: on a busy machine other threads need that long to come between."""
+
 
 class CreateOverwrites(BrokenStore):
     """``create`` overwrites the record of a key that is taken."""
@@ -187,7 +190,7 @@ class UpdateInTwoSteps(BrokenStore):
         stored = self.stored(key)
         if stored is None or stored.version != record.version:
             return None
-        time.sleep(0.02)
+        time.sleep(SLOW)
         now = self.stored(key)
         return now and super().update(key, record.versioned(now.version))
 
@@ -203,7 +206,7 @@ class ContentsUpdateInTwoSteps(BrokenStore):
         stored = self.stored(key)
         if stored is None or stored.version != record.version:
             return None
-        time.sleep(0.02)
+        time.sleep(SLOW)
         now = self.stored(key)
         return now and super().update_contents(key, record.versioned(now.version))
 
@@ -217,7 +220,7 @@ class CreateInTwoSteps(BrokenStore):
     def create(self, key: str, record: Record) -> Any:
         if self.stored(key) is not None:
             return None
-        time.sleep(0.02)
+        time.sleep(SLOW)
         return super().create(key, record) or self.stored(key)
 
 
@@ -231,7 +234,7 @@ class DeleteInTwoSteps(BrokenStore):
         stored = self.stored(key)
         if stored is None or (record is not None and record.version != stored.version):
             return False
-        time.sleep(0.02)
+        time.sleep(SLOW)
         self.good.delete(key)
         return True
 
