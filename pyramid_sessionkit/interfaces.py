@@ -217,7 +217,7 @@ class IListable(Interface):
     def find_keys(prefix: str, limit: int) -> Iterable[str]:
         """The keys of live sessions that begin with ``prefix``, ``limit`` at most.
 
-        A prefix is no pattern, and its case matters. Where none begins with it the list is empty; an outage raises
+        A prefix is not a pattern, and its case matters. Where none begins with it the list is empty; an outage raises
         ``StoreUnavailable``.
         """
 

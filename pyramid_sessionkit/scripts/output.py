@@ -77,9 +77,10 @@ class Output:
     def checks(self, results: Sequence[Result]) -> None:
         if self._json:
             return self.answer([asdict(result) for result in results], "")
+        width = max(len(result.check) for result in results) + 1
         for result in results:
-            line = Text.assemble((f"{result.status:8}", STYLES[result.status]), f"{result.check:9}{result.message}")
-            self._print(line)
+            check = result.check.ljust(width)
+            self._print(Text.assemble((f"{result.status:8}", STYLES[result.status]), f"{check}{result.message}"))
 
     @contextmanager
     def progress(self, total: int, text: str) -> Iterator[Callable[[int], None]]:

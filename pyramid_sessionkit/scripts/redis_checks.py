@@ -41,7 +41,7 @@ def _eviction(servers: list[dict[str, Any]]) -> Result:
         if server.get("maxmemory") and server.get("maxmemory_policy", "noeviction") != "noeviction"
     }
     if not policies:
-        return Result("eviction", OK, "Redis ends no session to make room")
+        return Result("eviction", OK, "Redis ends no session when its memory is full")
     return Result(
         "eviction",
         WARNING,

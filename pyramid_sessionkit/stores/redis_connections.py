@@ -1,7 +1,8 @@
 """The connections of a process: our own kept ones to one server, and redis-py's client to a Cluster.
 
-redis-py's client for one server takes twice as long as its connections do, so they are lent out here. A connection on
-which anything but an answer came is closed: what came for one command must never be taken for the answer to another.
+redis-py's client for one server takes twice as long as its connections do, so they are used here without it. A
+connection on which anything but an answer came is closed: what came for one command must never be taken for the answer
+to another.
 """
 
 from __future__ import annotations

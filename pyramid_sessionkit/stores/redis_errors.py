@@ -36,14 +36,17 @@ CURES = {
     "NOPERM": "this user may not run a command, or not on these keys: give it "
     "+@read +@write +@scripting +@connection and ~<sessionkit.redis.prefix>* with ACL SETUSER",
     "WRONGTYPE": "a key with the prefix of the sessions holds something else: set another sessionkit.redis.prefix",
+    "unknown command 'SENTINEL'": "it is not a Sentinel: name those, or begin sessionkit.redis.url with redis://",
     "unknown command": "it does not know a command that sessions need: it takes Redis 5 or later with Lua, or Valkey",
     "CROSSSLOT": "it is a Cluster: sessionkit.redis.url has to begin with redis+cluster://",
+    "Cluster mode is not enabled": "it is not a Cluster: sessionkit.redis.url has to begin with redis://",
+    "DB index is out of range": "it has no database of this number: change the one in sessionkit.redis.url",
     "invalid expire": "a session of this length is longer than it can keep: lower sessionkit.lifetime",
 }
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the connection was lost, so that another may do."""
+    """Whether the connection was lost, so that a new one may work."""
     return type(error) is exceptions.ConnectionError and not isinstance(error.__context__, Empty)
 
 
@@ -56,7 +59,7 @@ def is_wrong_type(error: Exception) -> bool:
 
 
 def translated(error: Exception, where: str) -> StoreError:
-    """The error of ours for one of redis-py's. ``where``: the servers, without a password."""
+    """Our error for one of redis-py's. ``where``: the servers, without a password."""
     cure = _cure(error)
     if cure is not None:
         return StoreError(f"Redis at {where} refused a command: {cure}")

@@ -14,7 +14,7 @@ After a crash before the second it is an entry too many, and after a crash befor
 be true. Nobody removes it for a minute: the record may be on its way.
 
 A score is when the session expires, rounded up, so that few renewals change it; with a random fraction, so that no two
-entries that are made for one session have the same. Who finds an entry that is not true removes it only if it still
+entries that are made for one session have the same. Whoever finds an entry that is not true removes it only if it still
 has the score that was read, and not one that a login has made meanwhile. An entry under way has a negative score: when
 it was made.
 """

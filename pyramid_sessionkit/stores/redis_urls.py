@@ -50,7 +50,7 @@ TLS_OPTIONS: dict[str, Callable[[str], Any]] = {
 }
 
 MAX_CONNECTIONS = 50
-"""Of each process, to each server. Who finds all in use waits."""
+"""Of each process, to each server. A request that finds all in use waits."""
 
 PORTS = {"sentinel": 26379}
 DEFAULT_PORT = 6379
@@ -79,7 +79,7 @@ def parse(url: str) -> Address:
     try:
         split = urlsplit(url)
     except ValueError:
-        raise _wrong("is no URL") from None
+        raise _wrong("is not a URL") from None
     if split.scheme not in SCHEMES:
         raise _wrong("has an unknown scheme, or none")
     kind = split.scheme.partition("+")[2]
@@ -120,7 +120,7 @@ def _host(text: str, default: int) -> tuple[str, int]:
     if not host:
         raise _wrong(f"names no host{ESCAPES}")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise _wrong(f"has a port that is no number from 1 to 65535{ESCAPES}")
+        raise _wrong(f"has a port that is not a number from 1 to 65535{ESCAPES}")
     return host, int(port)
 
 
@@ -167,7 +167,7 @@ def _wrong(what: str, shows_schemes: bool = True) -> ConfigurationError:
 
 
 def connect(address: Address, timeout: float) -> Any:
-    """A client of redis-py, which repeats nothing by itself: whether a command may be repeated is for us to say.
+    """A client of redis-py, which repeats nothing by itself: we decide whether a command may be repeated.
 
     No connection is made yet, except to a Cluster, which is asked for its nodes.
     """
@@ -220,7 +220,7 @@ def _cluster(address: Address, timeout: float, common: dict[str, Any]) -> Any:
         url=f"{address.scheme.partition('+')[0]}://{bracketed}:{port}",
         startup_nodes=[ClusterNode(*node) for node in address.hosts],
         connection_pool_class=BlockingConnectionPool,
-        timeout=timeout,  # for who finds all connections in use
+        timeout=timeout,  # of a request that finds all connections in use
         retry=_no_retry(),
         require_full_coverage=False,
         **common,

@@ -97,7 +97,7 @@ class WritesApart:
 
     def _confirm(self, key: str, record: Record) -> None:
         if record.userid is not None:
-            # The record is written, and its entry is there. If this fails, who reads the set does it.
+            # The record is written, and its entry is there. If this fails, whoever reads the set does it.
             with suppress(StoreError):
                 self._index.add(record.userid, key, score(record.version.kept_until))
 

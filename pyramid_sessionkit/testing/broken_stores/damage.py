@@ -1,4 +1,4 @@
-"""Stores that do not bear a record that cannot be understood."""
+"""Stores that fail at a record that cannot be understood, or remove it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import UNREADABLE
 from pyramid_sessionkit.testing.broken_stores.base import BrokenStore
 
-BEARS_DAMAGE = "A record that cannot be understood is returned as unreadable(), and its bytes stay."
+SURVIVES_DAMAGE = "A record that cannot be understood is returned as unreadable(), and its bytes stay."
 FOUND_BY = ("test_a_damaged_record_is_unreadable_and_stays",)
 
 
 class FailsAtDamage(BrokenStore):
     """``load`` raises an error for what it cannot understand."""
 
-    promise = BEARS_DAMAGE
+    promise = SURVIVES_DAMAGE
     hook = "damage"
     found_by = FOUND_BY
 
@@ -29,7 +29,7 @@ class FailsAtDamage(BrokenStore):
 class TakesDamageForAMiss(BrokenStore):
     """``load`` answers None for what it cannot understand."""
 
-    promise = BEARS_DAMAGE
+    promise = SURVIVES_DAMAGE
     hook = "damage"
     found_by = FOUND_BY
 
@@ -41,7 +41,7 @@ class TakesDamageForAMiss(BrokenStore):
 class RemovesTheDamaged(BrokenStore):
     """``load`` removes what it cannot understand."""
 
-    promise = BEARS_DAMAGE
+    promise = SURVIVES_DAMAGE
     hook = "damage"
     found_by = FOUND_BY
 

@@ -124,12 +124,12 @@ class ContentsCannotBeSavedLate(BrokenStore):
         return super().update_contents(key, record) if self.good.load(key, True) is not None else None
 
 
-class _Reviving(BrokenStore):
-    """Stores anew what a good store refuses, since it expired."""
+class _Restoring(BrokenStore):
+    """Creates again what a good store does not update, since it expired."""
 
     promise = IS_GONE
 
-    def revived(self, key: str, record: Record) -> Any:
+    def restored(self, key: str, record: Record) -> Any:
         stored = self.stored(key)
         if stored is None or stored.version != record.version or not stored.expired(time.time() - GRACE):
             return None
@@ -137,20 +137,20 @@ class _Reviving(BrokenStore):
         return super().create(key, record)
 
 
-class UpdateRevives(_Reviving):
+class UpdateRestoresTheExpired(_Restoring):
     """An update is stored however long ago the session expired."""
 
     found_by = ("test_what_expired_a_minute_ago_cannot",)
 
     def update(self, key: str, record: Record) -> Any:
-        return super().update(key, record) or self.revived(key, record)
+        return super().update(key, record) or self.restored(key, record)
 
 
-class ContentsUpdateRevives(_Reviving):
+class ContentsUpdateRestoresTheExpired(_Restoring):
     """``update_contents`` is stored however long ago the session expired."""
 
     needs = IContentsUpdate
     found_by = ("test_contents_cannot_be_saved_a_minute_after",)
 
     def update_contents(self, key: str, record: Record) -> Any:
-        return super().update_contents(key, record) or self.revived(key, record)
+        return super().update_contents(key, record) or self.restored(key, record)

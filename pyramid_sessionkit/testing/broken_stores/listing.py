@@ -291,7 +291,7 @@ class PurgeTakesTheIdle(_Purges):
         return sum(self.good.delete(key) for key in old[:limit])
 
 
-class ListsBreakBesideWriters(BrokenStore):
+class ListsFailDuringWrites(BrokenStore):
     """A list fails if a session comes or goes while it is made."""
 
     promise = ANY_TIME

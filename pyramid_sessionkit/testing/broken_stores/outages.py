@@ -1,4 +1,4 @@
-"""Stores that take an outage for an answer, or never get over it."""
+"""Stores that take an outage for an answer, or that never work again after it."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class OutageIsPurged(_Outage):
         return _answer(0, self.good.purge, limit)
 
 
-class OutageOfTheDriver(_Outage):
+class OutageRaisesTheDriversError(_Outage):
     """``load`` raises what its driver raises."""
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Any:

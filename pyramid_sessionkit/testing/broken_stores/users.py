@@ -114,7 +114,7 @@ class SortsByCreation(_Users):
         return sorted(found, key=lambda item: item[1].created)
 
 
-class SortsEqualLoginsAtWill(_Users):
+class EqualLoginsHaveNoOrder(_Users):
     """Sessions that logged in at the same time are in no order."""
 
     promise = BY_LOGIN

@@ -14,6 +14,9 @@ NEVER_TWICE = "A version is never used twice for a key."
 TELLS = "delete answers True if it removed a record, and False otherwise."
 AT_ONCE = "Methods are called from many threads at once."
 
+SLOW = 0.1
+"""Seconds between two steps: on a busy machine other threads need that long to come between."""
+
 
 class CreateOverwrites(BrokenStore):
     """``create`` overwrites the record of a key that is taken."""
@@ -187,7 +190,7 @@ class UpdateInTwoSteps(BrokenStore):
         stored = self.stored(key)
         if stored is None or stored.version != record.version:
             return None
-        time.sleep(0.02)
+        time.sleep(SLOW)
         now = self.stored(key)
         return now and super().update(key, record.versioned(now.version))
 
@@ -203,13 +206,13 @@ class ContentsUpdateInTwoSteps(BrokenStore):
         stored = self.stored(key)
         if stored is None or stored.version != record.version:
             return None
-        time.sleep(0.02)
+        time.sleep(SLOW)
         now = self.stored(key)
         return now and super().update_contents(key, record.versioned(now.version))
 
 
 class CreateInTwoSteps(BrokenStore):
-    """``create`` looks first and writes then, so that of two both are told that they did."""
+    """``create`` looks first and writes then, so that two at once may both get a record."""
 
     promise = "Of many creations of one key exactly one wins."
     found_by = ("test_one_of_many_creations_wins",)
@@ -217,12 +220,12 @@ class CreateInTwoSteps(BrokenStore):
     def create(self, key: str, record: Record) -> Any:
         if self.stored(key) is not None:
             return None
-        time.sleep(0.02)
+        time.sleep(SLOW)
         return super().create(key, record) or self.stored(key)
 
 
 class DeleteInTwoSteps(BrokenStore):
-    """``delete`` looks first and removes then, so that of two both are told that they did."""
+    """``delete`` looks first and removes then, so that two at once may both get True."""
 
     promise = TELLS
     found_by = ("test_one_of_many_deletions_is_told_that_it_was",)
@@ -231,7 +234,7 @@ class DeleteInTwoSteps(BrokenStore):
         stored = self.stored(key)
         if stored is None or (record is not None and record.version != stored.version):
             return False
-        time.sleep(0.02)
+        time.sleep(SLOW)
         self.good.delete(key)
         return True
 

@@ -18,6 +18,8 @@ from typing import Any
 SECONDS = 60.0
 """How long a process of the suite may take."""
 
+LOOK_THERE = f"Their errors are in the captured stderr. None: it did not end in {SECONDS:.0f} seconds."
+
 
 def in_threads(function: Callable[[int], Any], count: int = 16) -> list[Any]:
     """What the function returns for each number, run at the same time."""
@@ -35,7 +37,8 @@ def in_processes(function: Callable[[int], Any], count: int) -> None:
             process.start()
     for process in processes:
         process.join(SECONDS)
-    assert [process.exitcode for process in processes] == [0] * count
+    codes = [process.exitcode for process in processes]
+    assert codes == [0] * count, f"processes failed: their exit codes are {codes}. {LOOK_THERE}"
 
 
 def fork_without_hooks(work: Callable[[], object]) -> int:
@@ -57,14 +60,14 @@ def wait_for(*pids: int) -> None:
     """Each of these processes must end in time, and without an error."""
     stop = time.monotonic() + SECONDS
     codes = [_exit_code(pid, stop) for pid in pids]
-    assert codes == [0] * len(pids), f"processes ended with {codes}; None: not in {SECONDS} seconds"
+    assert codes == [0] * len(pids), f"forked processes failed: their exit codes are {codes}. {LOOK_THERE}"
 
 
 def _exit_code(pid: int, stop: float) -> int | None:
     while time.monotonic() < stop:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
-            return status
+            return os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -26,7 +26,7 @@ class Concurrency:
         for _ in range(10):
             first = store.create(KEY, make_record())
             done = in_threads(lambda n: store.delete(KEY, first) if n % 2 else bool(store.update(KEY, first)))  # noqa: B023
-            assert done.count(True) == 1
+            assert done.count(True) == 1, "of many calls with one version, one must succeed"
             assert (store.load(KEY) is None) is bool(done.index(True) % 2)
             store.delete(KEY)
 

@@ -28,7 +28,7 @@ FULL: dict[str, Any] = {
     "credentials": "fedcba9876543210" * 4,
     "persistent": True,
 }
-"""Fields that a record of an anonymous visitor has not."""
+"""Fields that the record of an anonymous visitor does not have."""
 
 
 class Contents:

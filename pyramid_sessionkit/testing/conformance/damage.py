@@ -1,4 +1,4 @@
-"""A record that cannot be understood harms nobody else."""
+"""A record that cannot be understood does no harm to other sessions."""
 
 from __future__ import annotations
 

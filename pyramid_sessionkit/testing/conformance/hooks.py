@@ -1,4 +1,4 @@
-"""What the author of a store tells the suite, beside the fixture that makes one."""
+"""What the author of a store adds for the suite, besides the fixture that makes a store."""
 
 from __future__ import annotations
 
