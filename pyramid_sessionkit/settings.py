@@ -223,9 +223,9 @@ def _memcached_prefix(value: Any) -> str:
 
 def _redis_prefix(value: Any) -> str:
     text = str(value)
-    if not re.fullmatch(r"[!-~]{1,100}", text):
-        # Whoever removes all sessions must not remove the keys of others.
-        raise ValueError("must be 1 to 100 characters of printable ASCII without spaces")
+    if not re.fullmatch(r"[!-~]{0,99}:", text):
+        # Whoever removes all sessions must not remove the keys of others, whose prefix may begin with this one.
+        raise ValueError("must be 1 to 100 characters of printable ASCII without spaces, and end with a colon")
     return text
 
 

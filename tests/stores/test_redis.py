@@ -14,6 +14,7 @@ import pytest
 from pyramid.exceptions import ConfigurationError
 from redis import Redis as Driver
 from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as NoAnswer
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import GRACE, unreadable
@@ -21,6 +22,7 @@ from pyramid_sessionkit.scripts.commands import purge
 from pyramid_sessionkit.scripts.redis_checks import redis_checks
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.redis import RedisStore, from_settings
+from pyramid_sessionkit.stores.redis_connections import ServerConnections
 from pyramid_sessionkit.stores.redis_index import HEAL_EVERY
 from pyramid_sessionkit.stores.redis_scripts import CLOCKS
 from pyramid_sessionkit.stores.redis_urls import parse
@@ -86,7 +88,7 @@ def apart(store: RedisStore) -> RedisStore:
     return store
 
 
-NO_RECORDS = [b"", b"x", b"junk" * 10, bytes(range(256)), b'["0123456789abcdef",1]\n{}', b"\n" * 20]
+NO_RECORDS = [b"", b"x", b"junk" * 10, bytes(range(256)), b"\xff" * 40, b'["0123456789abcdef",1]\n{}', b"\n" * 20]
 
 
 @pytest.mark.servers
@@ -270,13 +272,117 @@ def test_clear_leaves_the_keys_of_others(redis: Redis, driver: Driver) -> None:
     store, other = RedisStore(redis.url, prefix="a*[x]:"), RedisStore(redis.url, prefix="a*[x]:b:")
     store.create(KEY, make_record(userid="ada"))
     other.create(KEY, make_record(userid="ada"))
+    beside_users = RedisStore(redis.url, prefix="a*[x]:user:b:")
+    beside_users.create(KEY, make_record(userid="ada"))
+    store.create(OTHER_KEY, make_record(userid="b:user:ada%3A"))
     driver.mset({"axx:1": "", "ab[x]:1": "", "elsewhere": ""})
-    assert (store.count(), other.count()) == (1, 1)
-    assert store.clear() == 1
-    assert driver.dbsize() == 5
-    assert len(other.sessions_of("ada")) == 1
-    store.close()
-    other.close()
+    assert (store.count(), other.count()) == (2, 1)
+    assert len(store.sessions_of("b:user:ada%3A")) == 1
+    assert store.clear() == 2
+    assert driver.dbsize() == 7
+    assert len(other.sessions_of("ada")) == len(beside_users.sessions_of("ada")) == 1
+    for opened in (store, other, beside_users):
+        opened.close()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("timeout", [2**63 // 1000 - 10**6, 2**62])
+def test_a_session_too_long_for_redis_changes_nothing(store: RedisStore, driver: Driver, timeout: int) -> None:
+    too_long = make_record(timeout=timeout, deadline=None)
+    with pytest.raises(StoreError, match=r"lower sessionkit\.lifetime"):
+        store.create(KEY, too_long)
+    assert not driver.exists(NAME)
+    created = store.create(KEY, make_record())
+    with pytest.raises(StoreError):
+        store.update(KEY, too_long.versioned(created.version))
+    assert store.load(KEY) == created
+
+
+@pytest.mark.servers
+def test_a_session_that_is_over_is_stored_as_any_other(store: RedisStore, driver: Driver) -> None:
+    assert store.create(KEY, make_record(userid="ada", renewed=5, timeout=0, deadline=None)) is not None
+    assert store.load(KEY) is None
+    assert store.sessions_of("ada") == []
+
+
+@pytest.mark.servers
+def test_a_login_is_refused_whole(store: RedisStore, redis: Redis, driver: Driver) -> None:
+    driver.execute_command("ACL", "SETUSER", "few", "on", ">secret", "~*", "+@all", "-zadd")
+    few = RedisStore(redis.url.replace("//", "//few:secret@"))
+    created = few.create(KEY, make_record())
+    with pytest.raises(StoreError, match="ACL SETUSER"):
+        few.update(KEY, created._replace(userid="ada", authenticated=5))
+    assert store.load(KEY) == created
+    with pytest.raises(StoreError, match="ACL SETUSER"):
+        few.create(OTHER_KEY, make_record(userid="ada"))
+    assert store.load(OTHER_KEY) is None
+    few.close()
+    driver.execute_command("ACL", "DELUSER", "few")
+
+
+@pytest.mark.servers
+def test_a_login_succeeds_where_healing_fails(store: RedisStore, driver: Driver, monkeypatch: Any) -> None:
+    asked = []
+
+    def fail(keys: list[str]) -> Any:
+        asked.append(keys)
+        raise StoreUnavailable("it is gone")
+
+    monkeypatch.setattr(store._index, "_load_all", fail)
+    for number in range(HEAL_EVERY):
+        assert store.create(numbered(number), make_record(userid="ada"))
+    assert len(asked) == 1
+
+
+def test_who_waits_for_another_to_connect_waits_for_the_timeout() -> None:
+    store = RedisStore("redis://127.0.0.1:1", 0.05)
+    with store.client._lock, pytest.raises(StoreUnavailable, match="still connecting"):
+        store.load(KEY)
+
+
+class Led:
+    """A connection that leads to where the Sentinels say at the time."""
+
+    primary = "old"
+    host, port = "unknown", 0
+    is_open = False
+
+    def connect(self) -> None:
+        if not self.is_open:
+            self.host, self.is_open = Led.primary, True
+
+    def disconnect(self) -> None:
+        self.is_open = False
+
+    def can_read(self) -> bool:
+        return False
+
+
+def test_a_connection_that_comes_back_late_is_led_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Led, "primary", "old")
+    pool = SimpleNamespace(connection_class=Led, connection_kwargs={}, disconnect=lambda **_: None)
+    connections = ServerConnections(SimpleNamespace(connection_pool=pool), 5, 1)
+    late, idle = connections._take(), connections._take()
+    connections._lifo.give_back(idle)
+    Led.primary = "new"
+    idle.disconnect()
+    assert connections._take().host == "new"
+    connections._lifo.give_back(late)
+    assert connections._take() is late
+    assert late.host == "new"
+
+
+def test_a_silent_primary_is_asked_once_not_on_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: Any) -> Any:
+        raise NoAnswer("timed out")
+
+    for kind, dropped in (("redis", []), ("redis+sentinel", [True])):
+        store = RedisStore(f"{kind}://127.0.0.1:1/main" if "+" in kind else f"{kind}://127.0.0.1:1", 1)
+        seen: list[bool] = []
+        store.client._connections = SimpleNamespace(ask=ask, drop_idle=lambda seen=seen: seen.append(True))  # type: ignore[assignment]
+        with pytest.raises(StoreUnavailable):
+            store.load(KEY)
+        assert seen == dropped
 
 
 @pytest.mark.servers
@@ -512,9 +618,10 @@ def test_each_process_has_connections_of_its_own(store: RedisStore) -> None:
     assert store.client._connected()._idle[-1] is connection  # type: ignore[attr-defined]
 
 
-def test_an_empty_prefix_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="1 to 100 characters"):
-        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.prefix": ""})
+@pytest.mark.parametrize("prefix", ["", "app", "a b:", "a" * 100 + ":"])
+def test_a_prefix_that_others_may_share_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"1 to 100 characters .* end with a colon"):
+        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.prefix": prefix})
 
 
 @pytest.mark.servers
@@ -536,6 +643,7 @@ def test_a_check_says_what_may_end_sessions(
         store = RedisStore(server.url)
         found = {result.check: result.status for result in redis_checks(store.client)}
         store.close()
+        server.kill()  # asked to stop, it would write its file first
     assert found == {"redis": "ok", "eviction": eviction, "persistence": persistence}
 
 
