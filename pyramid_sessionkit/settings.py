@@ -318,7 +318,7 @@ class RedisSettings:
         },
     )
     timeout: int = _option(1, _duration, "How long connecting, and each answer, may take.")
-    prefix: str = _option("sessionkit:", _redis_prefix, "What the name of every key begins with.")
+    prefix: str = _option("sessionkit:", _redis_prefix, "What the name of every key begins with; it ends with a colon.")
 
 
 @dataclass(frozen=True)
