@@ -202,7 +202,7 @@ def test_a_set_lives_as_long_as_its_sessions(redis: Redis, driver: Driver, toget
         store._writes = WritesApart(store.client, store._index)
     record = store.create(KEY, make_record(userid="ada", timeout=100, deadline=None))
     assert record.expires + GRACE <= driver.expiretime(ADA) <= record.expires + GRACE + 101 + CLOCKS
-    record = store.update(KEY, record._replace(timeout=5000))
+    record = store.update(KEY, record._replace(timeout=9 * CLOCKS))
     assert record.expires + GRACE <= driver.expiretime(ADA)
     store.create(OTHER_KEY, make_record(userid="ada", timeout=None, deadline=None))
     assert driver.ttl(ADA) == -1
@@ -247,6 +247,14 @@ def test_a_reader_leaves_the_entry_of_a_login_under_way(apart: RedisStore, monke
 
 
 @pytest.mark.servers
+def test_a_login_that_is_done_is_no_longer_under_way(apart: RedisStore, driver: Driver) -> None:
+    created = apart.create(KEY, make_record())
+    apart.update(KEY, created._replace(userid="ada", authenticated=5))
+    apart.create(OTHER_KEY, make_record(userid="ada"))
+    assert min(driver.zscore(ADA, key) for key in (KEY, OTHER_KEY)) > time()
+
+
+@pytest.mark.servers
 def test_an_entry_of_a_login_that_never_came_goes(apart: RedisStore, driver: Driver) -> None:
     driver.zadd(ADA, {KEY: -(time() - GRACE - 5), OTHER_KEY: -time()})
     assert apart.sessions_of("ada") == []
@@ -269,7 +277,8 @@ def test_a_reader_leaves_what_a_login_put_there_meanwhile(
     kind: str, request: pytest.FixtureRequest, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store: RedisStore = request.getfixturevalue(kind)
-    driver.zadd(ADA, {KEY: time() + 5000})
+    store.create(KEY, make_record(userid="ada"))
+    store.delete(KEY)  # its entry stays
     load_all = store._load_all
 
     def load_and_log_in(keys: list[str]) -> Any:
