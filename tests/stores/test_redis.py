@@ -532,6 +532,14 @@ def test_a_lost_connection_is_tried_once_more(fake: Any, use: int) -> None:
     assert server.seen == 2
 
 
+@pytest.mark.parametrize("use", [0, 1, 2])
+def test_what_is_lost_twice_is_an_outage(fake: Any, use: int) -> None:
+    server, store = fake(lambda _: b"")
+    with pytest.raises(StoreUnavailable):
+        uses(store)[use]()
+    assert server.seen == 2
+
+
 def test_an_update_is_never_sent_twice(fake: Any) -> None:
     server, store = fake(lambda number: b":1\r\n" if number == 1 else b"")
     created = store.create(KEY, make_record())
