@@ -223,9 +223,9 @@ def _memcached_prefix(value: Any) -> str:
 
 def _redis_prefix(value: Any) -> str:
     text = str(value)
-    if not re.fullmatch(r"[!-~]{1,100}", text):
-        # Whoever removes all sessions must not remove the keys of others.
-        raise ValueError("must be 1 to 100 characters of printable ASCII without spaces")
+    if not re.fullmatch(r"[!-~]{0,99}:", text):
+        # Whoever removes all sessions must not remove the keys of others, whose prefix may begin with this one.
+        raise ValueError("must be 1 to 100 characters of printable ASCII without spaces, and end with a colon")
     return text
 
 
@@ -318,7 +318,7 @@ class RedisSettings:
         },
     )
     timeout: int = _option(1, _duration, "How long connecting, and each answer, may take.")
-    prefix: str = _option("sessionkit:", _redis_prefix, "What the name of every key begins with.")
+    prefix: str = _option("sessionkit:", _redis_prefix, "What the name of every key begins with; it ends with a colon.")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
 
 from pyramid_sessionkit.stores.home import Home, keep_inherited
-from pyramid_sessionkit.stores.redis_connections import ERRORS, ClusterConnections, Connections, ServerConnections
+from pyramid_sessionkit.stores.redis_connections import (
+    ERRORS,
+    ClusterConnections,
+    Connections,
+    NoConnection,
+    ServerConnections,
+)
 from pyramid_sessionkit.stores.redis_errors import is_lost, is_read_only, is_wrong_type, translated
 from pyramid_sessionkit.stores.redis_scripts import Script
 from pyramid_sessionkit.stores.redis_urls import MAX_CONNECTIONS, Address, connect
@@ -104,7 +111,10 @@ class Client:
         return self._connections or self._connect()
 
     def _connect(self) -> Connections:
-        with self._lock:
+        # Who waits for another to find the nodes of a Cluster waits no longer than for an answer.
+        if not self._lock.acquire(timeout=self._timeout):
+            raise NoConnection("another thread is still connecting")
+        try:
             if self._connections is None:
                 driver = connect(self.address, self._timeout)
                 size = self.address.options.get("max_connections", MAX_CONNECTIONS)
@@ -112,6 +122,8 @@ class Client:
                     ClusterConnections(driver) if self.is_cluster else ServerConnections(driver, size, self._timeout)
                 )
             return self._connections
+        finally:
+            self._lock.release()
 
     def _leave(self) -> None:
         keep_inherited(self._connections)
@@ -119,7 +131,8 @@ class Client:
         self._lock = threading.Lock()
 
     def _refused(self, error: Exception) -> Exception:
-        if is_read_only(error):
+        is_silent = isinstance(error, NoAnswer) and self.address.kind == "sentinel"
+        if is_read_only(error) or is_silent:
             # The next connection may find the server that is the primary now.
             self._drop_idle()
         return translated(error, self.address.shown)

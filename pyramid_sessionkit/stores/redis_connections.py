@@ -84,6 +84,8 @@ class ServerConnections:
             if connection is None:
                 raise NoConnection("all connections are in use; raise max_connections in the URL") from None
         try:
+            if _where(connection) != self._primary:
+                connection.disconnect()
             connection.connect()
             if _has_ended(connection):
                 connection.disconnect()
@@ -95,8 +97,8 @@ class ServerConnections:
         return connection
 
     def _look_where(self, connection: Any) -> None:
-        """With Sentinel it may lead to another primary than the others. Then those lead to the wrong one."""
-        where = getattr(connection, "host", None), getattr(connection, "port", None)
+        """With Sentinel a new one may lead to another primary than the others. Then those lead to the wrong one."""
+        where = _where(connection)
         if where != self._primary:
             if self._primary is not None:
                 self.drop_idle()
@@ -121,6 +123,10 @@ class ClusterConnections:
     def close(self) -> None:
         with suppress(*ERRORS):
             self.driver.close()
+
+
+def _where(connection: Any) -> tuple[Any, Any]:
+    return getattr(connection, "host", None), getattr(connection, "port", None)
 
 
 def _has_ended(connection: Any) -> bool:

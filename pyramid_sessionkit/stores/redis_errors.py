@@ -30,18 +30,26 @@ OUTAGES = {
     exceptions.AskError: "ASK: keys are being moved to another node",
 }
 
+FEW_RIGHTS = (
+    "this user may not run a command, or not on these keys: give it "
+    "+@read +@write +@scripting +@connection and ~<sessionkit.redis.prefix>* with ACL SETUSER"
+)
+TOO_LONG = "a session of this length is longer than it can keep: lower sessionkit.lifetime"
+
 CURES = {
     "NOAUTH": "it wants a password: set it in sessionkit.redis.url",
     "WRONGPASS": "user and password are wrong: check sessionkit.redis.url",
-    "NOPERM": "this user may not run a command, or not on these keys: give it "
-    "+@read +@write +@scripting +@connection and ~<sessionkit.redis.prefix>* with ACL SETUSER",
+    "NOPERM": FEW_RIGHTS,
+    "The user executing the script": FEW_RIGHTS,
+    "ACL failure in script": FEW_RIGHTS,
     "WRONGTYPE": "a key with the prefix of the sessions holds something else: set another sessionkit.redis.prefix",
     "unknown command 'SENTINEL'": "it is not a Sentinel: name those, or begin sessionkit.redis.url with redis://",
     "unknown command": "it does not know a command that sessions need: it takes Redis 5 or later with Lua, or Valkey",
     "CROSSSLOT": "it is a Cluster: sessionkit.redis.url has to begin with redis+cluster://",
     "Cluster mode is not enabled": "it is not a Cluster: sessionkit.redis.url has to begin with redis://",
     "DB index is out of range": "it has no database of this number: change the one in sessionkit.redis.url",
-    "invalid expire": "a session of this length is longer than it can keep: lower sessionkit.lifetime",
+    "invalid expire": TOO_LONG,
+    "out of range": TOO_LONG,
 }
 
 

@@ -54,7 +54,8 @@ class UserIndex:
         self._load_all = load_all
 
     def name(self, userid: str) -> str:
-        return self._prefix + userid
+        """Without a further colon, which only the names of another prefix have."""
+        return self._prefix + userid.replace("%", "%25").replace(":", "%3A")
 
     def add(self, userid: str, key: str, entry: str) -> None:
         grown = self._client.run(ADD, [self.name(userid)], [key, entry], again=True)
@@ -63,7 +64,8 @@ class UserIndex:
     def grown(self, userid: str, size: int) -> None:
         """It has this size since an entry was added; 0 if none was."""
         if size and size % HEAL_EVERY == 0:
-            self.read(userid)
+            with suppress(StoreError):  # what was asked for is done
+                self.read(userid)
 
     def read(self, userid: str) -> list[tuple[str, Record]]:
         """The sessions of a user, expired ones too. What is not true in the set is put right."""

@@ -55,7 +55,8 @@ class Lists:
         for keys in _batches(self.keys()):
             removed += sum(self._removed(self._prefix + key for key in keys))
         pattern = _is_special.sub(r"\\\1", self._users) + "*"
-        for names in _batches(self._client.names(pattern)):
+        start = len(self._users)
+        for names in _batches(name for name in self._client.names(pattern) if ":" not in name[start:]):
             self._removed(names)
         return removed
 

@@ -34,10 +34,10 @@ _WORD = f"""
 local function word(name) return redis.call('GETRANGE', name, {WORD_START}, {WORD_START + WORD_LENGTH - 1}) end
 """
 
+# One command, so that what is refused has changed nothing.
 _KEEP = """
 local function keep(name, value, lasts)
-  redis.call('SET', name, value)
-  if lasts ~= '' then redis.call('PEXPIRE', name, lasts) end
+  if lasts == '' then redis.call('SET', name, value) else redis.call('SET', name, value, 'PX', lasts) end
 end
 """
 
@@ -67,12 +67,14 @@ end
 
 # KEYS: the session [, its user's index]. ARGV: version, value, milliseconds to keep it or '' [, session key, score].
 # 0 if the key is taken, else 1 + the size of the index if it grew. It may run twice: what is there may be its own.
+# A script that Redis refuses half-way is not undone. So the index comes first here too.
 CREATE = _script(f"""{_WORD}{_KEEP}{_INDEX}
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return word(KEYS[1]) == ARGV[1] and 1 or 0
 end
+local size = KEYS[2] and add(KEYS[2], ARGV[4], ARGV[5]) or 0
 keep(KEYS[1], ARGV[2], ARGV[3])
-return 1 + (KEYS[2] and add(KEYS[2], ARGV[4], ARGV[5]) or 0)
+return 1 + size
 """)
 
 # KEYS: the session. ARGV: the version that it must have, value, milliseconds to keep it or ''.
@@ -86,8 +88,8 @@ return 1
 # ARGV, besides: session key, score or '' to put it into none, the number of the KEYS to take it out of or ''.
 UPDATE_AND_INDEX = _script(f"""{_WORD}{_KEEP}{_INDEX}
 if word(KEYS[1]) ~= ARGV[1] then return 0 end
-keep(KEYS[1], ARGV[2], ARGV[3])
 local size = ARGV[5] ~= '' and add(KEYS[2], ARGV[4], ARGV[5]) or 0
+keep(KEYS[1], ARGV[2], ARGV[3])
 if ARGV[6] ~= '' then remove(KEYS[tonumber(ARGV[6])], ARGV[4]) end
 return 1 + size
 """)

@@ -23,6 +23,11 @@ class Version:
     kept_until: int = field(default=0, compare=False)
     """Of its entry in the set of its user."""
 
+    @property
+    def stored(self) -> bytes:
+        """The word as it is in the value: of a damaged one these may be any bytes."""
+        return self.word.encode("latin-1")
+
 
 def with_new_version(record: Record) -> Record:
     """The record as a state that is about to be stored."""
@@ -46,7 +51,7 @@ def kept_until(record: Record) -> int:
     expires = record.expires
     if expires is None:
         return NEVER
-    if record.timeout is not None and expires != record.deadline:
+    if record.timeout and expires != record.deadline:
         expires = (expires // record.timeout + 1) * record.timeout
         if record.deadline is not None:
             expires = min(expires, record.deadline)
@@ -58,7 +63,10 @@ def expiry(record: Record) -> str:
 
     Not a time: the clock of the server may differ from ours.
     """
-    return "" if record.expires is None else str(int((record.expires + GRACE - time()) * 1000) + 1)
+    if record.expires is None:
+        return ""
+    # Redis takes no time that is over already.
+    return str(max(1, int((record.expires + GRACE - time()) * 1000) + 1))
 
 
 def _version_of(word: str, record: Record) -> Version:

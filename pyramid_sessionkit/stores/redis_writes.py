@@ -49,12 +49,12 @@ class WritesTogether:
         if before.userid is not None and before.userid != after.userid:
             names.append(self._index.name(before.userid))
             out_of = str(len(names))
-        arguments = [before.word, pack(record), expiry(record), key, entry, out_of]
+        arguments = [before.stored, pack(record), expiry(record), key, entry, out_of]
         return self._done(self._client.run(UPDATE_AND_INDEX, names, arguments, again=False), record)
 
     def delete(self, name: str, key: str, before: Version) -> bool:
         names = [name] if before.userid is None else [name, self._index.name(before.userid)]
-        return bool(self._client.run(DELETE, names, [before.word, key], again=True))
+        return bool(self._client.run(DELETE, names, [before.stored, key], again=True))
 
     def _done(self, answer: int, record: Record) -> bool:
         if answer > 1:
@@ -89,7 +89,7 @@ class WritesApart:
         return done
 
     def delete(self, name: str, key: str, before: Version) -> bool:
-        return bool(self._client.run(DELETE, [name], [before.word], again=True))
+        return bool(self._client.run(DELETE, [name], [before.stored], again=True))
 
     def _announce(self, key: str, record: Record) -> None:
         if record.userid is not None:
@@ -107,4 +107,4 @@ def _written(record: Record) -> list[Any]:
 
 
 def _update(client: Client, name: str, record: Record, before: Version) -> bool:
-    return bool(client.run(UPDATE, [name], [before.word, pack(record), expiry(record)], again=False))
+    return bool(client.run(UPDATE, [name], [before.stored, pack(record), expiry(record)], again=False))

@@ -10,6 +10,9 @@ from tests.sealing.site import Site
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
+from tests.stores.conftest import redis
+
+__all__ = ["redis"]
 
 
 @pytest.fixture(scope="session")

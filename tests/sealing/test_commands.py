@@ -15,6 +15,7 @@ from pyramid_sessionkit.scripts import output
 from pyramid_sessionkit.sealing.format import MAGIC
 from pyramid_sessionkit.sealing.keys import Sealer
 from pyramid_sessionkit.sealing.store import SealedStore
+from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.testing.conformance import make_record, numbered
 from tests.scripts.test_psessions import ADA, Place, Run, Terminal, answer
@@ -143,6 +144,23 @@ def test_seal_rewrites_the_rest(place: Place, run: Run, monkeypatch: pytest.Monk
     assert heads(place) == [FIRST, FIRST, FIRST, THIRD, FIRST]
     assert [place.store.load(numbered(number)).renewed for number in range(5)] == times  # type: ignore[union-attr]
     assert answer(run, "seal") == {"sealed": 0, "unreadable": 1, "refused": 0}
+
+
+@pytest.mark.servers
+def test_sessions_in_redis_are_counted_and_sealed(place: Place, run: Run, redis: Any) -> None:
+    store = RedisStore(redis.url)
+    store.clear()
+    for number, key in enumerate([ONE, TWO, None]):
+        kept = store if key is None else sealed(store, key)
+        kept.create(numbered(number), make_record(userid="ada"))
+    keys = {"sessionkit.seal_key": f"{KEY} {OTHER_KEY}", "sessionkit.seal_migrate": "true"}
+    place.configure(**keys, **{"sessionkit.store": "redis", "sessionkit.redis.url": redis.url})
+    assert ("ok", "1 of 3 sessions are sealed with key 1 of 2") in check(run)[1]
+    assert answer(run, "seal", "--dry-run") == {"unsealed": 2}
+    assert answer(run, "seal") == {"sealed": 2, "unreadable": 0, "refused": 0}
+    assert [store.load(numbered(number)).data[:12] for number in range(3)] == [FIRST] * 3  # type: ignore[union-attr]
+    assert len(store.sessions_of("ada")) == 3
+    store.close()
 
 
 def test_one_sealed_session_is_one(place: Place, run: Run) -> None:

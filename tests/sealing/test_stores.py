@@ -32,6 +32,7 @@ from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
 from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record, numbered
@@ -125,16 +126,6 @@ class TestSealedPostgreSQL(Quicker):
 
 
 @pytest.mark.servers
-class TestSealedMariaDB(Quicker):
-    @pytest.fixture
-    def store(self, mariadb: Any) -> Iterator[SealedStore]:
-        yield from of_server(mariadb.url)
-
-    def unreachable(self) -> SealedStore:
-        return sealed(SQLStore(create_session_engine(f"mariadb+pymysql://u@127.0.0.1:{free_port()}/db")))
-
-
-@pytest.mark.servers
 class TestSealedMemcached(Quicker):
     @pytest.fixture
     def store(self, memcached: Any) -> Iterator[SealedStore]:
@@ -152,6 +143,27 @@ class TestSealedMemcached(Quicker):
 
     def unreachable(self) -> SealedStore:
         return sealed(MemcachedStore(Nodes(["127.0.0.1:1"], 1)))
+
+
+def of_redis(url: str) -> Iterator[SealedStore]:
+    store = RedisStore(url)
+    store.clear()
+    yield sealed(store)
+    store.close()
+
+
+@pytest.mark.servers
+class TestSealedRedis(Quicker):
+    @pytest.fixture
+    def store(self, redis: Any) -> Iterator[SealedStore]:
+        yield from of_redis(redis.url)
+
+    def damage(self, store: Any, key: str) -> None:
+        name = "sessionkit:" + key
+        assert store.client.call("SET", name, flipped(store.client.call("GET", name, again=True)), again=False)
+
+    def unreachable(self) -> SealedStore:
+        return sealed(RedisStore(f"redis://127.0.0.1:{free_port()}"))
 
 
 def cached(sql_store: SQLStore, address: str) -> CachedSQLStore:
@@ -434,6 +446,7 @@ class TestResealing:
         "sqlite",
         pytest.param("postgresql", marks=pytest.mark.servers),
         pytest.param("mariadb", marks=pytest.mark.servers),
+        pytest.param("redis", marks=pytest.mark.servers),
     ]
 )
 def counted(request: pytest.FixtureRequest) -> Iterator[Any]:
@@ -442,7 +455,8 @@ def counted(request: pytest.FixtureRequest) -> Iterator[Any]:
     elif request.param == "sqlite":
         yield request.getfixturevalue("sql_store")
     else:
-        for store in of_server(request.getfixturevalue(request.param).url):
+        make = of_redis if request.param == "redis" else of_server
+        for store in make(request.getfixturevalue(request.param).url):
             yield store._store
 
 

@@ -8,6 +8,8 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.redis import Redis
+from tests.servers.redis_cluster import RedisCluster
+from tests.servers.redis_sentinel import RedisSentinel
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,19 @@ def memcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memcached]:
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     with Redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="package")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSentinel]:
+    """A primary of Redis, its replica and a sentinel."""
+    with RedisSentinel(tmp_path_factory.mktemp("sentinel")) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")

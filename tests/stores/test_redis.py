@@ -14,6 +14,7 @@ import pytest
 from pyramid.exceptions import ConfigurationError
 from redis import Redis as Driver
 from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as NoAnswer
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import GRACE, unreadable
@@ -21,6 +22,7 @@ from pyramid_sessionkit.scripts.commands import purge
 from pyramid_sessionkit.scripts.redis_checks import redis_checks
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.redis import RedisStore, from_settings
+from pyramid_sessionkit.stores.redis_connections import ServerConnections
 from pyramid_sessionkit.stores.redis_index import HEAL_EVERY
 from pyramid_sessionkit.stores.redis_scripts import CLOCKS
 from pyramid_sessionkit.stores.redis_urls import parse
@@ -75,6 +77,8 @@ class TestRedisStore(StoreConformance):
 class TestRecordAndSetApart(TestRedisStore):
     """As on a Cluster."""
 
+    test_it_expires_in_time = None  # type: ignore[assignment]  # it waits for seconds; the scripts are the same
+
     @pytest.fixture
     def store(self, apart: RedisStore) -> RedisStore:
         return apart
@@ -86,7 +90,7 @@ def apart(store: RedisStore) -> RedisStore:
     return store
 
 
-NO_RECORDS = [b"", b"x", b"junk" * 10, bytes(range(256)), b'["0123456789abcdef",1]\n{}', b"\n" * 20]
+NO_RECORDS = [b"", b"x", b"junk" * 10, bytes(range(256)), b"\xff" * 40, b'["0123456789abcdef",1]\n{}', b"\n" * 20]
 
 
 @pytest.mark.servers
@@ -101,6 +105,7 @@ def test_what_is_no_record_is_unreadable_and_stays(store: RedisStore, driver: Dr
     assert store.sessions_of("ada") == store.live_sessions(9) == []
     assert store.count() == store.count(expired=True) == 0
     assert driver.get(NAME) == value
+    assert driver.zscore(ADA, KEY)  # whose it is cannot be said
     assert store.delete(KEY, record) is True
     assert store.update(KEY, record) is None
     assert store.load(KEY) is None
@@ -119,13 +124,10 @@ def test_a_key_of_another_type_says_what_to_do(store: RedisStore, driver: Driver
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize(
-    "limits", [{"timeout": 100, "deadline": None}, {"timeout": None, "deadline": int(time()) + 100}]
-)
-def test_redis_removes_a_session_a_minute_after_its_end(
-    store: RedisStore, driver: Driver, limits: dict[str, Any]
-) -> None:
-    record = make_record(**limits)
+@pytest.mark.parametrize("limit", ["timeout", "deadline"])
+def test_redis_removes_a_session_a_minute_after_its_end(store: RedisStore, driver: Driver, limit: str) -> None:
+    ends = {"timeout": 100, "deadline": int(time()) + 100}[limit]
+    record = make_record(**{"timeout": None, "deadline": None, limit: ends})
     created = store.create(KEY, record)
     assert driver.expiretime(NAME) - (record.expires + GRACE) in range(3)
     for after in (record._replace(timeout=9999, deadline=None), record._replace(timeout=50)):
@@ -197,11 +199,23 @@ def test_a_set_lives_as_long_as_its_sessions(redis: Redis, driver: Driver, toget
         store._writes = WritesApart(store.client, store._index)
     record = store.create(KEY, make_record(userid="ada", timeout=100, deadline=None))
     assert record.expires + GRACE <= driver.expiretime(ADA) <= record.expires + GRACE + 101 + CLOCKS
-    record = store.update(KEY, record._replace(timeout=5000))
+    record = store.update(KEY, record._replace(timeout=9 * CLOCKS))
     assert record.expires + GRACE <= driver.expiretime(ADA)
     store.create(OTHER_KEY, make_record(userid="ada", timeout=None, deadline=None))
     assert driver.ttl(ADA) == -1
     store.close()
+
+
+@pytest.mark.servers
+def test_users_whose_names_are_alike_have_sets_of_their_own(store: RedisStore, driver: Driver) -> None:
+    users = ["a:b", "a%3Ab", "a%253Ab", "*", "[ab]", "{a}", "a b\n", "é\0", "x" * 255]
+    for number, userid in enumerate(users):
+        store.create(numbered(number), make_record(userid=userid))
+    for _ in range(2):
+        for number, userid in enumerate(users):
+            assert [key for key, _ in store.sessions_of(userid)] == [numbered(number)]
+    assert store.clear() == len(users)
+    assert driver.keys() == []
 
 
 @pytest.mark.servers
@@ -230,6 +244,14 @@ def test_a_reader_leaves_the_entry_of_a_login_under_way(apart: RedisStore, monke
 
 
 @pytest.mark.servers
+def test_a_login_that_is_done_is_no_longer_under_way(apart: RedisStore, driver: Driver) -> None:
+    created = apart.create(KEY, make_record())
+    apart.update(KEY, created._replace(userid="ada", authenticated=5))
+    apart.create(OTHER_KEY, make_record(userid="ada"))
+    assert min(driver.zscore(ADA, key) for key in (KEY, OTHER_KEY)) > time()
+
+
+@pytest.mark.servers
 def test_an_entry_of_a_login_that_never_came_goes(apart: RedisStore, driver: Driver) -> None:
     driver.zadd(ADA, {KEY: -(time() - GRACE - 5), OTHER_KEY: -time()})
     assert apart.sessions_of("ada") == []
@@ -240,6 +262,7 @@ def test_an_entry_of_a_login_that_never_came_goes(apart: RedisStore, driver: Dri
 def test_a_login_whose_process_died_gets_its_entry(apart: RedisStore, driver: Driver) -> None:
     apart.create(KEY, make_record(userid="ada"))
     driver.zadd(ADA, {KEY: -(time() - GRACE - 5)})
+    driver.persist(ADA)
     assert len(apart.sessions_of("ada")) == 1
     assert driver.zscore(ADA, KEY) > time()
     assert driver.ttl(ADA) > 0
@@ -251,7 +274,8 @@ def test_a_reader_leaves_what_a_login_put_there_meanwhile(
     kind: str, request: pytest.FixtureRequest, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store: RedisStore = request.getfixturevalue(kind)
-    driver.zadd(ADA, {KEY: time() + 5000})
+    store.create(KEY, make_record(userid="ada"))
+    store.delete(KEY)  # its entry stays
     load_all = store._load_all
 
     def load_and_log_in(keys: list[str]) -> Any:
@@ -270,13 +294,117 @@ def test_clear_leaves_the_keys_of_others(redis: Redis, driver: Driver) -> None:
     store, other = RedisStore(redis.url, prefix="a*[x]:"), RedisStore(redis.url, prefix="a*[x]:b:")
     store.create(KEY, make_record(userid="ada"))
     other.create(KEY, make_record(userid="ada"))
+    beside_users = RedisStore(redis.url, prefix="a*[x]:user:b:")
+    beside_users.create(KEY, make_record(userid="ada"))
+    store.create(OTHER_KEY, make_record(userid="b:user:ada%3A"))
     driver.mset({"axx:1": "", "ab[x]:1": "", "elsewhere": ""})
-    assert (store.count(), other.count()) == (1, 1)
-    assert store.clear() == 1
-    assert driver.dbsize() == 5
-    assert len(other.sessions_of("ada")) == 1
-    store.close()
-    other.close()
+    assert (store.count(), other.count()) == (2, 1)
+    assert len(store.sessions_of("b:user:ada%3A")) == 1
+    assert store.clear() == 2
+    assert driver.dbsize() == 7
+    assert len(other.sessions_of("ada")) == len(beside_users.sessions_of("ada")) == 1
+    for opened in (store, other, beside_users):
+        opened.close()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("timeout", [2**63 // 1000 - 10**6, 2**62])
+def test_a_session_too_long_for_redis_changes_nothing(store: RedisStore, driver: Driver, timeout: int) -> None:
+    too_long = make_record(timeout=timeout, deadline=None)
+    with pytest.raises(StoreError, match=r"lower sessionkit\.lifetime"):
+        store.create(KEY, too_long)
+    assert not driver.exists(NAME)
+    created = store.create(KEY, make_record())
+    with pytest.raises(StoreError):
+        store.update(KEY, too_long.versioned(created.version))
+    assert store.load(KEY) == created
+
+
+@pytest.mark.servers
+def test_a_session_that_is_over_is_stored_as_any_other(store: RedisStore, driver: Driver) -> None:
+    assert store.create(KEY, make_record(userid="ada", renewed=5, timeout=0, deadline=None)) is not None
+    assert store.load(KEY) is None
+    assert store.sessions_of("ada") == []
+
+
+@pytest.mark.servers
+def test_a_login_is_refused_whole(store: RedisStore, redis: Redis, driver: Driver) -> None:
+    driver.execute_command("ACL", "SETUSER", "few", "on", ">secret", "~*", "+@all", "-zadd")
+    few = RedisStore(redis.url.replace("//", "//few:secret@"))
+    created = few.create(KEY, make_record())
+    with pytest.raises(StoreError, match="ACL SETUSER"):
+        few.update(KEY, created._replace(userid="ada", authenticated=5))
+    assert store.load(KEY) == created
+    with pytest.raises(StoreError, match="ACL SETUSER"):
+        few.create(OTHER_KEY, make_record(userid="ada"))
+    assert store.load(OTHER_KEY) is None
+    few.close()
+    driver.execute_command("ACL", "DELUSER", "few")
+
+
+@pytest.mark.servers
+def test_a_login_succeeds_where_healing_fails(store: RedisStore, driver: Driver, monkeypatch: Any) -> None:
+    asked = []
+
+    def fail(keys: list[str]) -> Any:
+        asked.append(keys)
+        raise StoreUnavailable("it is gone")
+
+    monkeypatch.setattr(store._index, "_load_all", fail)
+    for number in range(HEAL_EVERY):
+        assert store.create(numbered(number), make_record(userid="ada"))
+    assert len(asked) == 1
+
+
+def test_who_waits_for_another_to_connect_waits_for_the_timeout() -> None:
+    store = RedisStore("redis://127.0.0.1:1", 0.05)
+    with store.client._lock, pytest.raises(StoreUnavailable, match="still connecting"):
+        store.load(KEY)
+
+
+class Led:
+    """A connection that leads to where the Sentinels say at the time."""
+
+    primary = "old"
+    host, port = "unknown", 0
+    is_open = False
+
+    def connect(self) -> None:
+        if not self.is_open:
+            self.host, self.is_open = Led.primary, True
+
+    def disconnect(self) -> None:
+        self.is_open = False
+
+    def can_read(self) -> bool:
+        return False
+
+
+def test_a_connection_that_comes_back_late_is_led_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Led, "primary", "old")
+    pool = SimpleNamespace(connection_class=Led, connection_kwargs={}, disconnect=lambda **_: None)
+    connections = ServerConnections(SimpleNamespace(connection_pool=pool), 5, 1)
+    late, idle = connections._take(), connections._take()
+    connections._lifo.give_back(idle)
+    Led.primary = "new"
+    idle.disconnect()
+    assert connections._take().host == "new"
+    connections._lifo.give_back(late)
+    assert connections._take() is late
+    assert late.host == "new"
+
+
+def test_a_silent_primary_is_asked_once_not_on_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: Any) -> Any:
+        raise NoAnswer("timed out")
+
+    for kind, dropped in (("redis", []), ("redis+sentinel", [True])):
+        store = RedisStore(f"{kind}://127.0.0.1:1/main" if "+" in kind else f"{kind}://127.0.0.1:1", 1)
+        seen: list[bool] = []
+        store.client._connections = SimpleNamespace(ask=ask, drop_idle=lambda seen=seen: seen.append(True))  # type: ignore[assignment]
+        with pytest.raises(StoreUnavailable):
+            store.load(KEY)
+        assert seen == dropped
 
 
 @pytest.mark.servers
@@ -401,6 +529,14 @@ def test_a_lost_connection_is_tried_once_more(fake: Any, use: int) -> None:
     assert server.seen == 2
 
 
+@pytest.mark.parametrize("use", [0, 1, 2])
+def test_what_is_lost_twice_is_an_outage(fake: Any, use: int) -> None:
+    server, store = fake(lambda _: b"")
+    with pytest.raises(StoreUnavailable):
+        uses(store)[use]()
+    assert server.seen == 2
+
+
 def test_an_update_is_never_sent_twice(fake: Any) -> None:
     server, store = fake(lambda number: b":1\r\n" if number == 1 else b"")
     created = store.create(KEY, make_record())
@@ -512,9 +648,10 @@ def test_each_process_has_connections_of_its_own(store: RedisStore) -> None:
     assert store.client._connected()._idle[-1] is connection  # type: ignore[attr-defined]
 
 
-def test_an_empty_prefix_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="1 to 100 characters"):
-        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.prefix": ""})
+@pytest.mark.parametrize("prefix", ["", "app", "a b:", "a" * 100 + ":"])
+def test_a_prefix_that_others_may_share_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"1 to 100 characters .* end with a colon"):
+        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.prefix": prefix})
 
 
 @pytest.mark.servers
@@ -536,6 +673,7 @@ def test_a_check_says_what_may_end_sessions(
         store = RedisStore(server.url)
         found = {result.check: result.status for result in redis_checks(store.client)}
         store.close()
+        server.kill()  # asked to stop, it would write its file first
     assert found == {"redis": "ok", "eviction": eviction, "persistence": persistence}
 
 

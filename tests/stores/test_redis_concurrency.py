@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -16,20 +15,18 @@ from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.redis import from_settings
 from tests.conftest import SECRET, SentCookies, cookie_of
-from tests.servers.redis import Redis
-from tests.servers.redis_cluster import RedisCluster
-from tests.servers.redis_sentinel import RedisSentinel
 
 pytestmark = pytest.mark.servers
 
 PROCESSES = THREADS = 4
-TIMES = 5
+TIMES = 3
 
 
-@pytest.fixture(params=[Redis, RedisCluster, RedisSentinel])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with request.param(tmp_path_factory.mktemp("redis")) as servers:
-        yield servers.url
+@pytest.fixture(params=["redis", "cluster", "servers"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of one server, of a Cluster, of a primary that a sentinel names."""
+    url: str = request.getfixturevalue(request.param).url
+    return url
 
 
 def open_persistence(url: str) -> Persistence:
