@@ -162,7 +162,7 @@ BROKEN = """
 [app:main]
 use = call:tests.newcomer.test_messages:main
 sessionkit.secret = {secret}
-sessionkit.store = redis
+sessionkit.store = mongo
 
 [server:main]
 use = egg:waitress#main
@@ -182,8 +182,10 @@ def main(global_config: Any, **settings: Any) -> Any:
 def test_pserve_ends_with_the_message_alone(tmp_path: Path) -> None:
     (tmp_path / "app.ini").write_text(BROKEN.format(secret=SECRET))
     command = [sys.executable, "-c", "from pyramid.scripts.pserve import main; main()", str(tmp_path / "app.ini")]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2], timeout=60
+    )
     assert answer.returncode != 0
     lines = answer.stderr.strip().splitlines()
-    assert "ConfigurationError: sessionkit.store = redis: there is no such store" in lines[-1]
+    assert "ConfigurationError: sessionkit.store = mongo: there is no such store" in lines[-1]
     assert len([line for line in lines if line.startswith("Traceback")]) == 1
