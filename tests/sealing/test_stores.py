@@ -116,16 +116,6 @@ def of_server(url: str) -> Iterator[SealedStore]:
 
 
 @pytest.mark.servers
-class TestSealedPostgreSQL(Quicker):
-    @pytest.fixture
-    def store(self, postgresql: Any) -> Iterator[SealedStore]:
-        yield from of_server(postgresql.url)
-
-    def unreachable(self) -> SealedStore:
-        return sealed(SQLStore(create_session_engine(f"postgresql+psycopg://u@127.0.0.1:{free_port()}/db")))
-
-
-@pytest.mark.servers
 class TestSealedMemcached(Quicker):
     @pytest.fixture
     def store(self, memcached: Any) -> Iterator[SealedStore]:
