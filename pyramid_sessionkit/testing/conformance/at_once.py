@@ -43,7 +43,7 @@ def in_processes(function: Callable[[int], Any], count: int) -> None:
 
 def fork_without_hooks(work: Callable[[], object]) -> int:
     """The process that does the work, and ends without cleaning up. As in uWSGI, none of Python's hooks runs."""
-    pid = int(ctypes.PyDLL(None).fork())
+    pid = _fork_while_no_thread_waits()
     if pid:
         return pid
     try:
@@ -54,6 +54,18 @@ def fork_without_hooks(work: Callable[[], object]) -> int:
         code = 1
     sys.stderr.flush()
     os._exit(code)
+
+
+def _fork_while_no_thread_waits() -> int:
+    """A thread that waits for the interpreter asks its holder for it after the switch interval. If a process is forked
+    just then, the child waits for ever for that thread, which it does not have."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SECONDS)
+    try:
+        time.sleep(2 * interval)  # those who wait already ask, and get it
+        return int(ctypes.PyDLL(None).fork())
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def wait_for(*pids: int) -> None:

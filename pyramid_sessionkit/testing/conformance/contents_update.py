@@ -13,6 +13,7 @@ from pyramid_sessionkit.testing.conformance.records import (
     EXPIRED,
     KEY,
     LARGEST,
+    difference,
     each_limit,
     make_record,
     types_of,
@@ -57,7 +58,7 @@ class ContentsUpdate:
         data = bytes(range(255, -1, -1)) * (LARGEST // 256)
         first = store.create(KEY, make_record())
         store.update_contents(KEY, first.with_data(data))
-        assert store.load(KEY).data == data
+        assert difference(store.load(KEY).data, data) is None
 
     @each_limit
     def test_contents_can_be_saved_for_a_moment_after(self, store: Any, limit: str) -> None:

@@ -55,3 +55,11 @@ EXPIRED: dict[str, Callable[[int], dict[str, Any]]] = {
 """The fields of a record that expired so many seconds ago."""
 
 each_limit = pytest.mark.parametrize("limit", EXPIRED)
+
+
+def difference(found: bytes, expected: bytes) -> str | None:
+    """How large contents differ, in few words, since pytest compares them for minutes. None if they do not."""
+    if found == expected:
+        return None
+    first = next((at for at, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other), len(found))
+    return f"{len(found)} bytes instead of {len(expected)}, and others from byte {first} on"
