@@ -44,8 +44,9 @@ class Committing:
 
     def _in_transaction(self, operation: str, *args: Any) -> Any:
         if self._pid != os.getpid():
-            self._pid = os.getpid()
+            # In this order: another thread of this process must not find the parent's connections.
             self.engine.dispose(close=False)
+            self._pid = os.getpid()
         with Session(self.engine) as dbsession, dbsession.begin():
             return getattr(self.own.joined(dbsession), operation)(*args)
 
