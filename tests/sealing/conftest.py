@@ -5,32 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.scripts.test_psessions import place, run  # noqa: F401
+from tests.scripts.test_psessions import place, run
 from tests.sealing.site import Site
-from tests.servers.mariadb import MariaDB
-from tests.servers.memcached import Memcached
-from tests.servers.postgresql import PostgreSQL
-from tests.stores.conftest import redis
+from tests.stores.conftest import mariadb, memcached, postgresql, redis
 
-__all__ = ["redis"]
-
-
-@pytest.fixture(scope="session")
-def memcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memcached]:
-    with Memcached(tmp_path_factory.mktemp("memcached")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    with PostgreSQL(tmp_path_factory.mktemp("postgresql")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    with MariaDB(tmp_path_factory.mktemp("mariadb")) as server:
-        yield server
+__all__ = ["mariadb", "memcached", "place", "postgresql", "redis", "run"]
 
 
 @pytest.fixture
