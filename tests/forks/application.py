@@ -68,4 +68,4 @@ if USED in os.environ:
 
 
 def application(environ: Any, start_response: Any) -> Any:
-    return by_store.get(shift_path_info(environ), Response("ready"))(environ, start_response)
+    return by_store.get(shift_path_info(environ), Response(str(os.getpid())))(environ, start_response)

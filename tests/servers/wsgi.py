@@ -6,6 +6,7 @@ import importlib.util
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -13,32 +14,46 @@ from tests.servers.process import Server, free_port, missing
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
+AT_ONCE = 4
+"""Connections that ask at once whether the server is ready: what one process leaves, another takes."""
 
 
 class WSGIServer(Server):
-    """A WSGI server on a loopback port, with two processes that were forked from the first."""
+    """A WSGI server on a loopback port, with two processes that were forked from the first.
+
+    Its application answers ``/ready`` with the number of its process. The server has started when both have answered.
+    """
 
     keeps_connections = True
 
     def __init__(self, command: list[str], port: int, environment: Mapping[str, str], folder: Path) -> None:
         self.port = port
-        super().__init__(command, self._answer, folder / "server.log", environment)
+        self._answered: set[bytes] = set()
+        super().__init__(command, self._all_answer, folder / "server.log", environment)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def start(self) -> None:
+        self._answered.clear()
+        super().start()
 
     def stop(self, signum: int = signal.SIGKILL) -> None:
         # All of its processes at once: a master would take its time, and nothing of theirs is needed any more.
         self._signal(signum)
         super().stop(signum)
 
-    def _answer(self) -> None:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/ready")
-            assert connection.getresponse().status == 200
-        finally:
-            connection.close()
+    def _all_answer(self) -> None:
+        with ExitStack() as stack:
+            connections = [HTTPConnection("127.0.0.1", self.port, timeout=5) for _ in range(AT_ONCE)]
+            for connection in connections:
+                stack.callback(connection.close)
+                connection.request("GET", "/ready")
+            for connection in connections:
+                response = connection.getresponse()
+                assert response.status == 200
+                self._answered.add(response.read())
+        assert len(self._answered) == PROCESSES
 
 
 class UWSGI(WSGIServer):
