@@ -1,59 +1,17 @@
-"""A store with all optional interfaces, whose server is a thread: for the conformance suite with all of its hooks."""
+"""A store with all optional interfaces and a server of its own: for the conformance suite with all of its hooks."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import socket
-import struct
-import threading
 from typing import Any
 
 from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
-from pyramid_sessionkit.interfaces import (
-    IContentsUpdate,
-    IListable,
-    IPurgeable,
-    ISessionStore,
-    IUserIndex,
-    unreadable,
-)
-from pyramid_sessionkit.stores.memory import MemoryStore
-
-
-class RemoteServer:
-    """Answers the calls of remote stores from memory."""
-
-    def __init__(self) -> None:
-        self.memory = MemoryStore()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self._listening.getsockname()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def damage(self, key: str) -> None:
-        damaged = unreadable(self.memory._records[key].version)
-        self.memory.delete(key)
-        self.memory._records[key] = damaged
-        self.memory._order.added(key, damaged)
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError), client:
-            while True:
-                name, args = receive(client)
-                send(client, getattr(self.memory, name)(*args))
+from pyramid_sessionkit.interfaces import IContentsUpdate, IListable, IPurgeable, ISessionStore, IUserIndex
+from tests.stores.remote_server import receive, send
 
 
 @implementer(ISessionStore, IContentsUpdate, IUserIndex, IListable, IPurgeable)
@@ -122,24 +80,3 @@ def _taken(idle: list[socket.socket]) -> socket.socket | None:
     with contextlib.suppress(IndexError):
         return idle.pop()
     return None
-
-
-def send(connection: socket.socket, message: Any) -> None:
-    data = pickle.dumps(message)
-    connection.sendall(struct.pack("!I", len(data)) + data)
-
-
-def receive(connection: socket.socket) -> Any:
-    (size,) = struct.unpack("!I", _receive(connection, 4))
-    return pickle.loads(_receive(connection, size))
-
-
-def _receive(connection: socket.socket, size: int) -> bytes:
-    parts = []
-    while size:
-        part = connection.recv(size)
-        if not part:
-            raise EOFError("the connection was closed")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)

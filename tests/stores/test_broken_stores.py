@@ -12,9 +12,16 @@ from pyramid_sessionkit.interfaces import IContentsUpdate, IListable, IPurgeable
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.testing.broken_stores import BROKEN_STORES, BrokenStore, broken_stores_for, first_failure
 from pyramid_sessionkit.testing.conformance import KEY, StoreConformance, make_record
-from tests.stores.remote_store import RemoteServer, RemoteStore
+from tests.stores.remote_server import RemoteServer
+from tests.stores.remote_store import RemoteStore
 
 SERVER = RemoteServer()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[RemoteServer]:
+    with SERVER:
+        yield SERVER
 
 
 class TestRemoteStore(StoreConformance):
@@ -33,7 +40,7 @@ class TestRemoteStore(StoreConformance):
         return SERVER.address
 
     def damage(self, store: RemoteStore, key: str) -> None:
-        SERVER.damage(key)
+        SERVER.call("damage", key)
 
 
 class TestsOfBroken(TestRemoteStore):
@@ -56,7 +63,7 @@ class TestsOfWholeMemory(StoreConformance):
 
 
 def make_remote() -> RemoteStore:
-    SERVER.memory.clear()
+    SERVER.call("clear")
     return RemoteStore(SERVER.address)
 
 
@@ -67,12 +74,12 @@ WORLDS: dict[str, tuple[type, Any]] = {
 """The tests, and how a good store is made for them."""
 
 
-def broken_in(world: str) -> list[type[BrokenStore]]:
-    tests, make_store = WORLDS[world]
-    return broken_stores_for(make_store(), tests)
+BROKEN = {
+    "memory": broken_stores_for(MemoryStore(), StoreConformance),
+    "remote": broken_stores_for(RemoteStore(SERVER.address), TestsOfBroken),
+}
 
-
-EACH = [pytest.param(world, broken, id=f"{world}-{broken.__name__}") for world in WORLDS for broken in broken_in(world)]
+EACH = [pytest.param(world, broken, id=f"{world}-{broken.__name__}") for world in WORLDS for broken in BROKEN[world]]
 
 
 @pytest.mark.parametrize(("world", "broken"), EACH)
@@ -107,7 +114,7 @@ def whole() -> type[BrokenStore]:
 
 
 def test_all_apply_to_a_store_that_has_everything() -> None:
-    assert broken_in("remote") == list(BROKEN_STORES)
+    assert BROKEN["remote"] == list(BROKEN_STORES)
     assert len(BROKEN_STORES) > 30
 
 
