@@ -27,6 +27,7 @@ class Proxy:
         self._target = target
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self._passing: list[threading.Thread] = []
         self._listen(0)
 
     @property
@@ -41,10 +42,12 @@ class Proxy:
             _close(connection)
 
     def stop(self) -> None:
-        """From now on nobody listens."""
+        """From now on nobody listens. No thread is left, since a test that follows may fork."""
         _close(self._listening)
         self._accepting.join()
         self.close_connections()
+        while self._passing:
+            self._passing.pop().join()
 
     def start(self) -> None:
         """Listen again, at the same address."""
@@ -66,8 +69,8 @@ class Proxy:
             return
         server = socket.create_connection(self._target)
         self._keep(server)
-        _in_background(self._pass_on, client, server, False)
-        _in_background(self._pass_on, server, client, True)
+        self._passing.append(_in_background(self._pass_on, client, server, False))
+        self._passing.append(_in_background(self._pass_on, server, client, True))
 
     def _keep(self, connection: socket.socket) -> None:
         with self._lock:
