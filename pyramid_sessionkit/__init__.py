@@ -10,6 +10,8 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.add_session_type import serializer_of
+from pyramid_sessionkit.adoption.adopting import Adoption
+from pyramid_sessionkit.adoption.directive import add_adoption
 from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.csrf import add_csrf_policy
@@ -144,7 +146,8 @@ def includeme(config: Configurator) -> None:
     store = sealed_store(store, settings, events)
     persistence = Persistence(store, settings, events, serializer=serializer_of(config))
     signer = CookieSigner(settings.cookie.name, settings.secret)
-    headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options))
+    adoption = Adoption(persistence)
+    headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options), adoption)
     saver = Saver(settings, headers)
 
     joined_mode = JoinedMode(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None
@@ -155,7 +158,10 @@ def includeme(config: Configurator) -> None:
     config.registry[JOINED_MODE] = joined_mode
     config.registry[POLICY_WANTED] = settings.security_policy
     config.registry[TRUST_PROXY] = settings.trust_proxy
-    config.set_session_factory(SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of))
+    config.set_session_factory(
+        SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of, adoption)
+    )
+    add_adoption(config, adoption, settings.adopt)
     add_tweens(config)
     add_csrf_policy(config, settings.login_route, settings.confirm_route)
     add_gates(config, settings.login_route, settings.confirm_route)

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
@@ -38,6 +39,11 @@ class CookieOptions(NamedTuple):
     signer: CookieSigner
     events: Events
     key_prefix: Callable[[Any], str] | None = None
+    adoption: Adoption | None = None
+
+    @property
+    def adopts(self) -> bool:
+        return self.adoption is not None and self.adoption.old is not None
 
 
 class CookieCarrier:
@@ -49,7 +55,7 @@ class CookieCarrier:
         self._cookies = cookies
         self._environ = request.environ
         # The request holds its session, which holds this.
-        self._request = None if cookies.key_prefix is None else weakref.ref(request)
+        self._request = weakref.ref(request) if cookies.key_prefix is not None or cookies.adopts else None
 
     def presented(self) -> list[Presented]:
         """All cookies that we signed."""
@@ -58,9 +64,15 @@ class CookieCarrier:
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
         environ = self._environ
         header = environ.get("HTTP_COOKIE")
-        if "retry.attempts" not in environ:
+        retried = "retry.attempts" in environ
+        if not retried and not self._cookies.adopts:
             return self._find(persistence, header, fresh) if header else NO_COOKIE
-        return self._with_standing(persistence, self._find(persistence, header or "", fresh))
+        opened = self._adopted(self._find(persistence, header or "", fresh))
+        return self._with_standing(persistence, opened) if retried else opened
+
+    def _adopted(self, opened: Opened) -> Opened:
+        adoption, request = self._cookies.adoption, None if self._request is None else self._request()
+        return opened if adoption is None or request is None else adoption.find(request, self.prefix, opened)
 
     def _find(self, persistence: Persistence, header: str, fresh: bool) -> Opened:
         presented = self._cookies.signer.presented(header)

@@ -9,6 +9,7 @@ from typing import Any
 from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
+from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.carriers import CookieCarrier, CookieOptions
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.persistence import Persistence
@@ -33,10 +34,12 @@ class SessionFactory:
         finish_later: Callable[[Any], None],
         key_prefix: Callable[[Any], str] | None = None,
         persistence_of: Callable[[Any], Persistence] | None = None,
+        adoption: Adoption | None = None,
     ) -> None:
         self.persistence = persistence
         self._persistence_of = persistence_of
-        self._cookies = CookieOptions(signer, persistence.events, key_prefix)
+        self.adoption = adoption
+        self._cookies = CookieOptions(signer, persistence.events, key_prefix, adoption)
         self._finish_later = finish_later
         self._one_process = getattr(persistence.store, "process_local", False)
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pyramid.threadlocal import manager
 from webob import Response
 
+from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings, override_cookie
@@ -25,7 +26,7 @@ _CHOSEN = "_sessionkit_cookie_headers"
 """Set in the ``__dict__`` of a request for which ``sessionkit.cookie_options`` was asked."""
 
 FORMER = "_sessionkit_cookie"
-"""Set in the ``__dict__`` of a response that carries a cookie of ours."""
+"""Set in the ``__dict__`` of a response that sets cookies for us: their values, and for whom."""
 
 RETURNED = "_sessionkit_returned"
 """Set in the ``__dict__`` of a response that a view returned."""
@@ -39,11 +40,16 @@ class SessionHeaders:
     """Adds the headers of a session to a response. ``overrides`` is ``sessionkit.cookie_options``."""
 
     def __init__(
-        self, settings: Settings, signer: CookieSigner, overrides: Callable[[Any], dict[str, Any]] | None = None
+        self,
+        settings: Settings,
+        signer: CookieSigner,
+        overrides: Callable[[Any], dict[str, Any]] | None = None,
+        adoption: Adoption | None = None,
     ) -> None:
         self._settings = settings
         self._signer = signer
         self._overrides = overrides
+        self._adoption = adoption
         self._cookie = CookieHeaders(settings.cookie)
         self._warned: set[str] = set()
 
@@ -52,10 +58,13 @@ class SessionHeaders:
         headers = response.headerlist
         _vary_on_cookie(headers)
         cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
-        if cookie is not None:
+        cookies = [] if cookie is None else [cookie]
+        if self._adoption is not None:
+            cookies += self._adoption.deletions(request, ends=work.cookie is DELETE, sends=cookie is not None)
+        if cookies:
             # In this order: another thread may be about to copy the response.
-            response.__dict__[FORMER] = cookie, weakref.ref(_outermost(request))
-            headers.append(("Set-Cookie", cookie))
+            response.__dict__[FORMER] = cookies, weakref.ref(_outermost(request))
+            headers.extend(("Set-Cookie", value) for value in cookies)
             _keep_from_shared_caches(headers)
         elif work.shows_a_user:
             _keep_private(headers)
@@ -79,7 +88,8 @@ class SessionHeaders:
         former = response.__dict__.get(FORMER)
         if former is not None and former[1]() is not _outermost(None):
             del response.__dict__[FORMER]
-            response.headerlist = [item for item in response.headerlist if item != ("Set-Cookie", former[0])]
+            sent = [("Set-Cookie", value) for value in former[0]]
+            response.headerlist = [item for item in response.headerlist if item not in sent]
         return response
 
     def refusal(self, request: Any) -> str | None:

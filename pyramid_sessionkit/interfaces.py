@@ -20,6 +20,10 @@ NOT_READ = b"{}"
 """The ``data`` of a record in a list of all sessions, whose contents were not read: see ``without_contents``."""
 
 
+CREDENTIALS_NOT_KNOWN = "adopted"
+"""The ``credentials`` of a session that was adopted from another library, until its user is next asked for."""
+
+
 class Record(NamedTuple):
     """What a store holds for one key. Times are in epoch seconds unless another unit is named, durations in seconds."""
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
-from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from pyramid.authorization import ACLHelper, Authenticated, Everyone
@@ -17,8 +16,10 @@ from pyramid.request import RequestLocalCache
 from zope.interface import implementer
 
 from pyramid_sessionkit.csrf import SessionCSRFStoragePolicy
+from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.sources import SessionSource, Source
+from pyramid_sessionkit.userid import as_userid
 
 Identity = Callable[[Any, str], Any]
 Principals = Callable[[Any, Any], Iterable[str]]
@@ -160,9 +161,11 @@ class SessionSecurityPolicy:
             return "user_gone"
         if self._credentials_hash is None:
             return None
-        at_login = request.session.credentials or ""
-        same = hmac.compare_digest(at_login, _digest(self._credentials_hash(request, identity)))
-        return None if same else "credentials_changed"
+        at_login, now = request.session.credentials or "", _digest(self._credentials_hash(request, identity))
+        if at_login == CREDENTIALS_NOT_KNOWN:
+            request.session.work.set_credentials(now)
+            return None
+        return None if hmac.compare_digest(at_login, now) else "credentials_changed"
 
     def _credentials_at_login(self, request: Any, userid: str) -> str | None:
         if self._credentials_hash is None:
@@ -176,16 +179,6 @@ class SessionSecurityPolicy:
 
 def _digest(credentials: str) -> str:
     return sha256(credentials.encode()).hexdigest()
-
-
-def as_userid(value: Any, what: str) -> str:
-    """A userid as text. Anything but text, a number and a UUID is refused: a user object above all."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)) or not str(value):
-        raise ValueError(
-            f"{what} {type(value).__name__ if not isinstance(value, str) else 'empty text'} where the id of a user "
-            "belongs: text, a number or a UUID, such as user.id"
-        )
-    return str(value)
 
 
 def _refuse(method: str, kw: dict[str, Any]) -> None:

@@ -17,11 +17,9 @@ from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.settings import LONGEST_DURATION
 from pyramid_sessionkit.unit_of_work import Carrier, UnitOfWork
+from pyramid_sessionkit.userid import check_userid
 
 _UNSET: Final = type("UNSET", (), {"__repr__": lambda self: "unchanged"})()
-
-LONGEST_USERID = 255
-"""Characters."""
 
 Value = TypeVar("Value")
 
@@ -257,9 +255,7 @@ class Session(MutableMapping[str, Any]):
         The contents stay, unless they were another user's. For security policies: views call
         :func:`pyramid.security.remember`.
         """
-        if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
-            raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
-        self.work.login(userid, credentials, persistent)
+        self.work.login(check_userid(userid), credentials, persistent)
 
     def touch(self) -> None:
         """Restart the idle timeout now."""

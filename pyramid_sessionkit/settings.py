@@ -422,6 +422,12 @@ class Settings:
     key_prefix: Any = _option(
         None, _or_none(_dotted), "(request) -> str: what new session keys begin with, such as a tenant or a shard."
     )
+    adopt: Any = _option(
+        None,
+        _or_none(_dotted),
+        "The sessions of the library that the site comes from, so that nobody is logged out: an OldSessions, or a "
+        "function (settings) that returns one.",
+    )
     trust_proxy: bool = _option(
         False, _boolean, "Believe X-Forwarded-Proto. Leave off where the WSGI server already does."
     )

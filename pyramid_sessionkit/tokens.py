@@ -20,6 +20,9 @@ from pyramid_sessionkit.state import NewSecret, Presented
 KEY_LENGTH = 22
 """Characters of ``[A-Za-z0-9]``: 131 bits."""
 
+MARK = "adopted-"
+"""What the keys of marks begin with, after the application's prefix: see ``adoption/adopting.py``."""
+
 LONGEST_KEY = 64
 """Characters, with the application's prefix."""
 
@@ -57,6 +60,8 @@ class Tokens:
         self._keys = [MessageKey(secret, "new key") for secret in application_secrets]
         self._secrets = [MessageKey(secret, "new secret") for secret in application_secrets]
         self._csrf = [MessageKey(secret, "csrf") for secret in application_secrets]
+        self._marks = [MessageKey(secret, "adoption mark") for secret in application_secrets]
+        self._adopted = [MessageKey(secret, "adopted secret") for secret in application_secrets]
 
     def key_from(self, seed: Presented, prefix: str = "", number: int = 0) -> str:
         """The key of the session that a visitor with this cookie begins; ``number``: of the next one, if it is taken.
@@ -81,6 +86,14 @@ class Tokens:
                 if opens(current, record):
                     return why, current
         return None
+
+    def mark_keys(self, token: str, prefix: str = "") -> list[str]:
+        """The keys that the mark of an old token may have, the one that it gets first: as long as any other key."""
+        return [f"{prefix}{MARK}{_letters_of(key.digest(token))[: KEY_LENGTH - len(MARK)]}" for key in self._marks]
+
+    def adopted_secrets(self, token: str, key: str) -> list[str]:
+        """The secrets that a session may have which was adopted with this old token, the one that it gets first."""
+        return [message_key.text(f"{key}.{token}") for message_key in self._adopted]
 
     def csrf_token(self, key: str, authenticated: int | None, nonce: str) -> str:
         """The token of a session, or of one that is still to begin: nothing has to be stored for it.
@@ -108,8 +121,12 @@ def has_form_of_csrf_token(token: object) -> bool:
 
 
 def _letters(key: MessageKey, seed: Presented, number: int) -> str:
-    wide = sha512(key.digest(f"{seed.key}.{seed.secret}.{number}")).digest()  # enough letters in any case
-    return urlsafe_b64encode(wide).decode("ascii").translate(_WITHOUT_SIGNS)[:KEY_LENGTH]
+    return _letters_of(key.digest(f"{seed.key}.{seed.secret}.{number}"))[:KEY_LENGTH]
+
+
+def _letters_of(digest: bytes) -> str:
+    wide = sha512(digest).digest()  # enough letters in any case
+    return urlsafe_b64encode(wide).decode("ascii").translate(_WITHOUT_SIGNS)
 
 
 def clean_nonce(value: object) -> str:

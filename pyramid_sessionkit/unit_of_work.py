@@ -182,6 +182,11 @@ class UnitOfWork:
         pending.renew = True
         pending.fields["renewed"] = int(time())
 
+    def set_credentials(self, credentials: str) -> None:
+        """What the login of an adopted session depends on, which was not known before."""
+        if self.phase is not CLOSED:
+            self.open().fields["credentials"] = credentials
+
     def set_limits(self, **limits: Any) -> None:
         """``timeout``, ``lifetime`` and ``persistent`` for this session alone."""
         self.open().limits.update(limits)

@@ -11,10 +11,11 @@ from typing import Any
 
 from pyramid.interfaces import ISecurityPolicy, ISessionFactory
 
+from pyramid_sessionkit.adoption.new_records import IMPORTED
 from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported
-from pyramid_sessionkit.interfaces import IListable, IPurgeable, IUserIndex, Record
+from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, IListable, IPurgeable, IUserIndex, Record
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
@@ -66,7 +67,7 @@ class UserSessions:
             _info(serializer, key, record, current)
             for key, record in self._stored()
             # What this request has changed about its own session is not stored yet.
-            if not judges or key == current or record.credentials == session.credentials
+            if not judges or key == current or record.credentials == session.credentials or _unjudged(record)
         ]
 
     @property
@@ -183,6 +184,11 @@ def _info(serializer: Serializer, key: str, record: Record, current: str | None 
     return SessionInfo(
         key, record.userid, record.created, record.renewed, record.expires, key == current, MappingProxyType(contents)
     )
+
+
+def _unjudged(record: Record) -> bool:
+    """Whether it came from another library, and its user has not been asked for since."""
+    return record.credentials is not None and record.credentials.startswith((CREDENTIALS_NOT_KNOWN, IMPORTED))
 
 
 def _user_index(store: Any) -> Any:

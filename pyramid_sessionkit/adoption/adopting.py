@@ -1,0 +1,169 @@
+"""How an old session becomes one of ours, once, whatever runs at the same time.
+
+A new session is stored under a random key, which nobody knows yet. Then a *mark* is stored, under a key that is derived
+from the old token: it names that session. To create the mark is one atomic operation of the store. Of requests that
+adopt at once one succeeds, and the others delete what they stored and go on with what the mark names. So a mark whose
+session is gone means that the session has ended since, and the old token opens nothing any more.
+
+All of it is done on the store itself, also in joined mode: other requests must see it before this one has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum
+from time import time
+from typing import Any
+
+from pyramid_sessionkit.adoption.new_records import adopted_record, begun_record, kept_contents, mark_record, named_by
+from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
+from pyramid_sessionkit.events import SessionCreated
+from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.state import LIVE, REPLACED, SEND, Found, Opened, Phase, Presented, Stored
+from pyramid_sessionkit.tokens import new_secret, opens
+
+log = logging.getLogger("pyramid_sessionkit")
+
+OUTCOME = "pyramid_sessionkit.adoption"
+"""Where the environ of a request has its :class:`Outcome`, if its browser sent an old token that was ever adopted."""
+
+
+class Outcome(Enum):
+    """What became of the old session of a browser."""
+
+    ADOPTED = "it goes on in ours, and its browser has no cookie of ours yet"
+    ENDED = "it went on in ours, and that has ended"
+
+
+class Adoption:
+    """Adopts the old sessions of an application. Until ``old`` is set there are none."""
+
+    def __init__(self, persistence: Persistence) -> None:
+        self.old: OldSessions | None = None
+        self._persistence = persistence
+
+    def find(self, request: Any, prefix: Callable[[], str], opened: Opened) -> Opened:
+        """What the old token of a request opens. ``opened``: what its cookies of ours opened, which goes first."""
+        if self.old is None or opened.found is LIVE or opened.found is REPLACED:
+            return opened
+        token = self.old.token(request)
+        if not token:
+            return opened
+        found = self._found(request, token, prefix())
+        if found is None:
+            return opened
+        goes_on = found.found is LIVE
+        request.environ[OUTCOME] = Outcome.ADOPTED if goes_on else Outcome.ENDED
+        return found if goes_on or found.found is REPLACED else opened
+
+    def _found(self, request: Any, token: str, prefix: str) -> Opened | None:
+        marks = self._persistence.tokens.mark_keys(token, prefix)
+        for mark in marks:
+            if (record := self._persistence.store.load(mark, True)) is not None:
+                return self._named(record, token)
+        adopted = self._read(request, token)
+        return None if adopted is None else self._adopt(token, adopted, marks[0], prefix)
+
+    def _read(self, request: Any, token: str) -> Adopted | None:
+        assert self.old is not None
+        try:
+            return self.old.read(request, token)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            raise StoreUnavailable(f"The old session cannot be read: {type(error).__name__}: {error}") from error
+
+    # With a mark.
+
+    def _named(self, mark: Record, token: str) -> Opened:
+        """What the session opens as that a mark names."""
+        persistence, key = self._persistence, named_by(mark)
+        record = None if key is None else persistence.store.load(key, True)
+        if key is None or record is None:
+            return Opened(Found.DEAD, None, None, {}, time())
+        secrets = persistence.tokens.adopted_secrets(token, key)
+        secret = next((one for one in secrets if opens(one, record)), secrets[0])
+        opened = persistence.find([Presented(key, secret)], True)
+        return self._begun(opened)._replace(cookie=SEND) if opened.found is LIVE else opened
+
+    def _begun(self, opened: Opened) -> Opened:
+        """The limits of an imported session count from the first visit."""
+        stored = opened.stored
+        assert stored is not None
+        begun = begun_record(stored.record, self._persistence.settings, time())
+        if begun is stored.record:
+            return opened
+        record = self._persistence.replace(
+            stored.key, stored.record, lambda current: begun_record(current, self._persistence.settings, time())
+        )
+        return opened._replace(stored=stored._replace(record=record))
+
+    # Without one.
+
+    def _adopt(self, token: str, adopted: Adopted, mark: str, prefix: str) -> Opened:
+        stored = self._stored(token, adopted, prefix)
+        if not self._marks(mark, stored.key, adopted):
+            self._persistence.store.delete(stored.key)
+            first = self._persistence.store.load(mark, True)
+            return self._named(first, token) if first is not None else Opened(Found.DEAD, None, None, {}, time())
+        self._persistence.tell(SessionCreated(stored.key, stored.record.userid))
+        self._forget(token)
+        assert stored.secret is not None
+        contents = self._persistence.serializer.loads(stored.record.data)
+        return Opened(
+            LIVE, Presented(stored.key, stored.secret), stored, contents, stored.record.created, Phase.OPEN, SEND
+        )
+
+    def _stored(self, token: str, adopted: Adopted, prefix: str, imported: str | None = None) -> Stored:
+        persistence = self._persistence
+        key = persistence.tokens.key_from(Presented("", new_secret()), prefix)
+        secret = persistence.tokens.adopted_secrets(token, key)[0]
+        data = kept_contents(adopted.contents, persistence.serializer, persistence.settings.max_size)
+        record = persistence.store.create(key, adopted_record(adopted, data, secret, persistence.settings, imported))
+        if record is None:
+            raise StoreError("No new session could be stored, since its key was taken: check sessionkit.key_prefix")
+        return Stored(key, record, secret)
+
+    def _marks(self, mark: str, key: str, adopted: Adopted) -> bool:
+        """Whether this session is the one that the old token names from now on."""
+        return self._persistence.store.create(mark, mark_record(key, adopted, time())) is not None
+
+    def _forget(self, token: str) -> None:
+        old = self.old
+        assert old is not None
+        if old.keep:
+            return
+        try:
+            old.forget(token)
+        except Exception:
+            log.exception("An old session was adopted, and its old record could not be deleted")
+
+    # For the response, and for ``psessions import``.
+
+    def deletions(self, request: Any, ends: bool, sends: bool) -> list[str]:
+        """The ``Set-Cookie`` values that delete the old cookies, if it is time.
+
+        ``ends``: the response deletes our cookie. ``sends``: it sends one: no browser may lose its old cookie before.
+        """
+        if self.old is None:
+            return []
+        outcome = request.environ.get(OUTCOME)
+        adopted = outcome is Outcome.ADOPTED and sends and not self.old.keep
+        return self.old.deletions(request) if ends or adopted or outcome is Outcome.ENDED else []
+
+    def import_one(self, token: str, adopted: Adopted, credentials: str | None) -> bool:
+        """Store a session for the visitor who will come with this token; False if that was done before.
+
+        ``credentials``: what ``credentials_hash`` says of the user today, as it is stored.
+        """
+        marks = self._persistence.tokens.mark_keys(token, "")
+        if any(self._persistence.store.load(mark, True) is not None for mark in marks):
+            return False
+        stored = self._stored(token, adopted, "", imported=credentials or "")
+        if self._marks(marks[0], stored.key, adopted):
+            return True
+        self._persistence.store.delete(stored.key)
+        return False
