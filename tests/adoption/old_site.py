@@ -111,6 +111,11 @@ class Browser:
                 self._take(value)
         return response
 
+    def key(self, path: str) -> str:
+        """The key of the session that this browser has after it asked for a page."""
+        self.get(path)
+        return self.cookies["session"].partition(".")[0]
+
     def _take(self, header: str) -> None:
         pair, *attributes = [part.strip() for part in header.split(";")]
         name, _, value = pair.partition("=")

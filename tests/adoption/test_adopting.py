@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from time import time
 from typing import Any
 
 import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+from pyramid.interfaces import ISessionFactory
+from pyramid.response import Response
+from pyramid_retry import RetryableException
 
+from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.events import LoggedIn, SessionCreated
+from pyramid_sessionkit.state import Presented
+from pyramid_sessionkit.stores.memory import MemoryStore
+from pyramid_sessionkit.tokens import KEY_LENGTH
 from tests.adoption.old_site import DictSessions, NewSite
+from tests.conftest import SECRET
 
 ADA = Adopted({"cart": ["apples"]}, userid=7)
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -107,3 +118,228 @@ def test_a_logout_that_overtakes_an_adoption_wins(site: NewSite, old: DictSessio
     old.while_reading = log_out
     assert site.browser(old="token-of-ada").get("/show").json["userid"] is None
     assert live_sessions(site) == []
+
+
+@pytest.mark.parametrize("end", ["revoke", "clear it out", "expire"])
+def test_however_it_ended_the_old_cookie_opens_nothing(
+    site: NewSite, old: DictSessions, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.browser(old="token-of-ada").get("/show")
+    old.records["token-of-ada"] = ADA
+    (key,) = live_sessions(site)
+    if end == "revoke":
+        assert get_sessions(site.app.registry).revoke(key)
+    elif end == "clear it out":
+        site.store.delete(key)
+    else:
+        record = site.store.load(key)
+        site.store.update(key, record._replace(renewed=record.renewed - 9999))
+        site.store.purge()
+    assert site.browser(old="token-of-ada").get("/show").json["userid"] is None
+
+
+def test_a_login_before_the_adoption_is_no_fresh_login(site: NewSite, old: DictSessions) -> None:
+    old.records["long-ago"] = Adopted({}, userid="eve", authenticated=time() - 601)
+    old.records["just-now"] = Adopted({}, userid="eve", authenticated=time() - 5)
+    old.records["in-future"] = Adopted({}, userid="eve", authenticated=time() + 9999)
+    assert site.browser(old="token-of-ada").get("/fresh").status_int == 404
+    assert site.browser(old="long-ago").get("/fresh").status_int == 404
+    assert site.browser(old="just-now").get("/fresh").status_int == 200
+    assert site.store.load(site.browser(old="in-future").key("/show")).authenticated <= time() * 1_000_000
+
+
+def test_the_lifetime_counts_from_the_adoption(site: NewSite) -> None:
+    record = site.store.load(site.browser(old="token-of-ada").key("/show"))
+    assert record.deadline - time() == pytest.approx(43200, abs=5)
+    assert record.timeout == 1200
+
+
+def test_an_old_session_ends_when_it_would_have_ended(site: NewSite, old: DictSessions) -> None:
+    old.records["token-of-ada"] = Adopted({}, userid=7, expires=time() + 99999)
+    record = site.store.load(site.browser(old="token-of-ada").key("/show"))
+    assert record.deadline - time() == pytest.approx(99999, abs=5)
+
+
+def test_what_cannot_be_kept_is_left_out_and_logged(
+    site: NewSite, old: DictSessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    old.records["t"] = Adopted({"good": 1, "bad": object(), "_csrft_": "theirs", "deep": [{"x": object()}]})
+    assert site.browser(old="t").get("/show").json["contents"] == {"good": 1}
+    assert "'bad' of an old session was left out" in caplog.text
+    assert "'deep' of an old session was left out" in caplog.text
+
+
+def test_what_is_too_large_is_left_out(old: DictSessions, settings: dict[str, Any]) -> None:
+    old.records["t"] = Adopted({"small": 1, "large": "x" * 2000, "middle": "y" * 600})
+    site = NewSite(old, {**settings, "max_size": 1000})
+    assert site.browser(old="t").get("/show").json["contents"] == {"small": 1, "middle": "y" * 600}
+
+
+def test_an_outage_of_the_old_library_logs_nobody_out(site: NewSite, old: DictSessions) -> None:
+    def fail() -> None:
+        raise ConnectionError("no answer")
+
+    browser = site.browser(old="token-of-ada")
+    old.while_reading = fail
+    assert browser.get("/show").status_int == 503
+    assert list(browser.cookies) == ["old"]
+    old.while_reading = lambda: None
+    assert browser.get("/show").json["userid"] == "7"
+
+
+def test_old_cookies_and_records_are_kept_if_wanted(settings: dict[str, Any]) -> None:
+    old = DictSessions({"token-of-ada": ADA}, keep=True)
+    site = NewSite(old, settings)
+    browser = site.browser(old="token-of-ada")
+    assert browser.get("/show").json["userid"] == "7"
+    assert sorted(browser.cookies) == ["old", "session"]
+    assert old.forgotten == []
+    browser.get("/logout")
+    assert browser.cookies == {}
+
+
+def test_a_record_that_cannot_be_deleted_stops_nobody(
+    site: NewSite, old: DictSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(old, "forget", lambda token: 1 / 0)
+    assert site.browser(old="token-of-ada").get("/show").json["userid"] == "7"
+
+
+def test_no_browser_loses_its_old_cookie_before_it_gets_ours(old: DictSessions, settings: dict[str, Any]) -> None:
+    site = NewSite(old, {**settings, "cookie_secure": "true"})
+    browser = site.browser(old="token-of-ada")
+    browser.get("/show")
+    assert list(browser.cookies) == ["old"]
+    browser.get("/show", **{"wsgi.url_scheme": "https"})
+    assert "old" not in browser.cookies
+    assert len(browser.cookies) == 1
+
+
+def test_an_error_page_sends_the_cookie_too(site: NewSite) -> None:
+    browser = site.browser(old="token-of-ada")
+    assert browser.get("/fail").status_int == 500
+    assert browser.get("/show").json["userid"] == "7"
+
+
+def test_a_login_in_the_first_request_replaces_the_secret(site: NewSite) -> None:
+    browser, parallel = site.browser(old="token-of-ada"), site.browser(old="token-of-ada")
+    browser.get("/login?name=eve")
+    assert browser.get("/show").json["userid"] == "eve"
+    assert parallel.get("/show").json["userid"] is None
+
+
+def test_our_own_session_goes_first(site: NewSite) -> None:
+    browser = site.browser()
+    browser.get("/login?name=eve")
+    browser.cookies["old"] = "token-of-ada"
+    assert browser.get("/show").json["userid"] == "eve"
+
+
+def test_a_session_of_ours_that_has_ended_does_not_hide_the_old_one(site: NewSite) -> None:
+    browser = site.browser()
+    browser.get("/put")
+    site.store.clear()
+    browser.cookies["old"] = "token-of-ada"
+    assert browser.get("/show").json["userid"] == "7"
+
+
+def test_a_replaced_secret_of_the_application_finds_it_too(settings: dict[str, Any], old: DictSessions) -> None:
+    site = NewSite(old, {**settings, "store": lambda _: STORES.setdefault(id(old), MemoryStore())})
+    site.browser(old="token-of-ada").get("/put")
+    rotated = NewSite(old, {"secret": f"{'n' * 40} {SECRET}", "store": lambda _: STORES[id(old)]})
+    assert rotated.browser(old="token-of-ada").get("/show").json["contents"]["n"] == 1
+
+
+def test_credentials_are_known_from_the_first_request_on(old: DictSessions, settings: dict[str, Any]) -> None:
+    hashes = {"7": "first"}
+
+    def setup(config: Any) -> None:
+        config.set_session_credentials_hash(lambda request, identity: hashes[identity])
+
+    site = NewSite(old, settings, setup)
+    browser, other = site.browser(old="token-of-ada"), site.browser(old="token-of-ada")
+    assert browser.get("/show").json["userid"] == "7"
+    assert other.get("/members").json["userid"] == "7"
+    hashes["7"] = "second"
+    assert browser.get("/show").json["userid"] is None
+
+
+def test_a_mark_is_no_session(site: NewSite) -> None:
+    site.browser(old="token-of-ada").get("/show")
+    (mark,) = [key for key, _ in site.store.live_sessions(99) if key.startswith("adopted-")]
+    signer = site.factory._cookies.signer
+    browser = site.browser(session=signer.sign(Presented(mark, "s" * 43)))
+    assert browser.get("/show").json == {"contents": {}, "userid": None}
+    assert len(mark) == KEY_LENGTH
+
+
+def test_a_response_that_everybody_gets_deletes_nobodys_cookie(old: DictSessions, settings: dict[str, Any]) -> None:
+    everybodys = Response("the same object")
+
+    def view(request: Any) -> Response:
+        dict(request.session)
+        return everybodys
+
+    def setup(config: Any) -> None:
+        config.add_route("shared", "/shared")
+        config.add_view(view, route_name="shared")
+
+    site = NewSite(old, settings, setup)
+    first = site.browser(old="token-of-ada")
+    first.get("/show")
+    first.get("/logout")
+    replayed, other = site.browser(old="token-of-ada"), site.browser(old="not-adopted")
+    replayed.get("/shared")
+    assert replayed.cookies == {}
+    other.get("/shared")
+    assert list(other.cookies) == ["old"]
+
+
+def test_a_retry_goes_on_with_what_was_adopted(old: DictSessions, settings: dict[str, Any]) -> None:
+    attempts: list[int] = []
+
+    def view(request: Any) -> dict[str, Any]:
+        attempts.append(1)
+        request.session["attempt"] = len(attempts)
+        if len(attempts) == 1:
+            raise RetryableException
+        return dict(request.session)
+
+    def setup(config: Any) -> None:
+        config.include("pyramid_retry")
+        config.add_route("again", "/again")
+        config.add_view(view, route_name="again", renderer="json")
+
+    site = NewSite(old, {**settings}, setup)
+    browser = site.browser(old="token-of-ada")
+    assert browser.get("/again").json == {"cart": ["apples"], "attempt": 2}
+    assert browser.get("/show").json["userid"] == "7"
+    assert len(live_sessions(site)) == 1
+
+
+def test_a_userid_that_is_none_is_refused(site: NewSite, old: DictSessions) -> None:
+    old.records["t"] = Adopted({}, userid=object())
+    with pytest.raises(ValueError, match="The old session has object where the id of a user belongs"):
+        site.browser(old="t").get("/show")
+
+
+class TestDirective:
+    def test_a_function_of_the_settings_will_do(self, old: DictSessions) -> None:
+        site = NewSite(lambda settings: old)  # type: ignore[arg-type]
+        assert site.browser(old="token-of-ada").get("/show").json["userid"] == "7"
+
+    def test_the_setting_names_it(self) -> None:
+        config = Configurator(settings={"sessionkit.secret": SECRET, "sessionkit.adopt": f"{__name__}.NAMED"})
+        config.include("pyramid_sessionkit")
+        config.commit()
+        assert config.registry.getUtility(ISessionFactory).adoption.old is NAMED
+
+    @pytest.mark.parametrize("wrong", ["no.such.module", f"{__name__}.NOTHING", f"{__name__}.ADA", object()])
+    def test_anything_else_is_refused(self, wrong: Any) -> None:
+        config = Configurator(settings={"sessionkit.secret": SECRET, "sessionkit.adopt": wrong})
+        with pytest.raises(ConfigurationError, match=r"sessionkit\.adopt"):
+            config.include("pyramid_sessionkit")
+
+
+NAMED = DictSessions()
+STORES: dict[int, MemoryStore] = {}
