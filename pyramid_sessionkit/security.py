@@ -97,7 +97,7 @@ class SessionSecurityPolicy:
         _refuse("remember", kw)
         text = as_userid(userid, "remember() was given")
         session = _session_of(request)
-        session.login(text, self._credentials_at_login(request, text), persistent)
+        session.login(text, self.credentials_of(request, text), persistent)
         policy = request.registry.queryUtility(ICSRFStoragePolicy)
         if policy is not None and not isinstance(policy, SessionCSRFStoragePolicy):
             # Ours follows the login by itself.
@@ -116,6 +116,16 @@ class SessionSecurityPolicy:
     def compares_credentials(self) -> bool:
         """Whether a session is ended whose login depended on something else than it would now."""
         return self._credentials_hash is not None
+
+    def credentials_of(self, request: Any, userid: str) -> str | None:
+        """What a login of this user depends on, as it is stored; None without ``credentials_hash``."""
+        if self._credentials_hash is None:
+            return None
+        with self._claim(request, userid):
+            identity = self._load_identity(request, userid)
+            if identity is None:
+                raise ValueError("The identity function knows no such user; flush a new one before remember()")
+            return _digest(self._credentials_hash(request, identity))
 
     def unauthenticated_userid(self, request: Any) -> str | None:
         """Whose identity and credentials are being found out right now: nobody knows yet if they exist."""
@@ -166,15 +176,6 @@ class SessionSecurityPolicy:
             request.session.work.set_credentials(now)
             return None
         return None if hmac.compare_digest(at_login, now) else "credentials_changed"
-
-    def _credentials_at_login(self, request: Any, userid: str) -> str | None:
-        if self._credentials_hash is None:
-            return None
-        with self._claim(request, userid):
-            identity = self._load_identity(request, userid)
-            if identity is None:
-                raise ValueError("remember(): the identity function knows no such user; flush a new one first")
-            return _digest(self._credentials_hash(request, identity))
 
 
 def _digest(credentials: str) -> str:

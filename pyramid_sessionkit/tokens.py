@@ -115,6 +115,11 @@ class Tokens:
         return None
 
 
+def is_mark(key: str) -> bool:
+    """Whether this is the key of a mark and not of a session: what is random in those has no hyphen."""
+    return key[-KEY_LENGTH:].startswith(MARK)
+
+
 def has_form_of_csrf_token(token: object) -> bool:
     """Whether it has the form of a token of any session."""
     return isinstance(token, str) and _TOKEN(token) is not None

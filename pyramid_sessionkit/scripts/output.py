@@ -83,12 +83,16 @@ class Output:
             self._print(Text.assemble((f"{result.status:8}", STYLES[result.status]), f"{check}{result.message}"))
 
     @contextmanager
-    def progress(self, total: int, text: str) -> Iterator[Callable[[int], None]]:
-        """Yield a function that is called with the progress; on a terminal a bar shows it."""
-        if not total or not self.shows_progress:
+    def progress(self, total: int | None, text: str) -> Iterator[Callable[[int], None]]:
+        """Yield a function that is called with the progress; on a terminal a bar shows it, or a number.
+
+        ``total`` is None where nobody knows how much there is.
+        """
+        if total == 0 or not self.shows_progress:
             yield lambda done: None
             return
-        with Progress(console=self._errors, transient=True) as bar:
+        columns = Progress.get_default_columns() if total else ("{task.description} {task.completed}",)
+        with Progress(*columns, console=self._errors, transient=True) as bar:
             task = bar.add_task(text, total=total)
             yield lambda done: bar.advance(task, done)
 

@@ -17,7 +17,7 @@ from pyramid.interfaces import ISessionFactory
 from pyramid.paster import bootstrap, setup_logging
 
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
-from pyramid_sessionkit.scripts import commands, seal_command
+from pyramid_sessionkit.scripts import commands, import_command, seal_command
 from pyramid_sessionkit.scripts.commands import EVERY, REFUSED, UNAVAILABLE, USAGE, Refused
 from pyramid_sessionkit.user_sessions import get_sessions
 
@@ -35,6 +35,7 @@ examples:
   psessions production.ini purge --dry-run
   psessions production.ini check
   psessions production.ini seal --dry-run
+  psessions production.ini import --dry-run
 
 A KEY is a session key, as `list` and the log show it. It names a session and does not open it. Upper and lower case
 differ. It may be abbreviated as long as it is unique.
@@ -129,7 +130,7 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "psessions",
-        description="List, show, revoke, count, purge and seal sessions of a Pyramid application, and check its setup.",
+        description="List, show, revoke, count, purge, seal and import the sessions of an application, and check its setup.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -171,6 +172,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     command(commands.check, "check", "Check settings, store, table, clock, secret, cookie and seals.")
     sub = command(seal_command.seal, "seal", "Seal the sessions that are not sealed with the first seal key.")
+    sub.add_argument("--dry-run", action="store_true", help="only say how many there are")
+    sub = command(
+        import_command.import_,
+        "import",
+        "Store the sessions of the library that the site comes from (sessionkit.adopt).",
+    )
     sub.add_argument("--dry-run", action="store_true", help="only say how many there are")
     return parser
 

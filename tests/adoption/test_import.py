@@ -1,0 +1,127 @@
+"""``psessions import``: visitors who come weeks later find their session."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+import pytest
+
+from pyramid_sessionkit.adoption import Adopted, OldSessions
+from tests.adoption.old_site import DictSessions, NewSite
+from tests.scripts.test_psessions import SECRET, Place, Run, answer, place, run
+
+__all__ = ["place", "run"]
+
+OLD = DictSessions()
+HASHES: dict[str, str] = {}
+DAY = 86400
+
+
+class NeverLists(OldSessions):
+    cookie = "old"
+
+
+NEVER_LISTS = NeverLists()
+
+
+def credentials_hash(request: Any, identity: str) -> str:
+    return HASHES[identity]
+
+
+def key_prefix(request: Any) -> str:
+    return "shop-"
+
+
+@pytest.fixture(autouse=True)
+def with_old_sessions(place: Place) -> None:
+    OLD.records = {
+        "of-ada": Adopted({"cart": ["apples"]}, userid=7, authenticated=time() - DAY),
+        "of-bob": Adopted({"n": 1}, userid="bob", expires=time() + 30 * DAY),
+        "of-nobody": Adopted({"n": 2}),
+    }
+    OLD.forgotten = []
+    place.configure(sessionkit__adopt=f"{__name__}.OLD")
+
+
+def site(place: Place, **settings: Any) -> NewSite:
+    url = f"sqlite:///{place.database}"
+    return NewSite(OLD, {"secret": SECRET, "store": "sql", "sql.url": url, **settings})
+
+
+def test_it_says_what_it_did(run: Run) -> None:
+    assert run("import") == (0, "3 sessions imported\n", "The application starts\n")
+    assert run("import")[1] == "0 sessions imported; 3 had been adopted or imported before\n"
+    assert answer(run, "import") == {"imported": 0, "known": 3, "refused": 0}
+
+
+def test_a_dry_run_only_counts(run: Run, place: Place) -> None:
+    assert run("import", "--dry-run")[1] == "3 sessions of the old library would be imported\n"
+    assert place.store.count() == 0
+
+
+def test_those_who_come_weeks_later_are_still_logged_in(
+    run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("import")
+    OLD.records = {}
+    later = time() + 20 * DAY
+    monkeypatch.setattr("time.time", lambda: later)
+    for module in ("adoption.adopting", "adoption.new_records", "persistence", "stores.sql", "unit_of_work"):
+        monkeypatch.setattr(f"pyramid_sessionkit.{module}.time", lambda: later)
+    new = site(place)
+    browser = new.browser(old="of-ada")
+    record = new.store.load(browser.key("/show"))
+    assert browser.get("/show").json == {"contents": {"cart": ["apples"]}, "userid": "7"}
+    assert (record.timeout, record.deadline) == (1200, int(later) + 43200)
+    bobs = new.store.load(new.browser(old="of-bob").key("/show"))
+    assert bobs.deadline == pytest.approx(later + 10 * DAY, abs=5)
+    assert new.browser(old="of-nobody").get("/show").json == {"contents": {"n": 2}, "userid": None}
+
+
+def test_a_logout_ends_an_imported_session_for_good(run: Run, place: Place) -> None:
+    run("import")
+    new = site(place)
+    browser = new.browser(old="of-ada")
+    browser.get("/logout")
+    assert new.browser(old="of-ada").get("/show").json["userid"] is None
+
+
+def test_a_password_that_was_changed_since_ends_it(run: Run, place: Place) -> None:
+    HASHES.update({"7": "first", "bob": "first"})
+    place.configure(sessionkit__adopt=f"{__name__}.OLD", sessionkit__credentials_hash=f"{__name__}.credentials_hash")
+    run("import")
+    HASHES["bob"] = "second"
+    new = site(place, credentials_hash=credentials_hash)
+    assert new.browser(old="of-ada").get("/show").json["userid"] == "7"
+    assert new.browser(old="of-bob").get("/show").json["userid"] is None
+
+
+def test_what_cannot_be_imported_is_counted(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    OLD.records["bad"] = Adopted({}, userid=object())
+    assert run("import")[1] == "3 sessions imported; 1 could not be (the log says why)\n"
+    assert "An old session was not imported: ValueError: The old session has object" in caplog.text
+
+
+def test_revoking_all_does_not_let_the_old_cookies_in(run: Run, place: Place) -> None:
+    run("import")
+    assert run("revoke", "--all", "--yes")[1] == "3 sessions revoked\n"
+    assert site(place).browser(old="of-ada").get("/show").json["userid"] is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "There is nothing to import from: set sessionkit.adopt"),
+        ({"sessionkit__adopt": f"{__name__}.NEVER_LISTS"}, "NeverLists cannot list its sessions"),
+        (
+            {"sessionkit__adopt": f"{__name__}.OLD", "sessionkit__key_prefix": f"{__name__}.key_prefix"},
+            "With sessionkit.key_prefix nobody knows",
+        ),
+    ],
+)
+def test_it_says_why_it_cannot(run: Run, place: Place, settings: dict[str, str], message: str) -> None:
+    place.configure(**settings)
+    code, out, err = run("import")
+    assert (code, out) == (1, "")
+    assert message in err
