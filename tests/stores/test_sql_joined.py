@@ -19,6 +19,7 @@ from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record
 from tests.servers.process import free_port
+from tests.stores.emptying import make_empty
 
 
 @implementer(ISessionStore)
@@ -53,8 +54,7 @@ class Committing:
 
 def opened(url: str) -> Iterator[Committing]:
     store = Committing(url)
-    store.own.create_table()
-    store.own.clear()
+    make_empty(store.own)
     yield store
     store.own.close()
     store.engine.dispose()

@@ -33,6 +33,7 @@ from tests.conftest import SECRET
 from tests.servers.mariadb import MariaDB
 from tests.servers.memcached import Memcached
 from tests.servers.postgresql import PostgreSQL
+from tests.stores.emptying import make_empty
 from tests.test_user_sessions import ten_logins_at_once
 
 pytestmark = pytest.mark.servers
@@ -43,8 +44,7 @@ THIRD_KEY = "c" * 22
 def open_store(url: str) -> Iterator[SQLStore]:
     # Longer than the default: these tests may share a processor with others, and none of them is about time-outs.
     store = SQLStore(create_session_engine(url, 20))
-    store.create_table()
-    store.clear()
+    make_empty(store)
     yield store
     store.close()
 
