@@ -20,12 +20,12 @@ from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import in_threads, make_record, numbered
 from pyramid_sessionkit.testing.conformance.at_once import fork_without_hooks, wait_for
+from tests.stores.emptying import make_empty
 
 
 def open_sql(url: str) -> SQLStore:
     store = SQLStore(create_session_engine(url))
-    store.create_table()
-    store.clear()
+    make_empty(store)
     return store
 
 

@@ -14,7 +14,7 @@ from pyramid_sessionkit.testing.conformance import StoreConformance, make_record
 from tests.servers.process import free_port
 from tests.servers.redis_cluster import ClusterNode, RedisCluster
 from tests.stores.test_outages import BOUND, Site
-from tests.stores.test_redis_outages import open_store
+from tests.stores.test_redis_outages import LONG, open_store
 
 pytestmark = pytest.mark.servers
 
@@ -33,12 +33,12 @@ class TestRedisCluster(StoreConformance):
     test_it_expires_in_time = None  # type: ignore[assignment]  # it waits for seconds; the scripts are those of one server
 
     @pytest.fixture
-    def store(self, store: RedisStore) -> RedisStore:
-        return store
-
-    @pytest.fixture(autouse=True)
-    def _know_the_cluster(self, cluster: RedisCluster) -> None:
+    def store(self, cluster: RedisCluster) -> Iterator[RedisStore]:
         self.cluster = cluster
+        cluster.flush()
+        store = open_store(cluster.url, LONG)
+        yield store
+        store.close()
 
     def unreachable(self) -> RedisStore:
         return open_store(f"redis+cluster://127.0.0.1:{free_port()}")
