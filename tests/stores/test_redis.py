@@ -23,11 +23,11 @@ from pyramid_sessionkit.scripts.commands import purge
 from pyramid_sessionkit.scripts.redis_checks import redis_checks
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.redis import RedisStore, from_settings
-from pyramid_sessionkit.stores.redis_connections import ServerConnections
-from pyramid_sessionkit.stores.redis_index import HEAL_EVERY
-from pyramid_sessionkit.stores.redis_scripts import CLOCKS
-from pyramid_sessionkit.stores.redis_urls import parse
-from pyramid_sessionkit.stores.redis_writes import WritesApart
+from pyramid_sessionkit.stores.redis.connections import ServerConnections
+from pyramid_sessionkit.stores.redis.index import HEAL_EVERY
+from pyramid_sessionkit.stores.redis.scripts import CLOCKS
+from pyramid_sessionkit.stores.redis.urls import parse
+from pyramid_sessionkit.stores.redis.writes import WritesApart
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record, numbered
 from tests.conftest import SECRET
 from tests.servers.process import free_port

@@ -29,9 +29,9 @@ from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
-from pyramid_sessionkit.stores.redis_client import Client
-from pyramid_sessionkit.stores.redis_scripts import ADD, HEAL
-from pyramid_sessionkit.stores.redis_version import kept_until
+from pyramid_sessionkit.stores.redis.client import Client
+from pyramid_sessionkit.stores.redis.scripts import ADD, HEAL
+from pyramid_sessionkit.stores.redis.version import kept_until
 
 HEAL_EVERY = 64
 """A set is read and healed when it has grown to a multiple of this, also where nobody asks for it."""

@@ -15,16 +15,16 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from pyramid_sessionkit.stores.home import Home, keep_inherited
-from pyramid_sessionkit.stores.redis_connections import (
+from pyramid_sessionkit.stores.redis.connections import (
     ERRORS,
     ClusterConnections,
     Connections,
     NoConnection,
     ServerConnections,
 )
-from pyramid_sessionkit.stores.redis_errors import is_lost, is_read_only, is_wrong_type, translated
-from pyramid_sessionkit.stores.redis_scripts import Script
-from pyramid_sessionkit.stores.redis_urls import MAX_CONNECTIONS, Address, connect
+from pyramid_sessionkit.stores.redis.errors import is_lost, is_read_only, is_wrong_type, translated
+from pyramid_sessionkit.stores.redis.scripts import Script
+from pyramid_sessionkit.stores.redis.urls import MAX_CONNECTIONS, Address, connect
 
 IN_A_PIPELINE = 500
 """Commands that are sent together."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
-from pyramid_sessionkit.stores.redis_client import IN_A_PIPELINE, Client
-from pyramid_sessionkit.stores.redis_version import unpack
+from pyramid_sessionkit.stores.redis.client import IN_A_PIPELINE, Client
+from pyramid_sessionkit.stores.redis.version import unpack
 
 HEAD = 1024
 """Bytes that are read of a value: all of its fields but the contents, unless a userid is very long."""

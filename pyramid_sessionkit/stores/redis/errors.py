@@ -11,7 +11,7 @@ from queue import Empty
 from redis import exceptions
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.stores.redis_connections import NoConnection
+from pyramid_sessionkit.stores.redis.connections import NoConnection
 
 MOMENTARY = "OOM|READONLY|LOADING|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF"
 """Codes of answers that a server gives for a while."""

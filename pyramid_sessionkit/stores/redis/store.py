@@ -13,13 +13,13 @@ from zope.interface import implementer
 from pyramid_sessionkit.interfaces import GRACE, IListable, ISessionStore, IUserIndex, Record, lasting
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.stores.redis_client import Client
-from pyramid_sessionkit.stores.redis_index import UserIndex
-from pyramid_sessionkit.stores.redis_lists import Lists
-from pyramid_sessionkit.stores.redis_scripts import WORD_LENGTH
-from pyramid_sessionkit.stores.redis_urls import parse
-from pyramid_sessionkit.stores.redis_version import Version, unpack, with_new_version
-from pyramid_sessionkit.stores.redis_writes import Writes, WritesApart, WritesTogether
+from pyramid_sessionkit.stores.redis.client import Client
+from pyramid_sessionkit.stores.redis.index import UserIndex
+from pyramid_sessionkit.stores.redis.lists import Lists
+from pyramid_sessionkit.stores.redis.scripts import WORD_LENGTH
+from pyramid_sessionkit.stores.redis.urls import parse
+from pyramid_sessionkit.stores.redis.version import Version, unpack, with_new_version
+from pyramid_sessionkit.stores.redis.writes import Writes, WritesApart, WritesTogether
 
 
 def from_settings(settings: Settings) -> RedisStore:
