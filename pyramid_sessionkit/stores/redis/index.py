@@ -54,7 +54,7 @@ class UserIndex:
         self._load_all = load_all
 
     def name(self, userid: str) -> str:
-        """Without a further colon, which only the names of another prefix have."""
+        """Without a further colon, which only the names of a site with another prefix have."""
         return self._prefix + userid.replace("%", "%25").replace(":", "%3A")
 
     def add(self, userid: str, key: str, entry: str) -> None:

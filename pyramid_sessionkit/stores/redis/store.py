@@ -46,11 +46,12 @@ class RedisStore:
 
     def __init__(self, url: str, timeout: float = 1, prefix: str = "sessionkit:") -> None:
         self.client = Client(parse(url), timeout)
-        self._prefix = prefix
+        # What comes last in a name has no colon. So no name of ours is also one of a site with another prefix.
+        self._prefix = f"{prefix}session:"
         users = f"{prefix}user:"
         index = UserIndex(self.client, users, self._load_all)
         self._index = index
-        self._lists = Lists(self.client, prefix, users)
+        self._lists = Lists(self.client, self._prefix, users)
         self._writes: Writes = (WritesApart if self.client.is_cluster else WritesTogether)(self.client, index)
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
