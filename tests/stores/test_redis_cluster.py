@@ -18,7 +18,7 @@ from tests.stores.test_redis_outages import open_store
 
 pytestmark = pytest.mark.servers
 
-PREFIX = "sessionkit:"
+PREFIX = "sessionkit:session:"
 
 
 @pytest.fixture

@@ -83,6 +83,8 @@ def _cure(error: Exception) -> str | None:
         return CURES["NOAUTH" if "required" in text else "WRONGPASS"]
     if isinstance(error, exceptions.NoPermissionError):
         return CURES["NOPERM"]
+    if isinstance(error, UnicodeEncodeError):
+        return "a userid or a session key in it has a lone surrogate, which is not text"
     return next((cure for sign, cure in CURES.items() if sign in text), None)
 
 
