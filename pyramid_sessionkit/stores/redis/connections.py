@@ -159,8 +159,11 @@ class ClusterConnections:
         """redis-py has done so: it opens new ones to a node that a connection to was lost."""
 
     def close(self) -> None:
-        with suppress(*ERRORS):
-            self.driver.close()
+        # The client's own close() leaves pools open that it has made of a URL.
+        for node in self.driver.get_nodes():
+            if node.redis_connection is not None:
+                with suppress(*ERRORS):
+                    node.redis_connection.connection_pool.disconnect()
 
 
 def _answer_or_error(connection: Any) -> Any:
