@@ -50,7 +50,7 @@ class TestRedisSentinel(StoreConformance):
         return open_store(f"redis+sentinel://127.0.0.1:{free_port()}/{NAME}/0")
 
     def damage(self, store: RedisStore, key: str) -> None:
-        self.servers.primary.execute("SET", f"sessionkit:{key}", "nothing of ours")
+        self.servers.primary.execute("SET", f"sessionkit:session:{key}", "nothing of ours")
 
 
 @pytest.fixture
