@@ -51,7 +51,8 @@ def _eviction(servers: list[dict[str, Any]]) -> Result:
 
 
 def _persistence(servers: list[dict[str, Any]]) -> Result:
-    # Where CONFIG is not allowed, this is what INFO can say: whether it was ever saved, or is to be.
+    # INFO says whether there is an append-only file. Whether there are snapshots only CONFIG says, which this user may
+    # not be allowed to run: then there is no "save".
     if all(server.get("aof_enabled") or server.get("save") for server in servers):
         return Result("persistence", OK, "Redis saves the sessions")
     if any("save" not in server and not server.get("aof_enabled") for server in servers):

@@ -1,8 +1,9 @@
 """Stores: ``memory``, ``memcached``, ``redis``, ``sql`` and ``cached_sql``. This file finds the one of the settings.
 
-The others belong to the store with whose name they begin. Of the rest, ``breaker`` and ``lifo`` are for ``sql``,
-``kept_socket`` is for ``memcached``, ``packed`` for ``memcached`` and ``redis``, ``copies`` and ``resting_nodes`` are
-for ``cached_sql``, and ``home`` is for all that keep connections.
+The folder ``redis`` is a store. The other files belong to the store with whose name they begin. Of the rest,
+``breaker`` is for ``sql``, ``lifo`` for ``sql`` and ``redis``, ``kept_socket`` for ``memcached``, ``packed`` for
+``memcached``, ``redis`` and copies, ``copies`` and ``resting_nodes`` are for ``cached_sql``, and ``home`` is for all
+that keep connections.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class PostgreSQLDatabase:
 class MariaDBDatabase:
     def __init__(self, server: MariaDB) -> None:
         self.server = server
-        self.url = server.url.partition("?")[0].replace("test:test", f"{USER}:{USER}")
+        self.url = server.url.replace("test:test", f"{USER}:{USER}").replace("connect_timeout=2&", "")
         self.errors: Any = pymysql.Error
         for role in USER, OTHER:
             server.execute(f"CREATE USER IF NOT EXISTS {role}@'%' IDENTIFIED BY '{role}'")
@@ -84,7 +84,9 @@ class MariaDBDatabase:
         self._administrator.close()
 
     def connect(self) -> Any:
-        return pymysql.connect(host="127.0.0.1", port=self.port, user=OTHER, password=OTHER, database="test")
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=OTHER, password=OTHER, database="test", ssl_disabled=True
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -107,7 +109,7 @@ class MariaDBDatabase:
 
     def _as_administrator(self) -> pymysql.Connection[Any]:
         """A connection that is kept, since the server may be full when it is wanted."""
-        return pymysql.connect(unix_socket=self.server.socket, user="root", autocommit=True)
+        return pymysql.connect(unix_socket=self.server.socket, user="root", autocommit=True, ssl_disabled=True)
 
     def _ask(self, statement: str) -> Any:
         try:

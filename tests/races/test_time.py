@@ -26,9 +26,9 @@ MODULES = (
     "stores.sql",
     "stores.sql_table",
     "stores.memcached",
-    "stores.redis",
-    "stores.redis_index",
-    "stores.redis_version",
+    "stores.redis.store",
+    "stores.redis.index",
+    "stores.redis.version",
 )
 TIMEOUT = 100
 

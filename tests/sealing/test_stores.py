@@ -39,6 +39,7 @@ from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConforma
 from tests.sealing.site import KEY as FIRST_KEY
 from tests.sealing.site import OTHER_KEY as SECOND_KEY
 from tests.servers.process import free_port
+from tests.stores.emptying import make_empty
 from tests.stores.test_sql_joined import Committing
 
 ONE, TWO = urlsafe_b64decode(FIRST_KEY), urlsafe_b64decode(SECOND_KEY)
@@ -109,8 +110,7 @@ class TestSealedJoined(Quicker):
 
 def of_server(url: str) -> Iterator[SealedStore]:
     store = SQLStore(create_session_engine(url, 20))
-    store.create_table()
-    store.clear()
+    make_empty(store)
     yield sealed(store)
     store.close()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from pymemcache import Client
@@ -15,6 +16,10 @@ class Memcached(Server):
         self.address = f"127.0.0.1:{self.port}"
         command = [program("memcached", "memcached"), "-l", "127.0.0.1", "-p", str(self.port), "-u", "nobody"]
         super().__init__(command, self._answer, folder / f"memcached-{self.port}.log")
+
+    def stop(self, signum: int = signal.SIGKILL) -> None:
+        # It has nothing to save. Asked to end, it takes a second.
+        super().stop(signum)
 
     def _answer(self) -> None:
         client = Client(self.address, connect_timeout=1, timeout=1)

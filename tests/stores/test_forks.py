@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
-from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.home import Home
 from pyramid_sessionkit.stores.memcached import MemcachedStore
 from pyramid_sessionkit.stores.memcached_nodes import Nodes
@@ -20,12 +18,12 @@ from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import in_threads, make_record, numbered
 from pyramid_sessionkit.testing.conformance.at_once import fork_without_hooks, wait_for
+from tests.stores.emptying import make_empty
 
 
 def open_sql(url: str) -> SQLStore:
     store = SQLStore(create_session_engine(url))
-    store.create_table()
-    store.clear()
+    make_empty(store)
     return store
 
 
@@ -55,46 +53,6 @@ def look_up(store: Any, number: int) -> None:
     """Ask for one's own session again and again."""
     for _ in range(200):
         assert store.load(numbered(number)).data == b"%d" % number
-
-
-def test_nobody_gets_the_answers_of_another_process(store: Any) -> None:
-    for number in range(4):
-        store.create(numbered(number), make_record(b"%d" % number))
-    look_up(store, 3)
-    children = [fork_without_hooks(lambda: look_up(store, number)) for number in range(3)]  # noqa: B023
-    look_up(store, 3)
-    wait_for(*children)
-    look_up(store, 3)
-
-
-def test_a_child_that_ends_leaves_its_parents_connection(store: Any) -> None:
-    store.create(numbered(1), make_record(b"1"))
-
-    def close() -> None:
-        store.load(numbered(1))
-        store.close()
-
-    wait_for(fork_without_hooks(close), fork_without_hooks(store.close))
-    look_up(store, 1)
-
-
-def test_the_first_threads_of_a_child_agree(store: Any) -> None:
-    for number in range(8):
-        store.create(numbered(number), make_record(b"%d" % number))
-    wait_for(fork_without_hooks(lambda: in_threads(lambda number: look_up(store, number), 8)))
-
-
-@pytest.mark.servers
-def test_also_with_a_cache_in_front(memcached: Any, tmp_path: Any) -> None:
-    memcached.flush()
-    cached = CachedSQLStore(open_sql(f"sqlite:///{tmp_path}/s.sqlite"), Cache(Nodes([memcached.address], 1), "f:", 60))
-    for number in range(4):
-        cached.create(numbered(number), make_record(b"%d" % number))
-    look_up(cached, 3)
-    children = [fork_without_hooks(lambda: look_up(cached, number)) for number in range(3)]  # noqa: B023
-    look_up(cached, 3)
-    wait_for(*children)
-    cached.close()
 
 
 def test_greenlets_share_no_connection(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:

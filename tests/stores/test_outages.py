@@ -12,9 +12,10 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import forget, remember
+from sqlalchemy import make_url
 from webtest import TestApp
 
-from pyramid_sessionkit.stores.breaker import PAUSE
+from pyramid_sessionkit.stores import breaker
 from pyramid_sessionkit.stores.cached_sql import CachedSQLStore
 from pyramid_sessionkit.stores.copies import Cache
 from pyramid_sessionkit.stores.memcached import MemcachedStore
@@ -29,6 +30,7 @@ from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import Server
 from tests.servers.proxy import Proxy
 from tests.servers.redis import Redis
+from tests.stores.emptying import make_empty
 
 # PyMySQL leaves its socket to the garbage collector when it cannot connect.
 pytestmark = [
@@ -39,6 +41,15 @@ pytestmark = [
 TIMEOUT = 1
 BOUND = 10
 """Seconds: connecting and answering may each take the time-out, and a busy machine some more; a hang takes for ever."""
+
+
+PAUSE = 0.1
+"""For so long, and not for a second, nobody asks a database that let two requests wait in vain."""
+
+
+@pytest.fixture(autouse=True)
+def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "PAUSE", PAUSE)
 
 
 @dataclass
@@ -85,16 +96,15 @@ def setup(
         server = victim(MariaDB if request.param == "mariadb" else PostgreSQL, victims, tmp_path_factory)
 
         def open_store(port: int | None = None) -> Any:
-            url = server.url.replace(str(server.port), str(port or server.port)).partition("?")[0]
-            store = SQLStore(create_session_engine(url, TIMEOUT))
+            url = make_url(server.url).set(port=port or server.port).difference_update_query(["connect_timeout"])
+            store = SQLStore(create_session_engine(url.render_as_string(hide_password=False), TIMEOUT))
             if request.param == "cached_sql":
                 memcached.flush()
                 return CachedSQLStore(store, Cache(Nodes([memcached.address], TIMEOUT), "outage:", 60))
             return store
 
         store = open_store()
-        store.create_table()
-        store.clear()
+        make_empty(store)
         store.close()
     yield Setup(server, open_store, durable=request.param not in ("memcached", "redis"))
     server.restore()
@@ -245,6 +255,6 @@ def test_a_write_whose_answer_was_lost_is_not_applied_twice(setup: Setup, path: 
 def recover(setup: Setup, fault: str) -> None:
     if fault == "freeze":
         setup.server.thaw()
-        time.sleep(PAUSE)  # for so long nobody asks a database that let two requests wait in vain
+        time.sleep(PAUSE)
     else:
         setup.server.start()

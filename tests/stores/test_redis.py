@@ -23,17 +23,17 @@ from pyramid_sessionkit.scripts.commands import purge
 from pyramid_sessionkit.scripts.redis_checks import redis_checks
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.stores.redis import RedisStore, from_settings
-from pyramid_sessionkit.stores.redis_connections import ServerConnections
-from pyramid_sessionkit.stores.redis_index import HEAL_EVERY
-from pyramid_sessionkit.stores.redis_scripts import CLOCKS
-from pyramid_sessionkit.stores.redis_urls import parse
-from pyramid_sessionkit.stores.redis_writes import WritesApart
-from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record, numbered
+from pyramid_sessionkit.stores.redis.connections import ServerConnections
+from pyramid_sessionkit.stores.redis.index import HEAL_EVERY
+from pyramid_sessionkit.stores.redis.scripts import CLOCKS
+from pyramid_sessionkit.stores.redis.urls import parse
+from pyramid_sessionkit.stores.redis.writes import WritesApart
+from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, in_threads, make_record, numbered
 from tests.conftest import SECRET
 from tests.servers.process import free_port
 from tests.servers.redis import Redis
 
-NAME = f"sessionkit:{KEY}"
+NAME = f"sessionkit:session:{KEY}"
 ADA = "sessionkit:user:ada"
 
 
@@ -72,7 +72,7 @@ class TestRedisStore(StoreConformance):
         return "127.0.0.1", self.port
 
     def damage(self, store: RedisStore, key: str) -> None:
-        store.client.call("SET", f"sessionkit:{key}", b'["word",1,2,3]\n{}', again=False)
+        store.client.call("SET", f"sessionkit:session:{key}", b'["word",1,2,3]\n{}', again=False)
 
 
 class TestRecordAndSetApart(TestRedisStore):
@@ -309,6 +309,23 @@ def test_clear_leaves_the_keys_of_others(redis: Redis, driver: Driver) -> None:
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize("more", ["user:", "session:", "user:user:", "session:user:"])
+def test_no_prefix_reaches_into_another_site(redis: Redis, driver: Driver, more: str) -> None:
+    store, other = RedisStore(redis.url, prefix="a:"), RedisStore(redis.url, prefix=f"a:{more}")
+    userid = KEY  # as it may be where users have the longer IDs
+    created = store.create(KEY, make_record(userid=userid))
+    for of_other in (KEY, OTHER_KEY):
+        assert other.create(of_other, make_record(userid=userid)) is not None
+    assert (store.count(), other.count()) == (1, 2)
+    assert [key for key, _ in store.sessions_of(userid)] == [KEY]
+    assert other.clear() == 2
+    assert driver.keys("a:*:*:*") == []
+    assert [record for _, record in store.sessions_of(userid)] == [store.load(KEY)] == [created]
+    for opened in (store, other):
+        opened.close()
+
+
+@pytest.mark.servers
 @pytest.mark.parametrize("timeout", [2**63 // 1000 - 10**6, 2**62])
 def test_a_session_too_long_for_redis_changes_nothing(store: RedisStore, driver: Driver, timeout: int) -> None:
     too_long = make_record(timeout=timeout, deadline=None)
@@ -416,6 +433,21 @@ def test_who_finds_no_free_connection_waits_for_the_timeout(redis: Redis) -> Non
         store.load(KEY)
     store.client._connected()._lifo.give_back(taken)  # type: ignore[attr-defined]
     assert store.load(KEY) is None
+    store.close()
+
+
+@pytest.mark.servers
+def test_lists_and_look_ups_share_the_connections(redis: Redis, driver: Driver) -> None:
+    store = RedisStore(f"{redis.url}?max_connections=2&client_name=ours", 30)
+    store.create(KEY, make_record(userid="ada"))
+
+    def use(number: int) -> None:
+        for _ in range(20):
+            assert store.load(KEY) is not None
+            assert len(store.sessions_of("ada")) == len(store.live_sessions(9)) == store.count() == 1
+
+    in_threads(use, 8)
+    assert len([client for client in driver.client_list() if client["name"] == "ours"]) <= 2
     store.close()
 
 

@@ -13,12 +13,13 @@ from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.testing.conformance import StoreConformance, make_record, numbered
 from tests.servers.process import free_port
 from tests.servers.redis_cluster import ClusterNode, RedisCluster
+from tests.servers.redis_sentinel import wait_until
 from tests.stores.test_outages import BOUND, Site
-from tests.stores.test_redis_outages import open_store
+from tests.stores.test_redis_outages import LONG, open_store
 
 pytestmark = pytest.mark.servers
 
-PREFIX = "sessionkit:"
+PREFIX = "sessionkit:session:"
 
 
 @pytest.fixture
@@ -33,12 +34,12 @@ class TestRedisCluster(StoreConformance):
     test_it_expires_in_time = None  # type: ignore[assignment]  # it waits for seconds; the scripts are those of one server
 
     @pytest.fixture
-    def store(self, store: RedisStore) -> RedisStore:
-        return store
-
-    @pytest.fixture(autouse=True)
-    def _know_the_cluster(self, cluster: RedisCluster) -> None:
+    def store(self, cluster: RedisCluster) -> Iterator[RedisStore]:
         self.cluster = cluster
+        cluster.flush()
+        store = open_store(cluster.url, LONG)
+        yield store
+        store.close()
 
     def unreachable(self) -> RedisStore:
         return open_store(f"redis+cluster://127.0.0.1:{free_port()}")
@@ -88,6 +89,15 @@ def test_a_slot_that_migrates_is_not_noticed(cluster: RedisCluster, site: Site) 
         finish_moving(slot, cluster, source)
     site.answers("/logout", 200)
     assert site.answers("/who", 200) == "None None"
+
+
+def test_close_leaves_no_connection_open(cluster: RedisCluster) -> None:
+    store = open_store(f"{cluster.url}?client_name=ours")
+    for number in range(12):
+        store.load(numbered(number))
+    assert all("name=ours" in node.execute("CLIENT", "LIST") for node in cluster.nodes)
+    store.close()
+    wait_until(lambda: not any("name=ours" in node.execute("CLIENT", "LIST") for node in cluster.nodes))
 
 
 def begin_moving(slot: int, source: ClusterNode, target: ClusterNode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -30,7 +31,10 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def open_persistence(url: str) -> Persistence:
-    settings = parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.url": url})
+    # A time-out that is not met where sixteen threads connect at once on a busy machine.
+    settings = parse_settings(
+        {"sessionkit.secret": SECRET, "sessionkit.redis.url": url, "sessionkit.redis.timeout": "20"}
+    )
     return Persistence(from_settings(settings), settings)
 
 
@@ -61,7 +65,16 @@ def change_in_threads(url: str, cookie: Presented, process: int) -> None:
     persistence.store.close()
 
 
-def test_all_changes_of_processes_and_threads_are_kept(url: str) -> None:
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """For all tests: each process imports for a second before it does anything."""
+    context = multiprocessing.get_context("spawn")
+    shared: Any = (context.Barrier(PROCESSES * THREADS),)
+    with ProcessPoolExecutor(PROCESSES, context, take_barrier, shared) as pool:
+        yield pool
+
+
+def test_all_changes_of_processes_and_threads_are_kept(url: str, processes: ProcessPoolExecutor) -> None:
     persistence = open_persistence(url)
     session = Session(persistence, SentCookies())
     session.update(made=True, log=[])
@@ -69,11 +82,8 @@ def test_all_changes_of_processes_and_threads_are_kept(url: str) -> None:
     cookie = cookie_of(session)
     changes = [[process, number, turn] for process in range(4) for number in range(4) for turn in range(TIMES)]
 
-    context = multiprocessing.get_context("spawn")
-    shared: Any = (context.Barrier(PROCESSES * THREADS),)
-    with ProcessPoolExecutor(PROCESSES, context, take_barrier, shared) as pool:
-        for done in [pool.submit(change_in_threads, url, cookie, number) for number in range(PROCESSES)]:
-            done.result()
+    for done in [processes.submit(change_in_threads, url, cookie, number) for number in range(PROCESSES)]:
+        done.result()
 
     contents = Session(persistence, SentCookies(cookie)).copy()
     assert sorted(contents["log"]) == changes

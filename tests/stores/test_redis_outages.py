@@ -27,6 +27,9 @@ pytestmark = pytest.mark.servers
 
 TIMEOUT = "1"
 
+LONG = "20"
+"""For what is not about time-outs: on a busy machine it may take seconds until many processes have connected."""
+
 # What an operator says to make it refuse, and to make it well again.
 REFUSES_WRITES = {
     "READONLY": (["REPLICAOF 127.0.0.1 1"], ["REPLICAOF NO ONE"]),
@@ -42,9 +45,9 @@ REFUSES_ALL = {
 }
 
 
-def open_store(url: str) -> Any:
+def open_store(url: str, timeout: str = TIMEOUT) -> Any:
     return from_settings(
-        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.url": url, "sessionkit.redis.timeout": TIMEOUT})
+        parse_settings({"sessionkit.secret": SECRET, "sessionkit.redis.url": url, "sessionkit.redis.timeout": timeout})
     )
 
 

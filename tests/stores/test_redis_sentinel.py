@@ -13,7 +13,7 @@ from pyramid_sessionkit.testing.conformance import KEY, StoreConformance, make_r
 from tests.servers.process import free_port
 from tests.servers.redis_sentinel import NAME, RedisSentinel, is_replica, wait_until
 from tests.stores.test_outages import Site
-from tests.stores.test_redis_outages import open_store
+from tests.stores.test_redis_outages import LONG, open_store
 
 pytestmark = pytest.mark.servers
 
@@ -39,18 +39,18 @@ class TestRedisSentinel(StoreConformance):
     test_it_expires_in_time = None  # type: ignore[assignment]  # it waits for seconds; the scripts are those of one server
 
     @pytest.fixture
-    def store(self, store: RedisStore) -> RedisStore:
-        return store
-
-    @pytest.fixture(autouse=True)
-    def _know_the_servers(self, sentinel: RedisSentinel) -> None:
+    def store(self, sentinel: RedisSentinel) -> Iterator[RedisStore]:
         self.servers = sentinel
+        sentinel.primary.execute("FLUSHALL")
+        store = open_store(sentinel.url, LONG)
+        yield store
+        store.close()
 
     def unreachable(self) -> RedisStore:
         return open_store(f"redis+sentinel://127.0.0.1:{free_port()}/{NAME}/0")
 
     def damage(self, store: RedisStore, key: str) -> None:
-        self.servers.primary.execute("SET", f"sessionkit:{key}", "nothing of ours")
+        self.servers.primary.execute("SET", f"sessionkit:session:{key}", "nothing of ours")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from pyramid_sessionkit.testing.conformance import KEY, make_record
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import free_port
+from tests.stores.emptying import make_empty
 
 pytestmark = pytest.mark.servers
 
@@ -33,8 +34,7 @@ ENOUGH = 4
 
 def open_store(url: str, timeout: int = 1, **options: Any) -> SQLStore:
     store = SQLStore(create_session_engine(url, timeout, **options), limits=Limits(timeout=timeout))
-    store.create_table()
-    store.clear()
+    make_empty(store)
     return store
 
 

@@ -168,6 +168,17 @@ class IndexHasNoVersions(_Users):
         return [(key, record.versioned(None)) for key, record in found]
 
 
+class UseridsMustBeText(_Users):
+    """``sessions_of`` breaks at a userid that cannot be encoded: it may have been typed into a script."""
+
+    promise = "sessions_of finds nothing for a userid that cannot be stored, or raises StoreError."
+    found_by = ("test_a_userid_that_is_not_text_has_no_sessions",)
+
+    def broken(self, userid: str, found: Found) -> Found:
+        userid.encode()
+        return found
+
+
 class _Folded(_Users):
     """Takes one userid for another."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import IContentsUpdate, IUserIndex
 from pyramid_sessionkit.testing.conformance.records import (
     KEY,
@@ -47,6 +49,12 @@ class Users:
             assert found == {user: [KEY] if user == userid else [] for user in ("ada", "bob")}
         store.delete(KEY)
         assert list(store.sessions_of("ada")) == []
+
+    def test_a_userid_that_is_not_text_has_no_sessions(self, store: Any) -> None:
+        _needs_user_index(store)
+        store.create(KEY, make_record(userid="ada"))
+        with suppress(StoreError):  # a store may also refuse it
+            assert list(store.sessions_of("ada\ud800")) == []
 
     def test_userids_are_not_patterns(self, store: Any) -> None:
         _needs_user_index(store)

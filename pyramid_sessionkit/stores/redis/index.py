@@ -29,9 +29,9 @@ from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
-from pyramid_sessionkit.stores.redis_client import Client
-from pyramid_sessionkit.stores.redis_scripts import ADD, HEAL
-from pyramid_sessionkit.stores.redis_version import kept_until
+from pyramid_sessionkit.stores.redis.client import Client
+from pyramid_sessionkit.stores.redis.scripts import ADD, HEAL
+from pyramid_sessionkit.stores.redis.version import kept_until
 
 HEAL_EVERY = 64
 """A set is read and healed when it has grown to a multiple of this, also where nobody asks for it."""
@@ -54,7 +54,7 @@ class UserIndex:
         self._load_all = load_all
 
     def name(self, userid: str) -> str:
-        """Without a further colon, which only the names of another prefix have."""
+        """Without a further colon, which only the names of a site with another prefix have."""
         return self._prefix + userid.replace("%", "%25").replace(":", "%3A")
 
     def add(self, userid: str, key: str, entry: str) -> None:

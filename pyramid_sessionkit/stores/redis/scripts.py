@@ -3,7 +3,7 @@
 They ask for no clock, and all keys that they touch are in ``KEYS``, so that they are safe for replication and Cluster.
 A value holds its version, 16 characters, from its third byte on, as :func:`packed.pack` writes it.
 
-An *index* is the sorted set of a user: its members are session keys. See ``redis_index`` for their scores.
+An *index* is the sorted set of a user: its members are session keys. See ``index`` for their scores.
 """
 
 from __future__ import annotations

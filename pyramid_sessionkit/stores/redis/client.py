@@ -15,16 +15,16 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from pyramid_sessionkit.stores.home import Home, keep_inherited
-from pyramid_sessionkit.stores.redis_connections import (
+from pyramid_sessionkit.stores.redis.connections import (
     ERRORS,
     ClusterConnections,
     Connections,
     NoConnection,
     ServerConnections,
 )
-from pyramid_sessionkit.stores.redis_errors import is_lost, is_read_only, is_wrong_type, translated
-from pyramid_sessionkit.stores.redis_scripts import Script
-from pyramid_sessionkit.stores.redis_urls import MAX_CONNECTIONS, Address, connect
+from pyramid_sessionkit.stores.redis.errors import is_lost, is_read_only, is_wrong_type, translated
+from pyramid_sessionkit.stores.redis.scripts import Script
+from pyramid_sessionkit.stores.redis.urls import MAX_CONNECTIONS, Address, connect
 
 IN_A_PIPELINE = 500
 """Commands that are sent together."""
@@ -66,11 +66,11 @@ class Client:
 
     def all(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         """The answers to commands that may be repeated; empty where a key holds something else than a string."""
+        sent = list(commands)
+        if not sent:
+            return []
         with self.errors():
-            pipeline = self._connected().driver.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            answers: list[Any] = pipeline.execute(raise_on_error=False)
+            answers = self._connected().ask_all(sent)
             for answer in answers:
                 if isinstance(answer, Exception) and not is_wrong_type(answer):
                     raise answer
@@ -80,7 +80,7 @@ class Client:
         """The names of all keys that match, each once, from all primaries."""
         seen: set[bytes] = set()
         with self.errors():
-            for name in self._connected().driver.scan_iter(match=pattern, count=1000):
+            for name in self._connected().names(pattern):
                 if name not in seen:
                     seen.add(name)
                     yield name.decode("utf-8", "replace")

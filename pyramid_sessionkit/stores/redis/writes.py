@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from pyramid_sessionkit.exceptions import StoreError
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.stores.packed import pack
-from pyramid_sessionkit.stores.redis_client import Client
-from pyramid_sessionkit.stores.redis_index import UserIndex, score, under_way
-from pyramid_sessionkit.stores.redis_scripts import CREATE, DELETE, UPDATE, UPDATE_AND_INDEX
-from pyramid_sessionkit.stores.redis_version import Version, expiry
+from pyramid_sessionkit.stores.redis.client import Client
+from pyramid_sessionkit.stores.redis.index import UserIndex, score, under_way
+from pyramid_sessionkit.stores.redis.scripts import CREATE, DELETE, UPDATE, UPDATE_AND_INDEX
+from pyramid_sessionkit.stores.redis.version import Version, expiry
 
 
 class Writes(Protocol):
@@ -63,7 +63,7 @@ class WritesTogether:
 
 
 class WritesApart:
-    """The set first: see ``redis_index``. What has to come out of a set is left to whoever reads it next."""
+    """The set first: see ``index``. What has to come out of a set is left to whoever reads it next."""
 
     def __init__(self, client: Client, index: UserIndex) -> None:
         self._client = client

@@ -11,7 +11,7 @@ from queue import Empty
 from redis import exceptions
 
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
-from pyramid_sessionkit.stores.redis_connections import NoConnection
+from pyramid_sessionkit.stores.redis.connections import NoConnection
 
 MOMENTARY = "OOM|READONLY|LOADING|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF"
 """Codes of answers that a server gives for a while."""
@@ -83,6 +83,8 @@ def _cure(error: Exception) -> str | None:
         return CURES["NOAUTH" if "required" in text else "WRONGPASS"]
     if isinstance(error, exceptions.NoPermissionError):
         return CURES["NOPERM"]
+    if isinstance(error, UnicodeEncodeError):
+        return "a userid or a session key in it has a lone surrogate, which is not text"
     return next((cure for sign, cure in CURES.items() if sign in text), None)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
-from pyramid_sessionkit.stores.redis_client import IN_A_PIPELINE, Client
-from pyramid_sessionkit.stores.redis_version import unpack
+from pyramid_sessionkit.stores.redis.client import IN_A_PIPELINE, Client
+from pyramid_sessionkit.stores.redis.version import unpack
 
 HEAD = 1024
 """Bytes that are read of a value: all of its fields but the contents, unless a userid is very long."""
@@ -23,7 +23,7 @@ _is_special = re.compile(r"([*?\[\]\\^])")
 
 
 class Lists:
-    """``prefix``: what the names of all keys begin with; ``users``: those of the sets of users."""
+    """``prefix``: what the names of sessions begin with; ``users``: those of the sets of users."""
 
     def __init__(self, client: Client, prefix: str, users: str) -> None:
         self._client = client
@@ -31,10 +31,8 @@ class Lists:
         self._users = users
 
     def keys(self, prefix: str = "") -> Iterator[str]:
-        """The session keys that begin so. A name with a colon is that of a user's set, or has another longer prefix."""
-        start = len(self._prefix)
-        pattern = _is_special.sub(r"\\\1", self._prefix + prefix) + "*"
-        return (name[start:] for name in self._client.names(pattern) if ":" not in name[start:])
+        """The session keys that begin so."""
+        return (name[len(self._prefix) :] for name in self._names(self._prefix, prefix))
 
     def records(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
         """The sessions with these keys, without contents. Those that cannot be understood are left out."""
@@ -54,11 +52,14 @@ class Lists:
         removed = 0
         for keys in _batches(self.keys()):
             removed += sum(self._removed(self._prefix + key for key in keys))
-        pattern = _is_special.sub(r"\\\1", self._users) + "*"
-        start = len(self._users)
-        for names in _batches(name for name in self._client.names(pattern) if ":" not in name[start:]):
+        for names in _batches(self._names(self._users)):
             self._removed(names)
         return removed
+
+    def _names(self, start: str, more: str = "") -> Iterator[str]:
+        """The names that begin with both. One with a further colon is that of a site with a longer prefix."""
+        pattern = _is_special.sub(r"\\\1", start + more) + "*"
+        return (name for name in self._client.names(pattern) if ":" not in name[len(start) :])
 
     def _record(self, key: str, head: bytes) -> Record | None:
         if len(head) == HEAD and b"\n" not in head[:-ROOM_FOR_A_SEAL]:

@@ -7,7 +7,7 @@ to another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -16,8 +16,11 @@ from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from pyramid_sessionkit.stores.lifo import Lifo
 
-ERRORS = (RedisError, RedisClusterException, OSError)
-"""All that redis-py raises."""
+ERRORS = (RedisError, RedisClusterException, OSError, UnicodeEncodeError)
+"""All that redis-py raises, the last one for text that is not UTF-8."""
+
+IN_A_SCAN = 1000
+"""Keys that a server looks at for one answer."""
 
 
 class NoConnection(RedisError):
@@ -28,10 +31,16 @@ class Connections(Protocol):
     """To one server, or to the nodes of a Cluster."""
 
     driver: Any
-    """redis-py's client, for what takes more than one command."""
+    """redis-py's client, which parses INFO. To one server it opens a connection of its own."""
 
     def ask(self, *command: Any) -> Any:
         """The answer to a command; one of :data:`ERRORS`."""
+
+    def ask_all(self, commands: list[Sequence[Any]]) -> list[Any]:
+        """The answers to commands that are sent together; an error in the place of an answer if one was refused."""
+
+    def names(self, pattern: str) -> Iterator[bytes]:
+        """The names of all keys that match. SCAN may find one more than once."""
 
     def drop_idle(self) -> None:
         """Close those that nobody uses; the next command opens a new one."""
@@ -65,6 +74,25 @@ class ServerConnections:
             raise
         self._lifo.give_back(connection)
         return answer
+
+    def ask_all(self, commands: list[Sequence[Any]]) -> list[Any]:
+        connection = self._take()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            answers = [_answer_or_error(connection) for _ in commands]
+        except BaseException:
+            self._close(connection)
+            raise
+        self._lifo.give_back(connection)
+        return answers
+
+    def names(self, pattern: str) -> Iterator[bytes]:
+        cursor = b"0"
+        while True:
+            cursor, names = self.ask("SCAN", cursor, "MATCH", pattern, "COUNT", IN_A_SCAN)
+            yield from names
+            if cursor == b"0":
+                return
 
     def drop_idle(self) -> None:
         while self._idle:
@@ -117,12 +145,32 @@ class ClusterConnections:
         self.driver = driver
         self.ask = driver.execute_command
 
+    def ask_all(self, commands: list[Sequence[Any]]) -> list[Any]:
+        pipeline = self.driver.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return answers
+
+    def names(self, pattern: str) -> Iterator[bytes]:
+        yield from self.driver.scan_iter(match=pattern, count=IN_A_SCAN)
+
     def drop_idle(self) -> None:
         """redis-py has done so: it opens new ones to a node that a connection to was lost."""
 
     def close(self) -> None:
-        with suppress(*ERRORS):
-            self.driver.close()
+        # The client's own close() leaves pools open that it has made of a URL.
+        for node in self.driver.get_nodes():
+            if node.redis_connection is not None:
+                with suppress(*ERRORS):
+                    node.redis_connection.connection_pool.disconnect()
+
+
+def _answer_or_error(connection: Any) -> Any:
+    try:
+        return connection.read_response(disable_decoding=True)
+    except ResponseError as error:
+        return error
 
 
 def _where(connection: Any) -> tuple[Any, Any]:

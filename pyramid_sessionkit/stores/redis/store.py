@@ -13,13 +13,13 @@ from zope.interface import implementer
 from pyramid_sessionkit.interfaces import GRACE, IListable, ISessionStore, IUserIndex, Record, lasting
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.stores.redis_client import Client
-from pyramid_sessionkit.stores.redis_index import UserIndex
-from pyramid_sessionkit.stores.redis_lists import Lists
-from pyramid_sessionkit.stores.redis_scripts import WORD_LENGTH
-from pyramid_sessionkit.stores.redis_urls import parse
-from pyramid_sessionkit.stores.redis_version import Version, unpack, with_new_version
-from pyramid_sessionkit.stores.redis_writes import Writes, WritesApart, WritesTogether
+from pyramid_sessionkit.stores.redis.client import Client
+from pyramid_sessionkit.stores.redis.index import UserIndex
+from pyramid_sessionkit.stores.redis.lists import Lists
+from pyramid_sessionkit.stores.redis.scripts import WORD_LENGTH
+from pyramid_sessionkit.stores.redis.urls import parse
+from pyramid_sessionkit.stores.redis.version import Version, unpack, with_new_version
+from pyramid_sessionkit.stores.redis.writes import Writes, WritesApart, WritesTogether
 
 
 def from_settings(settings: Settings) -> RedisStore:
@@ -46,11 +46,12 @@ class RedisStore:
 
     def __init__(self, url: str, timeout: float = 1, prefix: str = "sessionkit:") -> None:
         self.client = Client(parse(url), timeout)
-        self._prefix = prefix
+        # What comes last in a name has no colon. So no name of ours is also one of a site with another prefix.
+        self._prefix = f"{prefix}session:"
         users = f"{prefix}user:"
         index = UserIndex(self.client, users, self._load_all)
         self._index = index
-        self._lists = Lists(self.client, prefix, users)
+        self._lists = Lists(self.client, self._prefix, users)
         self._writes: Writes = (WritesApart if self.client.is_cluster else WritesTogether)(self.client, index)
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:

@@ -8,7 +8,7 @@ from time import time
 
 from pyramid_sessionkit.interfaces import GRACE, Record, unreadable
 from pyramid_sessionkit.stores.packed import unpack_from
-from pyramid_sessionkit.stores.redis_scripts import NEVER, WORD_LENGTH, WORD_START
+from pyramid_sessionkit.stores.redis.scripts import NEVER, WORD_LENGTH, WORD_START
 
 
 @dataclass(slots=True, unsafe_hash=True)
