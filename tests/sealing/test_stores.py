@@ -149,7 +149,7 @@ class TestSealedRedis(Quicker):
         yield from of_redis(redis.url)
 
     def damage(self, store: Any, key: str) -> None:
-        name = "sessionkit:" + key
+        name = f"sessionkit:session:{key}"
         assert store.client.call("SET", name, flipped(store.client.call("GET", name, again=True)), again=False)
 
     def unreachable(self) -> SealedStore:
