@@ -82,6 +82,8 @@ class CookieCarrier:
 
     def _tell_of_forgeries(self, header: str) -> None:
         for claimed in self._cookies.signer.unsigned(header)[:TRIED_COOKIES]:
+            if not claimed and self._cookies.adopts:
+                continue  # the cookie of the old library may have our name
             self._cookies.events.tell(SuspiciousCookie(claimed, None, "signature" if claimed else "malformed"))
 
     def _with_standing(self, persistence: Persistence, opened: Opened) -> Opened:

@@ -106,6 +106,17 @@ class CookieHeaders:
         return self.settings.always_secure or (https and self.settings.secure is None)
 
 
+def is_same_cookie(one: str, other: str) -> bool:
+    """Whether two ``Set-Cookie`` values are about one cookie: name, path and domain say which (RFC 6265, 5.3)."""
+    return _identity(one) == _identity(other)
+
+
+def _identity(header: str) -> tuple[str, str, str]:
+    pair, *attributes = header.split(";")
+    named = {name.strip().lower(): value.strip().lower() for name, _, value in (a.partition("=") for a in attributes)}
+    return pair.partition("=")[0].strip(), named.get("path", ""), named.get("domain", "").lstrip(".")
+
+
 def _attributes(settings: CookieSettings, secure: bool) -> str:
     samesite = settings.samesite
     if samesite == "auto" or (samesite == "None" and not secure):

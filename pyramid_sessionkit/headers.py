@@ -14,7 +14,7 @@ from pyramid.threadlocal import manager
 from webob import Response
 
 from pyramid_sessionkit.adoption.adopting import Adoption
-from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
+from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner, is_same_cookie
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.settings import Settings, override_cookie
 from pyramid_sessionkit.state import BLANK, DELETE, KEEP
@@ -60,7 +60,9 @@ class SessionHeaders:
         cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
         cookies = [] if cookie is None else [cookie]
         if self._adoption is not None:
-            cookies += self._adoption.deletions(request, ends=work.cookie is DELETE, sends=cookie is not None)
+            deletions = self._adoption.deletions(request, ends=work.cookie is DELETE, sends=cookie is not None)
+            # A cookie of the same name that was only replaced must not be deleted.
+            cookies += [value for value in deletions if cookie is None or not is_same_cookie(value, cookie)]
         if cookies:
             # In this order: another thread may be about to copy the response.
             response.__dict__[FORMER] = cookies, weakref.ref(_outermost(request))

@@ -106,10 +106,14 @@ class Browser:
     def get(self, path: str, **environ: Any) -> Response:
         header = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         response = Request.blank(path, environ=environ, headers={"Cookie": header}).get_response(self.app)
+        self.take(response)
+        return response
+
+    def take(self, response: Response) -> None:
+        """Keep the cookies that it sets."""
         for name, value in response.headerlist:
             if name.lower() == "set-cookie":
                 self._take(value)
-        return response
 
     def key(self, path: str) -> str:
         """The key of the session that this browser has after it asked for a page."""

@@ -323,6 +323,21 @@ def test_a_userid_that_is_none_is_refused(site: NewSite, old: DictSessions) -> N
         site.browser(old="t").get("/show")
 
 
+@pytest.mark.parametrize("domain", [None, "localhost"])
+def test_the_old_cookie_may_have_our_name(site: NewSite, old: DictSessions, domain: str | None) -> None:
+    old.cookie, old.cookie_domain = "session", domain
+    browser = site.browser(session="token-of-ada")
+    response = browser.get("/show")
+    sent = response.headers.getall("Set-Cookie")
+    assert [value.startswith("session=;") for value in sent] == [False, *([True] if domain else [])]
+    assert [type(event) for event in site.events] == [SessionCreated]
+    cookie = sent[0].partition(";")[0].partition("=")[2]
+    browser = site.browser(session=cookie)
+    assert browser.get("/show").json["userid"] == "7"
+    browser.get("/logout")
+    assert site.browser(session="token-of-ada").get("/show").json["userid"] is None
+
+
 class TestDirective:
     def test_a_function_of_the_settings_will_do(self, old: DictSessions) -> None:
         site = NewSite(lambda settings: old)  # type: ignore[arg-type]

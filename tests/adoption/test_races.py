@@ -1,0 +1,101 @@
+"""Requests with one old cookie that run at once, in each order that there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pyramid_sessionkit.adoption import Adopted
+from pyramid_sessionkit.events import SessionCreated
+from tests.adoption.old_site import Browser, DictSessions, NewSite
+from tests.races.conftest import STORES, make_store, memcached, postgresql, redis, store
+from tests.races.schedule import Choices, Step, orders, run_in_order
+from tests.races.site import GatedStore
+
+__all__ = ["make_store", "memcached", "postgresql", "redis", "store"]
+
+MOST = int(os.environ.get("SESSIONKIT_ORDERS", "130"))
+"""How many orders of each race are run, by chance where there are more."""
+
+pytestmark = [pytest.mark.exhaustive, pytest.mark.parametrize("kind", STORES)]
+
+
+class Race:
+    """First requests of one browser. It has the old cookie when it sends them, and then what their answers set."""
+
+    def __init__(self, store: Any) -> None:
+        self.old = DictSessions()
+        self.gated = GatedStore(store)
+        self.site = NewSite(self.old, {"store": lambda _: self.gated})
+        self.browser = Browser(self.site.app, {})
+
+    def orders(self, *paths: str) -> Iterator[list[int]]:
+        """Yield each order after it was run; ``answers`` has the status of each path."""
+
+        def run(choose: Choices) -> list[Step]:
+            self.gated.clear() if hasattr(self.gated, "clear") else None
+            self.site.events.clear()
+            self.old.records = {"t": Adopted({"cart": ["apples"]}, userid="ada")}
+            self.browser.cookies = {"old": "t"}
+            self.answers: list[tuple[str, int]] = []
+            return run_in_order([self._steps(path) for path in paths], choose)
+
+        return orders(run, MOST)
+
+    def _steps(self, path: str) -> Callable[[Callable[[], None]], None]:
+        def run(gate: Callable[[], None]) -> None:
+            self.gated.stop_at(gate)
+            try:
+                sent = Browser(self.site.app, {"old": "t"})
+                response = sent.get(path)
+            finally:
+                self.gated.stop_at(None)
+            gate()
+            self.answers.append((path, response.status_int))
+            self.browser.take(response)
+
+        return run
+
+    def replayed(self) -> Browser:
+        """Somebody who kept a copy of the old cookie, when also the old record is back."""
+        self.old.records = {"t": Adopted({"cart": ["apples"]}, userid="ada")}
+        return Browser(self.site.app, {"old": "t"})
+
+
+def test_first_requests_make_one_session_and_lose_nothing(store: Any) -> None:
+    race = Race(store)
+    for order in race.orders("/put", "/put"):
+        assert race.answers == [("/put", 200)] * 2, order
+        assert race.browser.get("/show").json == {"contents": {"cart": ["apples"], "n": 2}, "userid": "ada"}, order
+        assert [type(event) for event in race.site.events] == [SessionCreated], order
+        assert "old" not in race.browser.cookies
+
+
+def test_a_logout_beside_another_first_request_holds(store: Any) -> None:
+    race = Race(store)
+    for order in race.orders("/put", "/logout"):
+        assert dict(race.answers)["/logout"] == 200, order
+        assert race.replayed().get("/show").json["userid"] is None, order
+        assert race.browser.get("/show").json["userid"] is None, order
+
+
+def test_a_login_beside_another_first_request_holds(store: Any) -> None:
+    race = Race(store)
+    for order in race.orders("/put", "/login?name=ada"):
+        assert dict(race.answers)["/login?name=ada"] == 200, order
+        shown = race.browser.get("/show").json
+        if race.answers[-1][0] != "/put":
+            assert (shown["userid"], shown["contents"]["cart"]) == ("ada", ["apples"]), order
+        # An answer that the login's overtook brings the cookie from before it, as it does for any new session.
+        assert shown["userid"] in ("ada", None), order
+
+
+def test_a_login_as_somebody_else_gets_nothing_of_the_old_session(store: Any) -> None:
+    race = Race(store)
+    for order in race.orders("/put", "/login?name=eve"):
+        shown = race.browser.get("/show").json
+        assert shown["userid"] in ("ada", "eve"), order
+        assert shown["userid"] == "ada" or "cart" not in shown["contents"], order
