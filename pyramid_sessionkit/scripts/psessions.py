@@ -130,7 +130,7 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "psessions",
-        description="List, show, revoke, count, purge, seal and import sessions of an application, and check its setup.",
+        description="List, show, revoke, count, purge, seal and import sessions of an application; check its setup.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
