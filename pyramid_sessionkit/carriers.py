@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pyramid_sessionkit.adoption.adopting import Adoption
+from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
+from pyramid_sessionkit.session_header import SessionHeader
 from pyramid_sessionkit.state import NO_COOKIE, Cookie, Found, Opened, Phase, Presented, Stored
 from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 
@@ -32,23 +34,10 @@ class Standing(NamedTuple):
     at: float
 
 
-class Reader(Protocol):
-    """Reads session IDs in what a client sent: all of a ``Cookie`` header, or the value of another header."""
-
-    variable: str
-    """Where the environ has that."""
-
-    def presented(self, header: str) -> list[Presented]:
-        """What we signed in it."""
-
-    def unsigned(self, header: str) -> list[str]:
-        """The keys that others claim which we did not sign; "" for what does not look like ours."""
-
-
 class CarrierOptions(NamedTuple):
-    """What all requests of an application share: where their IDs are, and what new keys begin with."""
+    """What all requests of an application share: how IDs are signed and found, and what new keys begin with."""
 
-    ids: Reader
+    signer: CookieSigner | SessionHeader
     events: Events
     key_prefix: Callable[[Any], str] | None = None
     adoption: Adoption | None = None
@@ -71,12 +60,12 @@ class RequestCarrier:
 
     def presented(self) -> list[Presented]:
         """All IDs that we signed."""
-        ids = self._options.ids
-        return ids.presented(self._environ.get(ids.variable, ""))
+        signer = self._options.signer
+        return signer.presented(self._environ.get(signer.variable, ""))
 
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
         environ = self._environ
-        header = environ.get(self._options.ids.variable)
+        header = environ.get(self._options.signer.variable)
         retried = "retry.attempts" in environ
         if not retried and not self._options.adopts:
             return self._find(persistence, header, fresh) if header else NO_COOKIE
@@ -88,13 +77,13 @@ class RequestCarrier:
         return opened if adoption is None or request is None else adoption.find(request, self.prefix, opened)
 
     def _find(self, persistence: Persistence, header: str, fresh: bool) -> Opened:
-        presented = self._options.ids.presented(header)
+        presented = self._options.signer.presented(header)
         if header and not presented:
             self._tell_of_forgeries(header)
         return persistence.find(presented, fresh)
 
     def _tell_of_forgeries(self, header: str) -> None:
-        for claimed in self._options.ids.unsigned(header)[:TRIED_COOKIES]:
+        for claimed in self._options.signer.unsigned(header)[:TRIED_COOKIES]:
             if not claimed and self._options.adopts:
                 continue  # the cookie of the old library may have our name
             self._options.events.tell(SuspiciousCookie(claimed, None, "signature" if claimed else "malformed"))

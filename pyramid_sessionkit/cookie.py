@@ -16,6 +16,7 @@ class CookieSigner(IDSigner):
     """Signs what is in cookies of one name, and finds it in a ``Cookie`` header."""
 
     variable = "HTTP_COOKIE"
+    """Where the environ has that header."""
 
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
         super().__init__(f"cookie {name}", secrets)

@@ -23,6 +23,7 @@ class SessionHeader(IDSigner):
         super().__init__(f"header {name.lower()}", secrets)
         self.name = name
         self.variable = f"HTTP_{name.upper().replace('-', '_')}"
+        """Where the environ has the header."""
 
     def presented(self, header: str) -> list[Presented]:
         """What we signed. Several IDs, which a server has joined by commas, are none."""
