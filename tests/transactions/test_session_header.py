@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import remember
 from pyramid_retry import RetryableException
 
 from tests.session_header.site import NAME
 from tests.transactions.application import Site
-from tests.transactions.conftest import MakeSite, make_site
+from tests.transactions.conftest import MakeSite
 from tests.transactions.test_table import MODES
-
-__all__ = ["make_site"]
 
 
 @pytest.fixture(params=MODES)
@@ -25,7 +24,7 @@ def site(make_site: MakeSite, request: pytest.FixtureRequest) -> Site:
 def act(site: Site, view: Any, session: str = "") -> Response:
     """What a client gets that sends this ID, when this is done for it."""
     site.views["act"] = view
-    return site.app.get("/act?view=act", headers={NAME: session}, expect_errors=True)
+    return Request.blank("/act?view=act", headers={NAME: session}).get_response(site.wsgi)
 
 
 def whose(site: Site, session: str) -> str:
