@@ -173,6 +173,28 @@ def test_one_response_object_for_all_gives_each_its_own_id(any_store: Any) -> No
     assert NAME not in clients[0].get("/shared").headers
 
 
+def test_an_id_that_came_late_stays_with_its_client(any_store: Any) -> None:
+    """After the last look at the response object that all get."""
+    everybodys = Response("the same object")
+
+    def put_in(request: Any, response: Response) -> None:
+        request.session["n"] = 1
+
+    def view(request: Any) -> Response:
+        if "late" in request.params:
+            request.add_response_callback(put_in)
+        return everybodys
+
+    def setup(config: Configurator) -> None:
+        config.add_route("shared", "/shared")
+        config.add_view(view, route_name="shared")
+
+    site = Site(any_store, setup)
+    assert Client(site).get("/shared?late=1").headers[NAME]
+    assert NAME not in Client(site).get("/shared").headers
+    assert NAME not in site.ask("/shared").headers
+
+
 def test_an_old_cookie_is_neither_adopted_nor_deleted(any_store: Any) -> None:
     old = DictSessions({"token": Adopted({"n": 7}, "ada")})
     client = Client(Site(any_store, lambda config: config.set_session_adoption(old)))
