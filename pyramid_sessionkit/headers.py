@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from time import time
@@ -36,7 +37,7 @@ HeaderList = list[tuple[str, str]]
 _headers_for = lru_cache(maxsize=64)(CookieHeaders)
 
 
-class ResponseHeaders:
+class ResponseHeaders(ABC):
     """Adds the headers of a session to a response. ``overrides`` is ``sessionkit.cookie_options``."""
 
     not_sent: str
@@ -50,17 +51,17 @@ class ResponseHeaders:
         self._vary = ("Cookie",) if settings.header_name is None else ("Cookie", settings.header_name)
         self._warned: set[str] = set()
 
+    @abstractmethod
     def refusal(self, request: Any) -> str | None:
         """Why no ID can be sent in answer to this request; None if it can."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _sent(self, request: Any, work: UnitOfWork) -> HeaderList:
         """The headers that tell the client its new ID, or to forget the one it has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _send(self, headers: HeaderList, sent: HeaderList) -> None:
         """Add them to a response, and keep it from caches."""
-        raise NotImplementedError
 
     def add(self, request: Any, response: Any, work: UnitOfWork) -> None:
         """Called once, when the response is otherwise ready."""

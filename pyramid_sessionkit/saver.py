@@ -59,9 +59,9 @@ class Saver:
             self._carry_out(request, work)
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
-        wanted = work.plan()
-        if needs_cookie(wanted) and (refusal := self._headers_for(request).refusal(request)):
-            self._headers_for(request).warn(refusal)
+        wanted, headers = work.plan(), self._headers_for(request)
+        if needs_cookie(wanted) and (refusal := headers.refusal(request)):
+            headers.warn(refusal)
         elif isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
             log.warning("What %s %r put into its session was dropped: its cookie was just replaced", *_named(request))
             work.drop_changes()
