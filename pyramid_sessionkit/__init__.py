@@ -14,6 +14,7 @@ from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.adoption.directive import add_adoption
 from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.cookieless_headers import CookielessHeaders
 from pyramid_sessionkit.csrf import add_csrf_policy
 from pyramid_sessionkit.directives import add_security_directives, add_security_policy
 from pyramid_sessionkit.events import (
@@ -63,6 +64,7 @@ from pyramid_sessionkit.saver import SAVER, Saver
 from pyramid_sessionkit.sealing import sealed_store
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_header import SESSION_HEADER, SessionHeader
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.store_types import ContentsUpdate, Listable, Purgeable, SessionStore, UserIndex
@@ -147,8 +149,10 @@ def includeme(config: Configurator) -> None:
     persistence = Persistence(store, settings, events, serializer=serializer_of(config))
     signer = CookieSigner(settings.cookie.name, settings.secret)
     adoption = Adoption(persistence)
-    headers = SessionHeaders(settings, signer, _resolve(config, "cookie_options", settings.cookie_options), adoption)
-    saver = Saver(settings, headers)
+    cookie_options = _resolve(config, "cookie_options", settings.cookie_options)
+    headers = SessionHeaders(settings, signer, cookie_options, adoption)
+    header = None if settings.header_name is None else SessionHeader(settings.header_name, settings.secret)
+    saver = Saver(settings, headers, None if header is None else CookielessHeaders(settings, header, cookie_options))
 
     joined_mode = JoinedMode(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None
     persistence_of = None if joined_mode is None else joined_mode.persistence_of
@@ -157,9 +161,10 @@ def includeme(config: Configurator) -> None:
     config.registry[SAVER] = saver
     config.registry[JOINED_MODE] = joined_mode
     config.registry[POLICY_WANTED] = settings.security_policy
+    config.registry[SESSION_HEADER] = header
     config.registry[TRUST_PROXY] = settings.trust_proxy
     config.set_session_factory(
-        SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of, adoption)
+        SessionFactory(persistence, signer, saver.finish_later, key_prefix, persistence_of, adoption, header)
     )
     add_adoption(config, adoption, settings.adopt)
     add_tweens(config)

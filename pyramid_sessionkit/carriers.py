@@ -1,4 +1,4 @@
-"""How a session is found: by the cookies of a request, or by its key in a script."""
+"""How a session is found: by what a client sent with its request, or by its key in a script."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
+from pyramid_sessionkit.session_header import SessionHeader
 from pyramid_sessionkit.state import NO_COOKIE, Cookie, Found, Opened, Phase, Presented, Stored
 from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 
@@ -33,10 +34,10 @@ class Standing(NamedTuple):
     at: float
 
 
-class CookieOptions(NamedTuple):
-    """What all requests of an application share: how cookies are signed, and what new keys begin with."""
+class CarrierOptions(NamedTuple):
+    """What all requests of an application share: how IDs are signed and found, and what new keys begin with."""
 
-    signer: CookieSigner
+    signer: CookieSigner | SessionHeader
     events: Events
     key_prefix: Callable[[Any], str] | None = None
     adoption: Adoption | None = None
@@ -46,45 +47,46 @@ class CookieOptions(NamedTuple):
         return self.adoption is not None and self.adoption.old is not None
 
 
-class CookieCarrier:
-    """The cookies of one request."""
+class RequestCarrier:
+    """The cookies of one request, or its session header."""
 
-    __slots__ = ("_cookies", "_environ", "_request")
+    __slots__ = ("_environ", "_options", "_request")
 
-    def __init__(self, cookies: CookieOptions, request: Any) -> None:
-        self._cookies = cookies
+    def __init__(self, options: CarrierOptions, request: Any) -> None:
+        self._options = options
         self._environ = request.environ
         # The request holds its session, which holds this.
-        self._request = weakref.ref(request) if cookies.key_prefix is not None or cookies.adopts else None
+        self._request = weakref.ref(request) if options.key_prefix is not None or options.adopts else None
 
     def presented(self) -> list[Presented]:
-        """All cookies that we signed."""
-        return self._cookies.signer.presented(self._environ.get("HTTP_COOKIE", ""))
+        """All IDs that we signed."""
+        signer = self._options.signer
+        return signer.presented(self._environ.get(signer.variable, ""))
 
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
         environ = self._environ
-        header = environ.get("HTTP_COOKIE")
+        header = environ.get(self._options.signer.variable)
         retried = "retry.attempts" in environ
-        if not retried and not self._cookies.adopts:
+        if not retried and not self._options.adopts:
             return self._find(persistence, header, fresh) if header else NO_COOKIE
         opened = self._adopted(self._find(persistence, header or "", fresh))
         return self._with_standing(persistence, opened) if retried else opened
 
     def _adopted(self, opened: Opened) -> Opened:
-        adoption, request = self._cookies.adoption, None if self._request is None else self._request()
+        adoption, request = self._options.adoption, None if self._request is None else self._request()
         return opened if adoption is None or request is None else adoption.find(request, self.prefix, opened)
 
     def _find(self, persistence: Persistence, header: str, fresh: bool) -> Opened:
-        presented = self._cookies.signer.presented(header)
+        presented = self._options.signer.presented(header)
         if header and not presented:
             self._tell_of_forgeries(header)
         return persistence.find(presented, fresh)
 
     def _tell_of_forgeries(self, header: str) -> None:
-        for claimed in self._cookies.signer.unsigned(header)[:TRIED_COOKIES]:
-            if not claimed and self._cookies.adopts:
+        for claimed in self._options.signer.unsigned(header)[:TRIED_COOKIES]:
+            if not claimed and self._options.adopts:
                 continue  # the cookie of the old library may have our name
-            self._cookies.events.tell(SuspiciousCookie(claimed, None, "signature" if claimed else "malformed"))
+            self._options.events.tell(SuspiciousCookie(claimed, None, "signature" if claimed else "malformed"))
 
     def _with_standing(self, persistence: Persistence, opened: Opened) -> Opened:
         """A retry keeps the standing of its first attempt, whatever was done to the session meanwhile."""
@@ -110,7 +112,7 @@ class CookieCarrier:
 
     def prefix(self) -> str:
         """What a new key begins with: of a tenant or a shard."""
-        key_prefix = self._cookies.key_prefix
+        key_prefix = self._options.key_prefix
         request = None if self._request is None else self._request()
         if key_prefix is None or request is None:
             return ""

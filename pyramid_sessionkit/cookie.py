@@ -1,49 +1,27 @@
-"""The signed session ID in a cookie: read, sign, send, delete.
-
-The value is ``<key>.<secret>.<signature>``. The signature is HMAC-SHA256 under a key derived from the application's
-secret, the kind of carrier and the cookie's name, so that a value signed for one cookie is worth nothing in another. A
-made-up cookie costs no store call.
-"""
+"""The signed session ID in a cookie: read, send, delete."""
 
 from __future__ import annotations
 
-import hmac
-import re
 from collections.abc import Sequence
 
 from pyramid_sessionkit.settings import CookieSettings
+from pyramid_sessionkit.signed_id import IDSigner, claimed_key
 from pyramid_sessionkit.state import Presented
-from pyramid_sessionkit.tokens import MessageKey
 
 MAX_AGE = 400 * 86400
 """The longest Max-Age in seconds that browsers honour (RFC 6265bis, 5.6.2)."""
 
-_VALUE = re.compile(r"((-|[A-Za-z0-9_-]{22,64})\.[A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})").fullmatch
 
+class CookieSigner(IDSigner):
+    """Signs what is in cookies of one name, and finds it in a ``Cookie`` header."""
 
-class CookieSigner:
-    """Signs session IDs with the first of its secrets, and accepts what any of them signed."""
+    variable = "HTTP_COOKIE"
+    """Where the environ has that header."""
 
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
+        super().__init__(f"cookie {name}", secrets)
         self._name = name
         self._prefix = f"{name}="
-        self._keys = [MessageKey(secret, f"cookie {name}") for secret in secrets]
-
-    def sign(self, presented: Presented) -> str:
-        """The value of a cookie."""
-        signed = f"{presented.key}.{presented.secret}"
-        return f"{signed}.{self._keys[0].text(signed)}"
-
-    def verify(self, value: str) -> Presented | None:
-        """The key and the secret in the value of a cookie, or None if we did not sign it."""
-        match = _VALUE(value)
-        if match is None:
-            return None
-        signed, key, signature = match.groups()
-        for message_key in self._keys:
-            if hmac.compare_digest(message_key.text(signed), signature):
-                return Presented(key, signed[len(key) + 1 :])
-        return None
 
     def presented(self, header: str) -> list[Presented]:
         """What we signed in a ``Cookie`` header, in its order and each once.
@@ -58,8 +36,7 @@ class CookieSigner:
 
     def unsigned(self, header: str) -> list[str]:
         """The keys that cookies of our name claim which we did not sign; "" for one that does not look like ours."""
-        values = [value for value in self._values(header) if self.verify(value) is None]
-        return [value.partition(".")[0] if _VALUE(value) else "" for value in values]
+        return [claimed_key(value) for value in self._values(header) if self.verify(value) is None]
 
     def is_in(self, header: str) -> bool:
         """Whether the browser sent a cookie of our name, ours or not."""
@@ -83,14 +60,20 @@ class CookieHeaders:
 
     def refusal(self, https: bool, path: str) -> str | None:
         """Why a browser must not be sent the cookie now: None where it may be."""
-        if self.settings.always_secure and not https:
-            return (
-                "sessionkit.cookie_secure is true but the request came over plain HTTP: use HTTPS, or set "
-                "sessionkit.trust_proxy where a proxy ends TLS"
-            )
+        if (refusal := self.refusal_over_http(https)) is not None:
+            return refusal
         if not _path_matches(path, self.settings.path):
             return f"the request's path is outside sessionkit.cookie_path = {self.settings.path}"
         return None
+
+    def refusal_over_http(self, https: bool) -> str | None:
+        """Why no ID may be sent over this connection: None where one may be."""
+        if https or not self.settings.always_secure:
+            return None
+        return (
+            "sessionkit.cookie_secure is true but the request came over plain HTTP: use HTTPS, or set "
+            "sessionkit.trust_proxy where a proxy ends TLS"
+        )
 
     def set(self, value: str, https: bool, max_age: int | None = None) -> str:
         """The header that sets the cookie; for as long as the browser runs where ``max_age`` (seconds) is None."""

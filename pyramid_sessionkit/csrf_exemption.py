@@ -10,12 +10,15 @@ from pyramid.interfaces import IDefaultCSRFOptions, ISecurityPolicy, ISessionFac
 
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.security import SessionSecurityPolicy
+from pyramid_sessionkit.session_header import is_carried_in_header
+from pyramid_sessionkit.sources import SessionSource
 
 Wanted = Callable[[Any], bool]
 
 
-def exempt_bearer_tokens(registry: Any) -> None:
-    """Do not check token and origin of what :class:`~pyramid_sessionkit.BearerTokenSource` authenticated.
+def exempt_programs(registry: Any) -> None:
+    """Do not check token and origin of what :class:`~pyramid_sessionkit.BearerTokenSource` authenticated, nor of what
+    carries its session in a header.
 
     To be called after the application's ``set_default_csrf_options`` and before its views are made.
     """
@@ -40,12 +43,18 @@ def exempt_bearer_tokens(registry: Any) -> None:
 
 
 def _is_exempt(request: Any) -> bool:
-    """Whether a header that no browser sends by itself authenticated the request, and our cookie did not come along."""
+    """Whether no browser can have sent the request by itself: a header that none sends by itself carries its session,
+    or authenticated it without our cookie coming along."""
     policy = request.registry.queryUtility(ISecurityPolicy)
     factory = request.registry.queryUtility(ISessionFactory)
     # Another policy may have a method of this name too.
     if not isinstance(policy, SessionSecurityPolicy) or not isinstance(factory, SessionFactory):
         return False
-    if factory.has_cookie(request):
+    in_header = is_carried_in_header(request)
+    if not in_header and factory.has_cookie(request):
         return False
-    return getattr(policy.user(request).source, "exempt_from_csrf", False) is True
+    source = policy.user(request).source
+    if in_header and (source is None or isinstance(source, SessionSource)):
+        return True
+    # Any other source may have found what a browser does send by itself, such as a password.
+    return getattr(source, "exempt_from_csrf", False) is True

@@ -8,7 +8,7 @@ from pyramid.config import PHASE1_CONFIG, PHASE2_CONFIG, Configurator
 from pyramid.interfaces import ISecurityPolicy
 
 from pyramid_sessionkit.arguments import check_arguments
-from pyramid_sessionkit.csrf_exemption import exempt_bearer_tokens
+from pyramid_sessionkit.csrf_exemption import exempt_programs
 from pyramid_sessionkit.security import CredentialsHash, Identity, Principals, SessionSecurityPolicy
 from pyramid_sessionkit.sources import SessionSource, Source
 
@@ -62,7 +62,7 @@ def add_security_policy(config: Configurator) -> None:
         if registry.queryUtility(ISecurityPolicy) is None:
             policy = SessionSecurityPolicy(sources=registry[_SOURCES], **registry[_PARTS])
             registry.registerUtility(policy, ISecurityPolicy)
-        exempt_bearer_tokens(registry)
+        exempt_programs(registry)
 
     # After Pyramid's own policies (PHASE2), before the views that need one. No discriminator: never in conflict.
     config.action(None, register, order=PHASE2_CONFIG + 1)

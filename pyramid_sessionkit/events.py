@@ -58,7 +58,7 @@ class LoggedOut(SessionEvent):
 
 @dataclass(frozen=True)
 class SuspiciousCookie(SessionEvent):
-    """A cookie of our name that should not be there; ``key`` is the one it claims, or empty.
+    """A cookie or header of our name that should not be there; ``key`` is the one it claims, or empty.
 
     ``kind``: ``signature`` (of the right form, but signed by someone else, or with a secret that is no longer
     configured), ``malformed``, or ``replaced`` (its secret was replaced more than half a minute ago: somebody kept an

@@ -10,18 +10,19 @@ from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
 from pyramid_sessionkit.adoption.adopting import Adoption
-from pyramid_sessionkit.carriers import CookieCarrier, CookieOptions
+from pyramid_sessionkit.carriers import CarrierOptions, RequestCarrier
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import FINISHED
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_header import SessionHeader, is_carried_in_header
 
 log = logging.getLogger("pyramid_sessionkit")
 
 
 @implementer(ISessionFactory)
 class SessionFactory:
-    """Makes the session of a request. Nothing is read yet, neither the cookie nor the store.
+    """Makes the session of a request. Nothing is read yet, neither the cookie or header nor the store.
 
     ``finish_later(request)`` registers the response callback that sends the cookie; ``persistence_of(request)`` gives a
     request a persistence of its own.
@@ -35,11 +36,14 @@ class SessionFactory:
         key_prefix: Callable[[Any], str] | None = None,
         persistence_of: Callable[[Any], Persistence] | None = None,
         adoption: Adoption | None = None,
+        header: SessionHeader | None = None,
     ) -> None:
         self.persistence = persistence
         self._persistence_of = persistence_of
         self.adoption = adoption
-        self._cookies = CookieOptions(signer, persistence.events, key_prefix, adoption)
+        self._signer = signer
+        self._cookies = CarrierOptions(signer, persistence.events, key_prefix, adoption)
+        self._in_header = None if header is None else CarrierOptions(header, persistence.events, key_prefix)
         self._finish_later = finish_later
         self._one_process = getattr(persistence.store, "process_local", False)
 
@@ -48,11 +52,16 @@ class SessionFactory:
             self._warn_of_other_processes()
         self._finish_later(request)
         persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
-        return Session(persistence, CookieCarrier(self._cookies, request), request.__dict__[FINISHED])
+        return Session(persistence, RequestCarrier(self._options_for(request), request), request.__dict__[FINISHED])
+
+    def _options_for(self, request: Any) -> CarrierOptions:
+        if self._in_header is not None and is_carried_in_header(request):
+            return self._in_header
+        return self._cookies
 
     def has_cookie(self, request: Any) -> bool:
         """Whether a cookie of our name came with the request, ours or not."""
-        return self._cookies.signer.is_in(request.environ.get("HTTP_COOKIE", ""))
+        return self._signer.is_in(request.environ.get("HTTP_COOKIE", ""))
 
     def _warn_of_other_processes(self) -> None:
         self._one_process = False

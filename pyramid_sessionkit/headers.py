@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from time import time
@@ -26,7 +27,7 @@ _CHOSEN = "_sessionkit_cookie_headers"
 """Set in the ``__dict__`` of a request for which ``sessionkit.cookie_options`` was asked."""
 
 FORMER = "_sessionkit_cookie"
-"""Set in the ``__dict__`` of a response that sets cookies for us: their values, and for whom."""
+"""Set in the ``__dict__`` of a response that sends an ID for us: the headers that do, and for whom."""
 
 RETURNED = "_sessionkit_returned"
 """Set in the ``__dict__`` of a response that a view returned."""
@@ -36,38 +37,41 @@ HeaderList = list[tuple[str, str]]
 _headers_for = lru_cache(maxsize=64)(CookieHeaders)
 
 
-class SessionHeaders:
+class ResponseHeaders(ABC):
     """Adds the headers of a session to a response. ``overrides`` is ``sessionkit.cookie_options``."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        signer: CookieSigner,
-        overrides: Callable[[Any], dict[str, Any]] | None = None,
-        adoption: Adoption | None = None,
-    ) -> None:
+    not_sent: str
+    """What is logged where no ID could be sent."""
+
+    def __init__(self, settings: Settings, overrides: Callable[[Any], dict[str, Any]] | None) -> None:
         self._settings = settings
-        self._signer = signer
         self._overrides = overrides
-        self._adoption = adoption
         self._cookie = CookieHeaders(settings.cookie)
+        # Whether the client sent the one decides whether the other was looked at.
+        self._vary = ("Cookie",) if settings.header_name is None else ("Cookie", settings.header_name)
         self._warned: set[str] = set()
+
+    @abstractmethod
+    def refusal(self, request: Any) -> str | None:
+        """Why no ID can be sent in answer to this request; None if it can."""
+
+    @abstractmethod
+    def _sent(self, request: Any, work: UnitOfWork) -> HeaderList:
+        """The headers that tell the client its new ID, or to forget the one it has."""
+
+    @abstractmethod
+    def _send(self, headers: HeaderList, sent: HeaderList) -> None:
+        """Add them to a response, and keep it from caches."""
 
     def add(self, request: Any, response: Any, work: UnitOfWork) -> None:
         """Called once, when the response is otherwise ready."""
         headers = response.headerlist
-        _vary_on_cookie(headers)
-        cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
-        cookies = [] if cookie is None else [cookie]
-        if self._adoption is not None:
-            deletions = self._adoption.deletions(request, ends=work.cookie is DELETE, sends=cookie is not None)
-            # A cookie of the same name that was only replaced must not be deleted.
-            cookies += [value for value in deletions if cookie is None or not is_same_cookie(value, cookie)]
-        if cookies:
+        _vary_on(headers, self._vary)
+        sent = self._sent(request, work)
+        if sent:
             # In this order: another thread may be about to copy the response.
-            response.__dict__[FORMER] = cookies, weakref.ref(_outermost(request))
-            headers.extend(("Set-Cookie", value) for value in cookies)
-            _keep_from_shared_caches(headers)
+            response.__dict__[FORMER] = sent, weakref.ref(_outermost(request))
+            self._send(headers, sent)
         elif work.shows_a_user:
             _keep_private(headers)
 
@@ -90,19 +94,60 @@ class SessionHeaders:
         former = response.__dict__.get(FORMER)
         if former is not None and former[1]() is not _outermost(None):
             del response.__dict__[FORMER]
-            sent = [("Set-Cookie", value) for value in former[0]]
-            response.headerlist = [item for item in response.headerlist if item not in sent]
+            response.headerlist = [item for item in response.headerlist if item not in former[0]]
         return response
 
-    def refusal(self, request: Any) -> str | None:
-        """Why no cookie can be sent in answer to this request; None if it can."""
-        return _refusal(self._cookie_for(request), self._is_https(request), request)
-
     def warn(self, refusal: str) -> None:
-        """Log once for each reason that a session was not stored, since no cookie could be sent for it."""
+        """Log once for each reason that a session was not stored, since no ID could be sent for it."""
         if refusal not in self._warned:
             self._warned.add(refusal)
-            log.warning("No session cookie was sent and no session stored: %s", refusal)
+            log.warning("%s: %s", self.not_sent, refusal)
+
+    def _cookie_for(self, request: Any) -> CookieHeaders:
+        if self._overrides is None:
+            return self._cookie
+        chosen: CookieHeaders | None = request.__dict__.get(_CHOSEN)
+        if chosen is None:
+            # Once for each response: the function may ask a database.
+            chosen = _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
+            request.__dict__[_CHOSEN] = chosen
+        return chosen
+
+    def _is_https(self, request: Any) -> bool:
+        return is_https(request, self._settings.trust_proxy)
+
+
+class SessionHeaders(ResponseHeaders):
+    """The same for a session whose ID is in a cookie."""
+
+    not_sent = "No session cookie was sent and no session stored"
+
+    def __init__(
+        self,
+        settings: Settings,
+        signer: CookieSigner,
+        overrides: Callable[[Any], dict[str, Any]] | None = None,
+        adoption: Adoption | None = None,
+    ) -> None:
+        super().__init__(settings, overrides)
+        self._signer = signer
+        self._adoption = adoption
+
+    def refusal(self, request: Any) -> str | None:
+        return _refusal(self._cookie_for(request), self._is_https(request), request)
+
+    def _sent(self, request: Any, work: UnitOfWork) -> HeaderList:
+        cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
+        cookies = [] if cookie is None else [cookie]
+        if self._adoption is not None:
+            deletions = self._adoption.deletions(request, ends=work.cookie is DELETE, sends=cookie is not None)
+            # A cookie of the same name that was only replaced must not be deleted.
+            cookies += [value for value in deletions if cookie is None or not is_same_cookie(value, cookie)]
+        return [("Set-Cookie", value) for value in cookies]
+
+    def _send(self, headers: HeaderList, sent: HeaderList) -> None:
+        headers.extend(sent)
+        _keep_from_shared_caches(headers)
 
     def _cookie_header(self, request: Any, work: UnitOfWork) -> str | None:
         deletes = work.cookie is DELETE
@@ -127,19 +172,6 @@ class SessionHeaders:
             return None
         end = record.expires if self._settings.rolling else record.deadline
         return MAX_AGE if end is None else max(0, end - int(time()))
-
-    def _cookie_for(self, request: Any) -> CookieHeaders:
-        if self._overrides is None:
-            return self._cookie
-        chosen: CookieHeaders | None = request.__dict__.get(_CHOSEN)
-        if chosen is None:
-            # Once for each response: the function may ask a database.
-            chosen = _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
-            request.__dict__[_CHOSEN] = chosen
-        return chosen
-
-    def _is_https(self, request: Any) -> bool:
-        return is_https(request, self._settings.trust_proxy)
 
 
 def is_https(request: Any, trust_proxy: bool) -> bool:
@@ -169,14 +201,17 @@ def _path(request: Any) -> str:
     )
 
 
-def _vary_on_cookie(headers: HeaderList) -> None:
+def _vary_on(headers: HeaderList, names: tuple[str, ...]) -> None:
     """Caches must not give one visitor's page to another (RFC 9110, 12.5.5)."""
     vary = [header for header in headers if len(header[0]) == 4 and header[0].lower() == "vary"]
     if not vary:
-        headers.append(("Vary", "Cookie"))
-    elif not any(field.strip().lower() in ("cookie", "*") for _, value in vary for field in value.split(",")):
+        headers.append(("Vary", ", ".join(names)))
+        return
+    there = {field.strip().lower() for _, value in vary for field in value.split(",")}
+    missing = [] if "*" in there else [name for name in names if name.lower() not in there]
+    if missing:
         name, value = vary[0]
-        headers[headers.index(vary[0])] = (name, f"{value}, Cookie")
+        headers[headers.index(vary[0])] = (name, ", ".join([value, *missing]))
 
 
 def _keep_from_shared_caches(headers: HeaderList) -> None:

@@ -21,6 +21,7 @@ from pyramid_sessionkit.predicates import (
     LoggedInPredicate,
     SessionHasPredicate,
 )
+from pyramid_sessionkit.session_header import is_carried_in_header
 
 NEXT = "next"
 """The parameter of the login page that says where to go afterwards."""
@@ -186,10 +187,15 @@ def _came_from(request: Any) -> str | None:
 
 
 def _is_api_client(request: Any) -> bool:
-    if "X-Requested-With" in request.headers:
+    if _is_script(request):
         return True
     offers = request.accept.acceptable_offers(["text/html", "application/json", "application/problem+json"])
     return bool(offers) and offers[0][0] != "text/html"
+
+
+def _is_script(request: Any) -> bool:
+    """Whether the request says that no browser opened a page with it."""
+    return "X-Requested-With" in request.headers or is_carried_in_header(request)
 
 
 def _unauthorized(request: Any) -> Response:
@@ -203,7 +209,7 @@ def _unauthorized(request: Any) -> Response:
     }
     response = Response(json_body=problem, status=401, content_type="application/problem+json", charset="utf-8")
     # A browser would answer the challenge to one of its scripts with a window of its own.
-    if "X-Requested-With" not in request.headers:
+    if not _is_script(request):
         sources = getattr(request.registry.queryUtility(ISecurityPolicy), "sources", ())
         for challenge in [source.challenge for source in sources if hasattr(source, "challenge")]:
             response.headers.add("WWW-Authenticate", challenge)

@@ -7,11 +7,12 @@ from collections import deque
 from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
-from pyramid_sessionkit.headers import FORMER, RETURNED, SessionHeaders
+from pyramid_sessionkit.headers import FORMER, RETURNED, ResponseHeaders
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import SAFE_METHODS, respond
 from pyramid_sessionkit.plan import Refused, needs_cookie
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_header import is_carried_in_header
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import DROPPED, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork, session_replaced_error
@@ -37,9 +38,10 @@ def work_of(request: Any) -> UnitOfWork | None:
 class Saver:
     """Saves the sessions of an application, as far as the responses of their requests allow."""
 
-    def __init__(self, settings: Settings, headers: SessionHeaders) -> None:
+    def __init__(self, settings: Settings, headers: ResponseHeaders, cookieless: ResponseHeaders | None = None) -> None:
         self._settings = settings
         self._headers = headers
+        self._cookieless = cookieless
         self._callbacks = (self.finish,)
 
     def check(self, request: Any, work: UnitOfWork) -> None:
@@ -57,9 +59,9 @@ class Saver:
             self._carry_out(request, work)
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
-        wanted = work.plan()
-        if needs_cookie(wanted) and (refusal := self._headers.refusal(request)):
-            self._headers.warn(refusal)
+        wanted, headers = work.plan(), self._headers_for(request)
+        if needs_cookie(wanted) and (refusal := headers.refusal(request)):
+            headers.warn(refusal)
         elif isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
             log.warning("What %s %r put into its session was dropped: its cookie was just replaced", *_named(request))
             work.drop_changes()
@@ -110,9 +112,14 @@ class Saver:
             response.status = instead.status
             response.headerlist = instead.headerlist
             response.app_iter = instead.app_iter
-        self._headers.add(request, response, work)
+        self._headers_for(request).add(request, response, work)
         if work.mutable and work.contents is not None:
             watch(request.environ, work)
+
+    def _headers_for(self, request: Any) -> ResponseHeaders:
+        if self._cookieless is not None and is_carried_in_header(request):
+            return self._cookieless
+        return self._headers
 
     def own_response(self, request: Any, response: Any, work: UnitOfWork | None) -> Any:
         """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""

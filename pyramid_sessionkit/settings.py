@@ -117,6 +117,29 @@ def _cookie_name(value: Any) -> str:
     return text
 
 
+def _header_name(value: Any) -> str:
+    text = _text(value)
+    # Servers and proxies drop names with other characters that RFC 9110 allows, or do not tell them apart.
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", text):
+        raise ValueError("must be a header name of letters, digits and hyphens, such as X-Session")
+    if _is_taken(text):
+        raise ValueError("has a meaning of its own: choose another name, such as X-Session")
+    return text
+
+
+_is_taken = re.compile(
+    "age|allow|alt-svc|authorization|connection|date|dnt|downlink|dpr|ect|etag|expect|expires|forwarded|from|host|"
+    "keep-alive|last-modified|link|location|max-forwards|origin|pragma|prefer|priority|purpose|range|referer|"
+    "referrer-policy|refresh|retry-after|rtt|save-data|server|te|trailer|transfer-encoding|upgrade|"
+    "upgrade-insecure-requests|user-agent|vary|via|viewport-width|warning|width|x-csrf-token|x-http-method-override|"
+    "x-powered-by|x-real-ip|x-request-id|x-requested-with|x-xsrf-token|(accept|access-control|cache|cdn|cf|content|"
+    "cookie|cross-origin|if|proxy|sec|set-cookie|strict|surrogate|www|x-content|x-forwarded|x-frame)(-.*)?|cookie2|"
+    "set-cookie2",
+    re.IGNORECASE,
+).fullmatch
+"""Headers that browsers send by themselves, or that clients, servers and proxies understand already."""
+
+
 def _identifier(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", text, re.ASCII):
@@ -427,6 +450,12 @@ class Settings:
         _or_none(_dotted),
         "The sessions of the library that the site comes from, so that nobody is logged out: an OldSessions, or a "
         "function (settings) that returns one.",
+    )
+    header_name: str | None = _option(
+        None,
+        _or_none(_header_name),
+        "A client that sends this header, empty at first, gets its session ID in the same header of the response, and "
+        "no cookie: for apps and other clients that keep no cookies. Such as X-Session.",
     )
     trust_proxy: bool = _option(
         False, _boolean, "Believe X-Forwarded-Proto. Leave off where the WSGI server already does."

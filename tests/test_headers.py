@@ -6,7 +6,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from pyramid_sessionkit import headers as headers_module
-from pyramid_sessionkit.carriers import CookieCarrier, CookieOptions
+from pyramid_sessionkit.carriers import CarrierOptions, RequestCarrier
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.persistence import Persistence
@@ -26,10 +26,10 @@ class Site:
         self.signer = CookieSigner(self.settings.cookie.name, self.settings.secret)
         self.headers = SessionHeaders(self.settings, self.signer, overrides)
         self.persistence = Persistence(MemoryStore(), self.settings)
-        self.cookies = CookieOptions(self.signer, self.persistence.events)
+        self.cookies = CarrierOptions(self.signer, self.persistence.events)
 
     def session(self, request=None):
-        return Session(self.persistence, CookieCarrier(self.cookies, request or Request.blank("/")))
+        return Session(self.persistence, RequestCarrier(self.cookies, request or Request.blank("/")))
 
     def new_session(self, userid=None):
         session = self.session()

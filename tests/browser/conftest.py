@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from socketserver import ThreadingMixIn
 from threading import Thread
@@ -81,8 +82,9 @@ def app(start_app: AppStarter) -> Router:
     return start_app()
 
 
-@pytest.fixture
-def address(app: Router) -> Iterator[str]:
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The address of a server with this application."""
     server = make_server("127.0.0.1", 0, app, server_class=ThreadingServer, handler_class=QuietHandler)
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -90,6 +92,12 @@ def address(app: Router) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def address(app: Router) -> Iterator[str]:
+    with served(app) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""What docs/howto/session_header.rst shows, as it is shown there."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyramid.config import Configurator
+from webtest import TestApp
+
+from tests.conftest import SECRET
+from tests.test_docs import module_of
+
+ORIGIN = "https://app.example.com"
+
+
+@pytest.fixture
+def app() -> TestApp:
+    ada = SimpleNamespace(id="7", name="Ada")
+    views = module_of(
+        "howto/session_header.rst",
+        "session-header-views",
+        find_user=lambda name, password: ada if (name, password) == ("ada", "right") else None,
+    )
+    cors = module_of("howto/session_header.rst", "session-header-cors")
+    settings = {"secret": SECRET, "header_name": "X-Session", "login_route": "api_login"}
+    config = Configurator(settings={f"sessionkit.{name}": value for name, value in settings.items()})
+    config.include("pyramid_sessionkit")
+    config.set_default_csrf_options(require_csrf=True)
+    config.include(cors)
+    for name in ("login", "logout", "account"):
+        config.add_route(f"api_{name}", f"/{name}")
+    config.scan(views)
+    return TestApp(config.make_wsgi_app())
+
+
+def test_a_client_logs_in_looks_and_logs_out(app: TestApp) -> None:
+    form = {"user": "ada", "password": "right"}
+    app.post("/login", {**form, "password": "wrong"}, headers={"X-Session": ""}, status=403)
+    session = app.post("/login", form, headers={"X-Session": ""}).headers["X-Session"]
+    assert app.get("/account", headers={"X-Session": session}).json == {"userid": "7"}
+    assert app.post("/logout", headers={"X-Session": session}).headers["X-Session"] == ""
+    app.get("/account", headers={"X-Session": session}, status=401)
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [(ORIGIN, True), ("https://evil.example.com", False), (None, False)])
+def test_only_pages_of_the_app_may_call_and_read(app: TestApp, origin: Any, allowed: bool) -> None:
+    sent = {"Origin": origin} if origin else {}
+    asked = app.options("/login", headers={**sent, "Access-Control-Request-Headers": "x-session"}, status=204)
+    answer = app.get("/account", headers={**sent, "X-Session": ""}, status=401)
+    assert ("X-Session" in asked.headers.get("Access-Control-Allow-Headers", "")) is allowed
+    for response in (asked, answer):
+        assert response.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+        assert (response.headers.get("Access-Control-Expose-Headers") == "X-Session") is allowed
+        assert "Access-Control-Allow-Credentials" not in response.headers
+    assert {"Origin", "Cookie", "X-Session"} <= set(answer.vary)
