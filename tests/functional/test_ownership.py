@@ -103,6 +103,10 @@ FORGED_HEADERS = [
 ]
 OVERRIDES = ("PUT", "DELETE")
 
+# The library reads the cookie before it is known what view there is: one of each sort of view is enough.
+BY_COOKIE = {"home", "login", "messages", "profile", "devices", "logout", "admin"}
+BY_COOKIE |= {"api_session", "api_me", "api_devices"}
+
 
 class Attempt(NamedTuple):
     """What is done otherwise than it should be."""
@@ -280,7 +284,7 @@ def test_eve_may_do_what_is_hers(eve: Eve) -> None:
             assert eve.visit(route, visit, Attempt()).status_int == visit.status, (route, visit)
 
 
-def attempts(ada: Ada, eve: Eve, visit: Visit) -> Iterator[Attempt]:
+def attempts(ada: Ada, eve: Eve, route: str, visit: Visit) -> Iterator[Attempt]:
     for forged in FORGED_FIELDS:
         pairs = list(forged.items())
         yield Attempt(query=pairs)
@@ -295,7 +299,7 @@ def attempts(ada: Ada, eve: Eve, visit: Visit) -> Iterator[Attempt]:
         yield Attempt(pairs, pairs, {"X-HTTP-Method-Override": method, "X-Method-Override": method})
     for headers in FORGED_HEADERS:
         yield Attempt(headers=headers)
-    for cookie in forged_cookies(ada.cookie, ada.key, eve.cookie.strip('"')):
+    for cookie in forged_cookies(ada.cookie, ada.key, eve.cookie.strip('"')) if route in BY_COOKIE else []:
         yield Attempt(headers={"Cookie": f"session={cookie}; session={eve.cookie}"})
         yield Attempt(headers={"Cookie": f"session={eve.cookie}; session={cookie}; userid=1; user_id=1"})
 
@@ -334,7 +338,7 @@ def test_what_is_sent_along_reaches_nobody_else(ada: Ada, eve: Eve, of_others: C
     assert [len(rows) for rows in before.values()] == [2, 2, 1, 3]
     for route, visits in VISITS.items():
         for visit in visits:
-            for attempt in attempts(ada, eve, visit):
+            for attempt in attempts(ada, eve, route, visit):
                 check(ada, eve, route, visit, attempt)
             assert of_others() == before, (route, visit)
 
