@@ -1,4 +1,7 @@
-"""Programs that tests run as processes of their own: ``python -m tests.forks.script <program> <store> <url>``."""
+"""Programs that tests run as processes of their own: ``python -m tests.forks.script <programs> <store> <url>``.
+
+Programs are separated by commas. Each has a new store.
+"""
 
 from __future__ import annotations
 
@@ -135,5 +138,6 @@ PROGRAMS: dict[str, Callable[[Any], None]] = {
 }
 
 if __name__ == "__main__":
-    program, kind, where = sys.argv[1:]
-    PROGRAMS[program](open_store(kind, where))
+    programs, kind, where = sys.argv[1:]
+    for name in programs.split(","):
+        PROGRAMS[name](open_store(kind, where))
