@@ -1,7 +1,4 @@
-"""Programs that tests run as processes of their own: ``python -m tests.forks.script <programs> <store> <url>``.
-
-Programs are separated by commas. Each has a new store.
-"""
+"""Programs that tests run as processes of their own: ``python -m tests.forks.script <program> <store> <url>``."""
 
 from __future__ import annotations
 
@@ -138,6 +135,5 @@ PROGRAMS: dict[str, Callable[[Any], None]] = {
 }
 
 if __name__ == "__main__":
-    programs, kind, where = sys.argv[1:]
-    for name in programs.split(","):
-        PROGRAMS[name](open_store(kind, where))
+    program, kind, where = sys.argv[1:]
+    PROGRAMS[program](open_store(kind, where))

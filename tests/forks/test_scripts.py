@@ -33,9 +33,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     return [request.param, server.address if request.param == "memcached" else server.url]
 
 
-def run(programs: str, store: list[str]) -> str:
-    """What the programs print, and the children that outlive it."""
-    command = [sys.executable, "-m", "tests.forks.script", programs, *store]
+def run(program: str, store: list[str]) -> str:
+    """What the program prints, and the children that outlive it."""
+    command = [sys.executable, "-m", "tests.forks.script", program, *store]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes)
     try:
@@ -48,9 +48,9 @@ def run(programs: str, store: list[str]) -> str:
     return printed
 
 
-def test_parent_and_children_lose_nothing(store: list[str]) -> None:
-    # One after the other in one process, since most of the time goes into starting it.
-    run("fork,c-fork", store)
+@pytest.mark.parametrize("program", ["fork", "c-fork"])
+def test_parent_and_children_lose_nothing(program: str, store: list[str]) -> None:
+    run(program, store)
 
 
 @pytest.mark.servers
