@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event, select
 from webtest import TestApp
 
 import example_app
-from example_app import demo, mail
+from example_app import authentication, demo, mail
 from example_app.api import DESCRIPTION
 from example_app.models import Message, User, get_engine, get_session_factory
 from pyramid_sessionkit.persistence import Persistence
@@ -75,6 +75,7 @@ def cheap_hashes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PasswordHasher, "hash", lambda hasher, password: make_hash(cheap, password))
         patch.setattr(PasswordHasher, "check_needs_rehash", is_outdated)
+        patch.setattr(authentication, "NOBODYS_HASH", make_hash(cheap, "nobody"))
         yield
 
 

@@ -103,6 +103,10 @@ FORGED_HEADERS = [
 ]
 OVERRIDES = ("PUT", "DELETE")
 
+# The library reads the cookie before it is known what view there is: one of each sort of view is enough.
+BY_COOKIE = {"home", "login", "messages", "profile", "devices", "logout", "admin"}
+BY_COOKIE |= {"api_session", "api_me", "api_devices"}
+
 
 class Attempt(NamedTuple):
     """What is done otherwise than it should be."""
@@ -122,6 +126,7 @@ class Eve:
         self._databases = databases
         self._routes = app.registry.getUtility(IRoutesMapper)
         self._numbers = count(1)
+        self._left: list[Any] = []
         sign_up(self.browser, name="Eve", email="eve@example.com", password=PASSWORD)
         add_to_cart(self.browser, "ink")
         self.token = csrf_header(self.browser.get("/"))
@@ -141,6 +146,16 @@ class Eve:
     def _begin_anew(self) -> None:
         self.browser.reset()
         self.browser.set_cookie("session", self.cookie.strip('"'))
+        # Most attempts write nothing.
+        if self._left != [self._session, *self._written()]:
+            self._put_back()
+            self._left = [self._session, *self._written()]
+
+    def _written(self) -> list[Any]:
+        """Another answer each time that the application has written to one of the databases."""
+        return [self._databases.execute(f"PRAGMA {name}.data_version").fetchone() for name in ("main", "other")]
+
+    def _put_back(self) -> None:
         with self._databases:
             for table, row in (("sessions", self._session), ("users", self._user)):
                 values = ", ".join("?" * len(row))
@@ -181,7 +196,8 @@ def databases(app: Router, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Both, beside the application."""
     connection = sqlite3.connect(tmp_path / "example.sqlite")
     connection.execute("ATTACH ? AS other", (f"{tmp_path}/sessions.sqlite",))
-    connection.execute("PRAGMA synchronous = OFF")
+    for name in ("main", "other"):
+        connection.execute(f"PRAGMA {name}.synchronous = OFF")
     # The one of example.sqlite, which is empty: development.ini gives the sessions a file of their own.
     connection.execute("DROP TABLE main.sessions")
     yield connection
@@ -268,7 +284,7 @@ def test_eve_may_do_what_is_hers(eve: Eve) -> None:
             assert eve.visit(route, visit, Attempt()).status_int == visit.status, (route, visit)
 
 
-def attempts(ada: Ada, eve: Eve, visit: Visit) -> Iterator[Attempt]:
+def attempts(ada: Ada, eve: Eve, route: str, visit: Visit) -> Iterator[Attempt]:
     for forged in FORGED_FIELDS:
         pairs = list(forged.items())
         yield Attempt(query=pairs)
@@ -283,7 +299,7 @@ def attempts(ada: Ada, eve: Eve, visit: Visit) -> Iterator[Attempt]:
         yield Attempt(pairs, pairs, {"X-HTTP-Method-Override": method, "X-Method-Override": method})
     for headers in FORGED_HEADERS:
         yield Attempt(headers=headers)
-    for cookie in forged_cookies(ada.cookie, ada.key, eve.cookie.strip('"')):
+    for cookie in forged_cookies(ada.cookie, ada.key, eve.cookie.strip('"')) if route in BY_COOKIE else []:
         yield Attempt(headers={"Cookie": f"session={cookie}; session={eve.cookie}"})
         yield Attempt(headers={"Cookie": f"session={eve.cookie}; session={cookie}; userid=1; user_id=1"})
 
@@ -322,7 +338,7 @@ def test_what_is_sent_along_reaches_nobody_else(ada: Ada, eve: Eve, of_others: C
     assert [len(rows) for rows in before.values()] == [2, 2, 1, 3]
     for route, visits in VISITS.items():
         for visit in visits:
-            for attempt in attempts(ada, eve, visit):
+            for attempt in attempts(ada, eve, route, visit):
                 check(ada, eve, route, visit, attempt)
             assert of_others() == before, (route, visit)
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from webtest import TestApp, TestResponse
 
-from example_app import authentication, throttle
+from example_app import throttle
 from example_app.authentication import PER_ACCOUNT, PER_ADDRESS
 from example_app.models import LoginAttempt
 from tests.functional.browsing import api_csrf, csrf_header, error, error_at, fill_in, log_in, sign_up, user_shown
@@ -20,11 +20,6 @@ from tests.functional.test_guard import shared  # noqa: F401
 Later = Callable[[int], None]
 
 TOO_MANY = "Too many attempts. Please try again in 15 minutes."
-
-
-@pytest.fixture(autouse=True)
-def cheap_hash_of_nobody(monkeypatch: pytest.MonkeyPatch, cheap_hashes: None) -> None:
-    monkeypatch.setattr(authentication, "NOBODYS_HASH", authentication.hasher.hash("nobody"))
 
 
 def stored(app: Router) -> int:

@@ -54,7 +54,6 @@ class Newcomer:
             **{name: value for name, value in os.environ.items() if name != "SESSION_SECRET"},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": f"{folder}:{ROOT}",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def _install(self) -> None:

@@ -13,7 +13,7 @@ from tests.races.conftest import LISTING, STORES
 from tests.races.schedule import Choices, Step, orders, run_in_order
 from tests.races.site import Browser, Site, key_of
 
-MOST = {"memory": int(os.environ.get("SESSIONKIT_ORDERS", "130")), "others": 12}
+MOST = {"memory": int(os.environ.get("SESSIONKIT_ORDERS", "65")), "others": 12}
 """How many orders of each race are run, by chance where there are more. ``make fuzz`` runs up to 5,000, in memory."""
 
 pytestmark = pytest.mark.exhaustive

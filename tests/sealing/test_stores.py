@@ -36,6 +36,15 @@ from pyramid_sessionkit.stores.redis import RedisStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import KEY, OTHER_KEY, StoreConformance, make_record, numbered
+from pyramid_sessionkit.testing.conformance.contents import Contents
+from pyramid_sessionkit.testing.conformance.contents_update import ContentsUpdate
+from pyramid_sessionkit.testing.conformance.damage import Damage
+from pyramid_sessionkit.testing.conformance.hooks import Hooks
+from pyramid_sessionkit.testing.conformance.listing import Listing
+from pyramid_sessionkit.testing.conformance.outages import Outages
+from pyramid_sessionkit.testing.conformance.purging import Purging
+from pyramid_sessionkit.testing.conformance.users import Users
+from pyramid_sessionkit.testing.conformance.versions import Versions
 from tests.sealing.site import KEY as FIRST_KEY
 from tests.sealing.site import OTHER_KEY as SECOND_KEY
 from tests.servers.process import free_port
@@ -72,25 +81,27 @@ class TestSealedMemory(StoreConformance):
         store._records[key] = record.with_data(flipped(record.data))
 
 
-class Quicker(StoreConformance):
+class TestSealedSQLite(StoreConformance):
     """Without the one that waits for seconds: the store behind judges the times, and has been asked."""
 
     test_it_expires_in_time = None  # type: ignore[assignment]
 
-    def damage(self, store: Any, key: str) -> None:
-        with_data(store, key, flipped)
-
-
-class TestSealedSQLite(Quicker):
     @pytest.fixture
     def store(self, sql_store: SQLStore) -> SealedStore:
         return sealed(sql_store)
+
+    def damage(self, store: Any, key: str) -> None:
+        with_data(store, key, flipped)
 
     def unreachable(self) -> SealedStore:
         return sealed(SQLStore(create_session_engine("sqlite:////no/such/folder/sessions.sqlite")))
 
 
-class TestSealedJoined(Quicker):
+class WhatTheSealMayBreak(Contents, Versions, ContentsUpdate, Damage, Users, Listing, Purging, Outages, Hooks):
+    """For stores whose keys, times, threads and processes are asked without a seal, and on SQLite with one."""
+
+
+class TestSealedJoined(WhatTheSealMayBreak):
     @pytest.fixture
     def store(self, sql_store: SQLStore) -> Iterator[Committing]:
         store = Committing(str(sql_store.engine.url))
@@ -116,7 +127,7 @@ def of_server(url: str) -> Iterator[SealedStore]:
 
 
 @pytest.mark.servers
-class TestSealedMemcached(Quicker):
+class TestSealedMemcached(WhatTheSealMayBreak):
     @pytest.fixture
     def store(self, memcached: Any) -> Iterator[SealedStore]:
         memcached.flush()
@@ -143,7 +154,7 @@ def of_redis(url: str) -> Iterator[SealedStore]:
 
 
 @pytest.mark.servers
-class TestSealedRedis(Quicker):
+class TestSealedRedis(WhatTheSealMayBreak):
     @pytest.fixture
     def store(self, redis: Any) -> Iterator[SealedStore]:
         yield from of_redis(redis.url)
@@ -161,7 +172,7 @@ def cached(sql_store: SQLStore, address: str) -> CachedSQLStore:
 
 
 @pytest.mark.servers
-class TestSealedCachedSQL(Quicker):
+class TestSealedCachedSQL(WhatTheSealMayBreak):
     @pytest.fixture
     def store(self, sql_store: SQLStore, memcached: Any) -> Iterator[SealedStore]:
         memcached.flush()

@@ -11,7 +11,7 @@ from pyramid_sessionkit.exceptions import SessionGone
 from pyramid_sessionkit.interfaces import IListable, IUserIndex
 from pyramid_sessionkit.testing.conformance.at_once import in_processes, in_threads
 from pyramid_sessionkit.testing.conformance.records import KEY, make_record, numbered
-from pyramid_sessionkit.testing.conformance.sessions import new_session, open_session, write_key
+from pyramid_sessionkit.testing.conformance.sessions import new_session, open_session, save, write_key
 
 
 class Concurrency:
@@ -112,7 +112,7 @@ def _end_or_write(store: Any, key: str, number: int) -> bool:
     else:
         session[f"key{number}"] = number
     try:
-        session.save()
+        save(session)
     except SessionGone:
         return False
     # One that came too late to find the session has made another.
