@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-import pickle as pickles
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,16 +33,18 @@ def beaker_sessions(
 ) -> BeakerSessions:
     """The sessions of ``pyramid_beaker``.
 
-    ``settings``: those of the application, of which ``session.*`` and ``beaker.session.*`` count; or ``options``, those
-    of ``BeakerSessionFactoryConfig``. ``pickle``: their contents are pickles, as they are unless ``data_serializer`` was
-    set; and its files are, whatever is in them.
+    ``settings``: those of the application, of which ``session.*`` and ``beaker.session.*`` count; or ``options``: what
+    ``BeakerSessionFactoryConfig`` took. ``pickle``: their contents are pickles, as they are unless ``data_serializer``
+    was set; and its files are, whatever is in them.
     """
     try:
         import pyramid_beaker
     except ImportError as error:
         raise ConfigurationError("beaker_sessions needs the old library: pip install beaker pyramid_beaker") from error
-    factory = pyramid_beaker.session_factory_from_settings(
-        {**(settings or {}), **{f"session.{name}": value for name, value in options.items()}}
+    factory = (
+        pyramid_beaker.BeakerSessionFactoryConfig(**options)
+        if settings is None
+        else pyramid_beaker.session_factory_from_settings(settings)
     )
     found = factory._options
     in_files = found.get("type") in ("file", "dbm") or ("type" not in found and "data_dir" in found)
@@ -63,7 +63,9 @@ class Readable:
     """The old serializer. What it cannot read now it never can: it would be an outage that does not end."""
 
     def __init__(self, named: Any) -> None:
-        self._old = {"pickle": pickles, "json": Json()}.get(named, named) if isinstance(named, str) else named
+        from beaker.util import JsonSerializer, PickleSerializer
+
+        self._old = {"pickle": PickleSerializer, "json": JsonSerializer}[named]() if isinstance(named, str) else named
 
     def loads(self, data: bytes) -> Any:
         """The contents; none where they cannot be read."""
@@ -76,18 +78,6 @@ class Readable:
     def dumps(self, value: Any) -> Any:
         """As the old one."""
         return self._old.dumps(value)
-
-
-class Json:
-    """``data_serializer = json``."""
-
-    def loads(self, data: bytes) -> Any:
-        """From UTF-8."""
-        return json.loads(data.decode("utf-8"))
-
-    def dumps(self, value: Any) -> bytes:
-        """As UTF-8."""
-        return json.dumps(value).encode("utf-8")
 
 
 class BeakerSessions(FactorySessions):

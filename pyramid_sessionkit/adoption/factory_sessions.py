@@ -19,8 +19,8 @@ class FactorySessions(OldSessions):
     It is called with a throw-away request, which has the cookies of the real one, and whose callbacks are never run: so
     nothing is stored or sent.
 
-    ``userid``: who is logged in: a function ``(request, contents)`` that returns ``(userid, authenticated)`` or None, or
-    what ``session_user`` and ``authtkt_user`` return. ``authenticated`` is the time of the login, or None.
+    ``userid``: who is logged in: a function ``(request, contents)`` that returns None or ``(userid, authenticated)``,
+    where the latter is the time of the login or None; or what ``session_user`` and ``authtkt_user`` return.
     ``forget``: deletes an old record: a function of what :meth:`name` returned.
     """
 

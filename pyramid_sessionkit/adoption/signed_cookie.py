@@ -48,7 +48,7 @@ def signed_cookie_sessions(
 
 
 class SignedCookieSessions(FactorySessions):
-    """Sessions that are in the cookie alone: no record can be deleted, and old copies of the cookie stay what they were.
+    """Sessions that are in the cookie alone: there is no record to delete, and old copies of the cookie stay good.
 
     So a session is named by what all its cookies have in common: the time when it began, and its user. Of sessions of
     nobody many may have begun at one time: the contents go in.
