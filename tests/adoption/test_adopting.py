@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pyramid.config import Configurator
@@ -20,6 +21,7 @@ from pyramid_sessionkit.events import LoggedIn, SessionCreated
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.tokens import KEY_LENGTH
+from tests.adoption.migration import migrate
 from tests.adoption.old_site import DictSessions, NewSite
 from tests.conftest import SECRET
 
@@ -358,3 +360,14 @@ class TestDirective:
 
 NAMED = DictSessions()
 STORES: dict[int, MemoryStore] = {}
+
+
+def test_fifty_visitors_move_in(settings: dict[str, Any]) -> None:
+    old = DictSessions()
+
+    def visit(name: str | None, fruit: str) -> dict[str, str]:
+        token = uuid4().hex
+        old.records[token] = Adopted({"cart": [fruit]}, userid=name)
+        return {"old": token}
+
+    migrate(visit, old, settings)
