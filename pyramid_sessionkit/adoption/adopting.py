@@ -61,11 +61,12 @@ class Adoption:
 
     def _found(self, request: Any, token: str, prefix: str) -> Opened | None:
         marks = self._persistence.tokens.mark_keys(token, prefix)
-        for mark in marks:
-            if (record := self._persistence.store.load(mark, True)) is not None:
-                return self._named(record, token)
-        adopted = self._read(request, token)
-        return None if adopted is None else self._adopt(token, adopted, marks[0], prefix)
+        if (found := self._marked(token, marks)) is not None:
+            return found
+        if (adopted := self._read(request, token)) is not None:
+            return self._adopt(token, adopted, marks[0], prefix)
+        # Another request may have adopted it since the first look, and deleted the old record.
+        return self._marked(token, marks)
 
     def _read(self, request: Any, token: str) -> Adopted | None:
         assert self.old is not None
@@ -77,6 +78,12 @@ class Adoption:
             raise StoreUnavailable(f"The old session cannot be read: {type(error).__name__}: {error}") from error
 
     # With a mark.
+
+    def _marked(self, token: str, marks: list[str]) -> Opened | None:
+        for mark in marks:
+            if (record := self._persistence.store.load(mark, True)) is not None:
+                return self._named(record, token)
+        return None
 
     def _named(self, mark: Record, token: str) -> Opened:
         """What the session opens as that a mark names."""

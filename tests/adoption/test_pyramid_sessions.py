@@ -15,6 +15,9 @@ from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.old_pyramid import KEY, needs
 from tests.adoption.old_site import Browser
 
+# pyramid_session_redis calls what redis-py calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+
 
 def live_sessions(site: Any) -> list[str]:
     return [key for key, _ in site.new.store.live_sessions(999) if not key.startswith("adopted-")]
