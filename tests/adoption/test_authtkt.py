@@ -49,7 +49,7 @@ def age(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(AuthTktCookieHelper, "now", time() + seconds)
 
 
-@pytest.mark.parametrize(("name", "userid"), [("ada", "ada"), ("7", "7"), ("Zoë", "Zoë")])
+@pytest.mark.parametrize(("name", "userid"), [("ada", "ada"), ("7", "7"), ("Zo%C3%AB", "Zoë")])
 def test_the_user_of_a_ticket_is_logged_in(name: str, userid: str) -> None:
     site = beside()
     browser = site.browser("put?what=pears", f"login?name={name}")

@@ -84,7 +84,7 @@ def test_where_its_cookie_is_can_be_given() -> None:
 
 
 def test_no_request_is_left_to_the_collector() -> None:
-    """Each request that comes with an old cookie makes a session of the old library, and each of these has a request."""
+    """Each request with an old cookie makes a session of the old library, and that knows its request."""
     old = signed_cookie_sessions(KEY, userid=session_user())
     browser = Beside(old_app(SignedCookieSessionFactory(KEY)), old).browser("put?what=pears")
     request = Request.blank("/", headers={"Cookie": f"session={browser.cookies['session']}"})
