@@ -28,7 +28,7 @@ class OldUsers:
     def who(self, request: Any, contents: MutableMapping[str, Any]) -> Who | None:
         """Who was logged in. What it removes from the contents does not go into the new session."""
         found = self._find(request, contents) if self._find is not None else None
-        return None if found is None or found[0] is None else Who(*found)
+        return None if found is None or found[0] in (None, "") else Who(*found)
 
     def token(self, request: Any) -> str | None:
         """What names the login, if the old session does not."""

@@ -10,9 +10,10 @@ from pyramid.request import Request
 def throw_away(request: Any, *cookies: str) -> Any:
     """A request with those cookies of the real one, as they were sent. What WebOb keeps in its environ is left out."""
     environ = {name: value for name, value in request.environ.items() if not name.startswith("webob.")}
-    sent = environ.get("HTTP_COOKIE", "").split(";")
-    kept = [pair.strip(" \t") for pair in sent if pair.partition("=")[0].strip(" \t") in cookies and pair.isascii()]
-    environ["HTTP_COOKIE"] = "; ".join(kept)
+    sent = [pair.strip(" \t") for pair in environ.get("HTTP_COOKIE", "").split(";")]
+    named = [pair for pair in sent if pair.partition("=")[0].rstrip(" \t") in cookies]
+    # No library sets a cookie with other characters, and at some of them they would fail.
+    environ["HTTP_COOKIE"] = "; ".join(pair for pair in named if pair.isascii() and pair.isprintable())
     copy = Request(environ)
     copy.registry = getattr(request, "registry", None)
     return copy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -218,16 +217,3 @@ class JsonInRedis(InRedis):
 
 LOCAL = [SignedCookie, PickledCookie, BeakerFile, BeakerUnsigned, BeakerCookie, BeakerPickledCookie]
 ON_SERVERS = [BeakerMemcached, InRedis, JsonInRedis]
-
-
-class RunsCode:
-    """What an attacker would put in a pickle."""
-
-    ran: list[int] = []
-
-    def __reduce__(self) -> Any:
-        return (RunsCode.ran.append, (1,))
-
-
-def harmful() -> bytes:
-    return pickle.dumps(RunsCode())

@@ -55,6 +55,17 @@ def test_without_one_nobody_is() -> None:
     assert make().read(request, "of-ada") == Adopted({"cart": [1], "user": 7, "since": 99})
 
 
+def test_no_name_is_nobody() -> None:
+    RecordSessions.records["of-ada"]["user"] = ""
+    browser = Browser(Beside(None, make(userid=find)), {"sid": "of-ada"})
+    assert browser.get("/show").json == {"contents": {"cart": [1]}, "userid": None}
+
+
+def test_a_user_in_another_place_of_the_session_is_found() -> None:
+    browser = Browser(Beside(None, make(userid=session_user("user"))), {"sid": "of-ada"})
+    assert browser.get("/show").json == {"contents": {"cart": [1], "since": 99}, "userid": "7"}
+
+
 def test_the_old_library_sees_its_cookies_and_nothing_else() -> None:
     request = Request.blank("/a?b=c", headers={"Cookie": "x=1; sid=of-ada; y=\xff", "Host": "shop.example"})
     request.marker = "kept"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import Any
 
 import pytest
 from pyramid.exceptions import ConfigurationError
+from pyramid.request import Request
+from pyramid.session import SignedCookieSessionFactory
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.adoption.pyramid_sessions import beaker_sessions, redis_sessions, signed_cookie_sessions
 from pyramid_sessionkit.exceptions import NotSupported
-from tests.adoption.old_pyramid import KEY, needs
+from pyramid_sessionkit.adoption.signed_cookie import Pickles
+from tests.adoption.old_pyramid import KEY, BeakerFile, Beside, InRedis, PickledCookie, needs, old_app
 from tests.adoption.old_site import Browser
 
 pytestmark = [
@@ -190,8 +194,6 @@ def test_nobody_without_an_old_cookie_is_asked_about(library: Any) -> None:
 
 @pytest.mark.servers
 def test_an_outage_of_redis_logs_nobody_out(server: Any, tmp_path: Any) -> None:
-    from tests.adoption.old_pyramid import InRedis
-
     library = InRedis(tmp_path, server)
     site = library.site()
     browser = site.browser("login?name=ada")
@@ -207,8 +209,6 @@ def test_an_outage_of_redis_logs_nobody_out(server: Any, tmp_path: Any) -> None:
 
 @pytest.mark.servers
 def test_what_cannot_be_read_is_no_outage(server: Any, tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from tests.adoption.old_pyramid import InRedis
-
     library = InRedis(tmp_path, server)
     site = library.site()
     browser = site.browser("login?name=ada")
@@ -221,8 +221,6 @@ def test_what_cannot_be_read_is_no_outage(server: Any, tmp_path: Any, caplog: py
 
 
 def test_contents_beaker_cannot_read_are_no_outage(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from tests.adoption.old_pyramid import BeakerFile
-
     class Fails:
         @staticmethod
         def loads(data: bytes) -> Any:
@@ -256,18 +254,26 @@ def test_pickles_are_asked_for_by_name(caplog: pytest.LogCaptureFixture, tmp_pat
 
 
 def test_without_being_asked_nothing_is_unpickled() -> None:
-    from tests.adoption.old_pyramid import Beside, PickledCookie, old_app
-
     browser = Beside(old_app(PickledCookie(None, None).factory()), signed_cookie_sessions(KEY)).browser(
         "put?what=pears"
     )
     assert browser.get("/show").json["contents"] == {}
 
 
+def test_a_pickle_that_cannot_be_read_is_no_outage() -> None:
+    class Unreadable(Pickles):
+        def dumps(self, value: Any) -> bytes:
+            return b"no pickle"
+
+    factory = SignedCookieSessionFactory(KEY, serializer=Unreadable())
+    site = Beside(old_app(factory), signed_cookie_sessions(KEY, pickle=True))
+    assert site.browser("put?what=pears").get("/show").json["contents"] == {}
+
+
 @pytest.mark.parametrize(("make", "package"), [(redis_sessions, "pyramid_session_redis"), (beaker_sessions, "beaker")])
 def test_a_missing_library_is_told_at_start_up(make: Any, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pyramid_session_redis", "pyramid_beaker"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match=f"pip install {package}"):
         make(pickle=True)
 
@@ -281,8 +287,6 @@ def test_a_wrong_argument_is_told_at_start_up() -> None:
 
 
 def test_settings_of_beaker_can_be_given(tmp_path: Any) -> None:
-    from tests.adoption.old_pyramid import BeakerFile, Beside, old_app
-
     needs("pyramid_beaker")
     settings = {"session.type": "file", "session.data_dir": str(tmp_path), "session.key": "sid", "session.secret": KEY}
     factory = BeakerFile(tmp_path, None).factory(key="sid")
@@ -294,7 +298,5 @@ def test_settings_of_beaker_can_be_given(tmp_path: Any) -> None:
 
 
 def request_of(browser: Browser) -> Any:
-    from pyramid.request import Request
-
     header = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     return Request.blank("/", headers={"Cookie": header})
