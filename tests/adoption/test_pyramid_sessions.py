@@ -14,8 +14,8 @@ from pyramid.session import SignedCookieSessionFactory
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.adoption.pyramid_sessions import beaker_sessions, redis_sessions, signed_cookie_sessions
-from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.adoption.signed_cookie import Pickles
+from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.old_pyramid import KEY, BeakerFile, Beside, InRedis, PickledCookie, needs, old_app
 from tests.adoption.old_site import Browser
 
