@@ -59,12 +59,7 @@ class FactorySessions(OldSessions):
 
     def session(self, request: Any) -> Any:
         """The session object of the old library."""
-        copy = throw_away(request, self.cookie)
-        session = self._factory(copy)
-        # It has the request, and the request its callbacks, which have the session.
-        copy.response_callbacks.clear()
-        copy.finished_callbacks.clear()
-        return session
+        return self._factory(throw_away(request, self.cookie))
 
     def token(self, request: Any) -> str | None:
         """What names the login goes first: whoever still has it shall not get in with another old session, or none."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from time import time
 from typing import Any
+from weakref import ref
 
 import pytest
 from pyramid.request import Request
@@ -11,6 +13,7 @@ from pyramid.session import SignedCookieSessionFactory
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.adoption.pyramid_sessions import FactorySessions, session_user, signed_cookie_sessions
+from pyramid_sessionkit.adoption.throw_away import throw_away
 from tests.adoption.old_pyramid import KEY, Beside, login, old_app, put
 from tests.adoption.old_site import Browser
 
@@ -68,12 +71,10 @@ def test_a_user_in_another_place_of_the_session_is_found() -> None:
 
 def test_the_old_library_sees_its_cookies_and_nothing_else() -> None:
     request = Request.blank("/a?b=c", headers={"Cookie": "x=1; sid=of-ada; y=\xff", "Host": "shop.example"})
-    request.marker = "kept"
     make().read(request, "of-ada")
     (seen,) = RecordSessions.seen
     assert dict(seen.cookies) == {"sid": "of-ada"}
     assert (seen.host, seen.path_qs) == ("shop.example", "/a?b=c")
-    assert not hasattr(seen, "marker")
 
 
 def test_an_empty_session_of_nobody_is_not_adopted() -> None:
@@ -95,26 +96,53 @@ def test_where_its_cookie_is_can_be_given() -> None:
 
 
 def test_no_request_is_left_to_the_collector() -> None:
-    """Each request with an old cookie makes a session of the old library, and that knows its request."""
-    old = signed_cookie_sessions(KEY, userid=session_user())
-    browser = Beside(old_app(SignedCookieSessionFactory(KEY)), old).browser("put?what=pears")
-    request = Request.blank("/", headers={"Cookie": f"session={browser.cookies['session']}"})
-    old.read(request, old.token(request))
-    gc.collect()
+    """A session of an old library has its request, and would be in a callback of it."""
+    requests = []
+
+    class Keeps(dict[str, Any]):
+        new = False
+
+        def __init__(self, request: Any) -> None:
+            super().__init__(n=1)
+            self.request = request
+            requests.append(ref(request))
+
+        def keys(self) -> Any:
+            self.request.add_response_callback(lambda request, response: self)
+            self.request.add_finished_callback(lambda request: self)
+            return super().keys()
+
+        def __iter__(self) -> Any:
+            return super().__iter__()
+
     gc.disable()
     try:
-        old.read(request, old.token(request))
-        assert gc.collect() == 0
+        assert FactorySessions(Keeps, "sid").read(Request.blank("/"), "x") == Adopted({"n": 1})
+        assert [request() for request in requests] == [None]
     finally:
         gc.enable()
 
 
-def test_all_cookies_of_one_login_have_one_name() -> None:
-    site = Beside(old_app(SignedCookieSessionFactory(KEY)), signed_cookie_sessions(KEY, userid=session_user()))
-    browser = site.browser("put?what=pears", "login?name=ada")
-    tokens = []
+def test_a_session_that_the_old_library_has_just_made_is_none() -> None:
+    class New(dict[str, Any]):
+        new = True
+
+    assert FactorySessions(lambda request: New(n=1), "sid").read(Request.blank("/"), "x") is None
+
+
+def test_odd_cookies_do_not_reach_the_old_library() -> None:
+    request = Request.blank("/", headers={"Cookie": "sid=\xff; sid=a\x01b; sid = good ; other=x"})
+    assert throw_away(request, "sid").environ["HTTP_COOKIE"] == "sid = good"
+
+
+def test_all_cookies_of_one_login_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = signed_cookie_sessions(KEY, userid=session_user())
+    browser = Beside(old_app(SignedCookieSessionFactory(KEY)), old).browser("put?what=pears", "login?name=ada")
+    tokens, now = [], time()
     for what in ("plums", "figs", "nuts"):
-        tokens.append(site.old.token(Request.blank("/", headers={"Cookie": f"session={browser.cookies['session']}"})))
+        tokens.append(old.token(Request.blank("/", headers={"Cookie": f"session={browser.cookies['session']}"})))
+        now += 60
+        monkeypatch.setattr("pyramid.session.time.time", lambda: now)  # noqa: B023
         browser.get(f"/old/put?what={what}")
     assert len(set(tokens)) == 1
 

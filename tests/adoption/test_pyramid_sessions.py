@@ -100,6 +100,18 @@ def test_a_cookie_from_before_the_login_opens_no_login(library: Any) -> None:
     assert before.get("/show").json["userid"] is None
 
 
+def test_a_cookie_of_one_user_does_not_open_the_next(library: Any) -> None:
+    """Two people at one computer."""
+    if not library.in_cookie:
+        pytest.skip("there it is the cookie of the next too, unless the site changed its ID")
+    site = library.site()
+    browser = site.browser("login?name=ada")
+    ada = site.copy(browser)
+    browser.get("/old/login?name=eve")
+    assert browser.get("/show").json["userid"] == "eve"
+    assert ada.get("/show").json["userid"] == "ada"
+
+
 def test_two_visitors_stay_two(library: Any) -> None:
     site = library.site()
     ada, eve = site.browser("login?name=ada", "put?what=pears"), site.browser("login?name=eve")
