@@ -122,6 +122,21 @@ def test_a_logout_that_overtakes_an_adoption_wins(site: NewSite, old: DictSessio
     assert live_sessions(site) == []
 
 
+def test_an_old_record_that_goes_while_it_is_looked_for_is_found(site: NewSite, old: DictSessions) -> None:
+    """A request has seen no mark; before it reads the old session another adopts it, and deletes the record."""
+    read = old.read
+
+    def late(request: Any, token: str) -> Adopted | None:
+        old.read = read
+        site.browser(old="token-of-ada").get("/put")
+        return read(request, token)
+
+    old.read = late
+    shown = site.browser(old="token-of-ada").get("/show").json
+    assert shown == {"contents": {"cart": ["apples"], "n": 1}, "userid": "7"}
+    assert len(live_sessions(site)) == 1
+
+
 @pytest.mark.parametrize("end", ["revoke", "clear it out", "expire"])
 def test_however_it_ended_the_old_cookie_opens_nothing(
     site: NewSite, old: DictSessions, end: str, monkeypatch: pytest.MonkeyPatch
