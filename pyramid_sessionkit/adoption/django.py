@@ -185,7 +185,7 @@ def _class_of(sessions: Any, pickled: bool) -> type[DjangoSessions]:
 
 
 def _end(contents: Contents, until: float | None) -> float | None:
-    """When it ends whatever the visitor does. With ``SESSION_SAVE_EVERY_REQUEST`` only a date that was set does that."""
+    """When it ends whatever the visitor does: with ``SESSION_SAVE_EVERY_REQUEST`` only at a date that was set."""
     from django.conf import settings
 
     expiry = contents.get(EXPIRY)
