@@ -31,7 +31,10 @@ def record(store: str, folder: Path) -> dict[str, Any]:
             return {"cookie": cookie, "key": key, "value": server.execute("GET", key)}
         with sa.create_engine(server.url).connect() as connection:
             row = connection.execute(sa.text(f"SELECT * FROM {TABLES[store]}")).one()._asdict()
-        return {"cookie": cookie, "row": {name: value if isinstance(value, dict) else str(value) for name, value in row.items()}}
+        return {
+            "cookie": cookie,
+            "row": {name: value if isinstance(value, dict) else str(value) for name, value in row.items()},
+        }
 
 
 def main() -> None:
