@@ -55,17 +55,24 @@ class Adoption:
         found = self._found(request, token, prefix())
         if found is None:
             return opened
-        goes_on = found.found is LIVE
-        request.environ[OUTCOME] = Outcome.ADOPTED if goes_on else Outcome.ENDED
-        return found if goes_on or found.found is REPLACED else opened
+        if found.found is REPLACED:
+            return found  # its browser is about to get the cookie of the request that replaced it
+        request.environ[OUTCOME] = Outcome.ADOPTED if found.found is LIVE else Outcome.ENDED
+        return found if found.found is LIVE else opened
 
     def _found(self, request: Any, token: str, prefix: str) -> Opened | None:
         marks = self._persistence.tokens.mark_keys(token, prefix)
-        for mark in marks:
-            if (record := self._persistence.store.load(mark, True)) is not None:
-                return self._named(record, token)
+        if (found := self._marked(token, marks)) is not None:
+            return found
         adopted = self._read(request, token)
-        return None if adopted is None else self._adopt(token, adopted, marks[0], prefix)
+        if adopted is None:
+            # Another request may have adopted it since, and deleted the old record.
+            return self._marked(token, marks)
+        return self._adopt(token, adopted, marks[0], prefix)
+
+    def _marked(self, token: str, marks: list[str]) -> Opened | None:
+        records = (self._persistence.store.load(mark, True) for mark in marks)
+        return next((self._named(record, token) for record in records if record is not None), None)
 
     def _read(self, request: Any, token: str) -> Adopted | None:
         assert self.old is not None
@@ -107,8 +114,7 @@ class Adoption:
         stored = self._stored(token, adopted, prefix)
         if not self._marks(mark, stored.key, adopted):
             self._persistence.store.delete(stored.key)
-            first = self._persistence.store.load(mark, True)
-            return self._named(first, token) if first is not None else Opened(Found.DEAD, None, None, {}, time())
+            return self._marked(token, [mark]) or Opened(Found.DEAD, None, None, {}, time())
         self._persistence.tell(SessionCreated(stored.key, stored.record.userid))
         self._forget(token)
         assert stored.secret is not None

@@ -138,7 +138,7 @@ def django_sessions(
     *,
     check_user: bool | Callable[[str], str | None] = True,
     login_time: Callable[[Contents], float | None] | None = None,
-    pickled: bool = False,
+    pickle: bool = False,
     keep: bool = False,
 ) -> DjangoSessions:
     """The sessions of an application with Django.
@@ -152,17 +152,17 @@ def django_sessions(
 
     ``login_time``: a function that is given the contents and returns when the user logged in, in epoch seconds.
 
-    ``pickled``: whether contents may be unpickled, as Django's caches do. Who can write there runs any code here.
+    ``pickle``: whether contents may be unpickled, as Django's caches do. Who can write there runs any code here.
     """
     configure(settings)
     try:
-        found = _class_of(session_store(), pickled)
+        found = _class_of(session_store(), pickle)
     except ImportError as error:
         raise ConfigurationError(f"The SESSION_ENGINE of Django cannot be imported: {error}") from error
     return found(check_of(check_user), login_time, keep)
 
 
-def _class_of(sessions: Any, pickled: bool) -> type[DjangoSessions]:
+def _class_of(sessions: Any, pickle: bool) -> type[DjangoSessions]:
     from django.conf import settings
     from django.contrib.sessions.backends import cache, db, file
     from django.core.signing import JSONSerializer
@@ -175,10 +175,10 @@ def _class_of(sessions: Any, pickled: bool) -> type[DjangoSessions]:
             f"{settings.SESSION_ENGINE} is none of db, cached_db, cache and file of django.contrib.sessions.backends"
         )
     if found is InCache or not issubclass(import_string(settings.SESSION_SERIALIZER), JSONSerializer):
-        if not pickled:
+        if not pickle:
             raise ConfigurationError(
                 "Django pickles these sessions (a cache, or SESSION_SERIALIZER): who can write where they are can run "
-                "any code here. If only the old site can, give pickled=True"
+                "any code here. If only the old site can, give pickle=True"
             )
         log.warning("Pickled sessions of Django are adopted: who can write where they are can run any code here")
     return found

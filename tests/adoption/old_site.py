@@ -11,13 +11,14 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import forget, remember
 
+from pyramid_sessionkit import user_sessions
 from pyramid_sessionkit.adoption import Adopted, OldSessions
 from pyramid_sessionkit.events import SessionEvent
 from tests.conftest import SECRET
 
 
 class DictSessions(OldSessions):
-    """Old sessions in a dict. ``while_reading`` is called between the look at a record and its return."""
+    """Old sessions in a dict. What is called before and after the look at a record may stop there, or do something."""
 
     cookie = "old"
 
@@ -25,9 +26,11 @@ class DictSessions(OldSessions):
         self.records = records or {}
         self.keep = keep
         self.forgotten: list[str] = []
+        self.before_reading: Callable[[], object] = lambda: None
         self.while_reading: Callable[[], object] = lambda: None
 
     def read(self, request: Any, token: str) -> Adopted | None:
+        self.before_reading()
         found = self.records.get(token)
         self.while_reading()
         return found
@@ -64,7 +67,11 @@ def fail(request: Any) -> Response:
     return Response("failed", status=500)
 
 
-VIEWS = (show, put, login, logout, fail)
+def devices(request: Any) -> dict[str, Any]:
+    return {"keys": [info.key for info in user_sessions(request).list()]}
+
+
+VIEWS = (show, put, login, logout, fail, devices)
 
 
 class NewSite:

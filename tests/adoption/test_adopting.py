@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pyramid.config import Configurator
@@ -20,6 +21,7 @@ from pyramid_sessionkit.events import LoggedIn, SessionCreated
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.tokens import KEY_LENGTH
+from tests.adoption.migration import migrate
 from tests.adoption.old_site import DictSessions, NewSite
 from tests.conftest import SECRET
 
@@ -358,3 +360,64 @@ class TestDirective:
 
 NAMED = DictSessions()
 STORES: dict[int, MemoryStore] = {}
+
+
+def test_fifty_visitors_move_in(settings: dict[str, Any]) -> None:
+    old = DictSessions()
+
+    def visit(name: str | None, fruit: str) -> dict[str, str]:
+        token = uuid4().hex
+        old.records[token] = Adopted({"cart": [fruit]}, userid=name)
+        return {"old": token}
+
+    migrate(visit, old, settings)
+
+
+def test_a_request_beside_a_login_changes_nothing(site: NewSite) -> None:
+    """It has the old cookie, and the session that this names has a secret of its own since the login."""
+    site.browser(old="token-of-ada").get("/login?name=7")
+    late = site.browser(old="token-of-ada")
+    late.get("/put")
+    assert list(late.cookies) == ["old"]
+    assert len(live_sessions(site)) == 1
+
+
+def test_a_cookie_of_ours_that_was_just_replaced_goes_first(site: NewSite) -> None:
+    browser = site.browser()
+    browser.get("/put")
+    replaced = browser.cookies["session"]
+    browser.get("/login?name=eve")
+    assert site.browser(session=replaced, old="token-of-ada").get("/show").json["userid"] is None
+    assert len(live_sessions(site)) == 1
+
+
+def test_its_cookie_outlives_the_browser_if_the_old_one_did(site: NewSite, old: DictSessions) -> None:
+    old.records["t"] = Adopted({}, persistent=True)
+    assert "Max-Age" in site.browser(old="t").get("/show").headers.getall("Set-Cookie")[0]
+    assert "Max-Age" not in site.browser(old="token-of-ada").get("/show").headers.getall("Set-Cookie")[0]
+
+
+def test_a_visitor_without_an_old_cookie_is_sent_no_deletion(site: NewSite) -> None:
+    browser = site.browser()
+    browser.get("/login?name=eve")
+    assert len(browser.get("/logout").headers.getall("Set-Cookie")) == 1
+
+
+class Body(list[bytes]):
+    """A body that cannot be copied, as far as we know."""
+
+
+def test_no_cookie_stays_in_a_response_that_cannot_be_copied(old: DictSessions, settings: dict[str, Any]) -> None:
+    everybodys = Response(app_iter=Body([b"the same object"]))
+
+    def view(request: Any) -> Response:
+        dict(request.session)
+        return everybodys
+
+    def setup(config: Any) -> None:
+        config.add_route("shared", "/shared")
+        config.add_view(view, route_name="shared")
+
+    site = NewSite(old, settings, setup)
+    assert len(site.browser(old="token-of-ada").get("/shared").headers.getall("Set-Cookie")) == 2
+    assert site.browser(old="nobody").get("/shared").headers.getall("Set-Cookie") == []

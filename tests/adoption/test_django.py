@@ -96,7 +96,7 @@ def id_of(name: str) -> str:
 
 def opened(project: Any, browser: Browser, **arguments: Any) -> Adopted | None:
     """What is read of the session that a browser has on the old site."""
-    old = django_sessions(PROJECT, pickled=True, **arguments)
+    old = django_sessions(PROJECT, pickle=True, **arguments)
     return old.read(None, browser.cookies["sessionid"])
 
 
@@ -106,7 +106,7 @@ def moved(browser: Browser, old: DjangoSessions) -> Browser:
 
 
 def test_contents_and_user_go_on(engine: str, old_site: Any, project: Any) -> None:
-    old = django_sessions(PROJECT, pickled=True)
+    old = django_sessions(PROJECT, pickle=True)
     visitor = old_site(LOGIN, "/put")
     before = dict(visitor.cookies)
     browser = moved(visitor, old)
@@ -116,13 +116,13 @@ def test_contents_and_user_go_on(engine: str, old_site: Any, project: Any) -> No
 
 
 def test_with_keep_one_can_go_back(engine: str, old_site: Any, project: Any) -> None:
-    browser = moved(old_site(LOGIN, "/put"), django_sessions(PROJECT, pickled=True, keep=True))
+    browser = moved(old_site(LOGIN, "/put"), django_sessions(PROJECT, pickle=True, keep=True))
     browser.get("/put")
     assert Browser(project, browser.cookies).get("/show").json == {"cart": ["apples"], "user": "ada"}
 
 
 def test_no_logout_is_undone(engine: str, old_site: Any) -> None:
-    old = django_sessions(PROJECT, pickled=True, keep=True)
+    old = django_sessions(PROJECT, pickle=True, keep=True)
     visitor = old_site(LOGIN)
     before = dict(visitor.cookies)
     new = NewSite(old)
@@ -136,7 +136,7 @@ def test_one_who_logged_out_there_stays_out(engine: str, old_site: Any) -> None:
     visitor = old_site(LOGIN)
     before = dict(visitor.cookies)
     visitor.get("/logout")
-    old = django_sessions(PROJECT, pickled=True)
+    old = django_sessions(PROJECT, pickle=True)
     assert old.read(None, before["sessionid"]) is None
 
 
@@ -146,7 +146,7 @@ def test_visitors_who_are_not_logged_in_keep_their_cart(engine: str, old_site: A
 
 
 def test_six_requests_at_once_make_one_session(engine: str, old_site: Any) -> None:
-    new = NewSite(django_sessions(PROJECT, pickled=True))
+    new = NewSite(django_sessions(PROJECT, pickle=True))
     cookies = dict(old_site(LOGIN, "/put").cookies)
     browsers = [new.browser(**cookies) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
@@ -157,7 +157,7 @@ def test_six_requests_at_once_make_one_session(engine: str, old_site: Any) -> No
 
 @pytest.mark.parametrize("token", ["", "short", "a" * 32, "A" * 32, "../" * 11, "a" * 31 + "\0", "a" * 41])
 def test_made_up_cookies_open_nothing(engine: str, token: str) -> None:
-    assert django_sessions(PROJECT, pickled=True).read(None, token) is None
+    assert django_sessions(PROJECT, pickle=True).read(None, token) is None
 
 
 def test_a_key_in_capitals_opens_nothing(old_site: Any) -> None:
@@ -276,7 +276,7 @@ def test_all_are_listed_page_by_page(old_site: Any, monkeypatch: pytest.MonkeyPa
 def test_others_cannot_be_listed(name: str, configured: Any) -> None:
     configured(SESSION_ENGINE=f"{BACKENDS}.{name}")
     with pytest.raises(NotSupported):
-        next(django_sessions(PROJECT, pickled=True).all())
+        next(django_sessions(PROJECT, pickle=True).all())
 
 
 def test_its_cookie_is_deleted_where_it_was_set(configured: Any) -> None:
@@ -297,7 +297,7 @@ def test_an_outage_of_the_cache_is_no_logout(configured: Any) -> None:
         SESSION_ENGINE=f"{BACKENDS}.cache",
         CACHES={"default": {"BACKEND": "tests.adoption.test_django.Unreachable"}},
     )
-    browser = NewSite(django_sessions(PROJECT, pickled=True)).browser(sessionid="a" * 32)
+    browser = NewSite(django_sessions(PROJECT, pickle=True)).browser(sessionid="a" * 32)
     assert browser.get("/show").status_int == 503
     assert list(browser.cookies) == ["sessionid"]
 
@@ -329,9 +329,9 @@ def test_another_secret_key_is_told(old_site: Any, project: Any, configured: Any
 )
 def test_pickles_are_read_only_where_asked_for(settings: dict[str, str], configured: Any, caplog: Any) -> None:
     configured(**settings)
-    with pytest.raises(ConfigurationError, match="pickled=True"):
+    with pytest.raises(ConfigurationError, match="pickle=True"):
         django_sessions(PROJECT)
-    django_sessions(PROJECT, pickled=True)
+    django_sessions(PROJECT, pickle=True)
     assert "can run any code here" in caplog.text
 
 

@@ -125,3 +125,38 @@ def test_it_says_why_it_cannot(run: Run, place: Place, settings: dict[str, str],
     code, out, err = run("import")
     assert (code, out) == (1, "")
     assert message in err
+
+
+def test_what_a_visitor_adopts_meanwhile_is_not_imported(
+    run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = site(place, **{"sql.create_table": "true"})
+    adoption = new.factory.adoption
+    stored = adoption._stored
+
+    def overtaken(token: str, *args: Any, **kw: Any) -> Any:
+        monkeypatch.undo()
+        new.browser(old=token).get("/put")
+        return stored(token, *args, **kw)
+
+    monkeypatch.setattr(adoption, "_stored", overtaken)
+    assert adoption.import_one("of-ada", OLD.records["of-ada"], None) is False
+    assert [key for key, _ in place.store.live_sessions(9) if not key.startswith("adopted-")] == [
+        key for key, _ in place.store.sessions_of("7")
+    ]
+    assert len(list(place.store.sessions_of("7"))) == 1
+
+
+def test_a_replaced_secret_imports_nothing_twice(run: Run, place: Place) -> None:
+    run("import")
+    place.configure(sessionkit__adopt=f"{__name__}.OLD", sessionkit__secret=f"{'n' * 40} {SECRET}")
+    assert run("import")[1] == "0 sessions imported; 3 had been adopted or imported before\n"
+
+
+def test_users_see_imported_sessions_among_theirs(run: Run, place: Place) -> None:
+    HASHES.update({"7": "first", "bob": "first"})
+    run("import")
+    new = site(place, credentials_hash=credentials_hash)
+    browser = new.browser()
+    browser.get("/login?name=7")
+    assert len(browser.get("/devices").json["keys"]) == 2

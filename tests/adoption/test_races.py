@@ -28,6 +28,7 @@ class Race:
 
     def __init__(self, store: Any) -> None:
         self.old = DictSessions()
+        self.old.before_reading = lambda: self.gated.stop()
         self.gated = GatedStore(store)
         self.site = NewSite(self.old, {"store": lambda _: self.gated})
         self.browser = Browser(self.site.app, {})

@@ -33,12 +33,16 @@ class GatedStore:
             return found
 
         def gated(*args: Any) -> Any:
-            gate: Callable[[], None] | None = getattr(self._gates, "gate", None)
-            if gate is not None:
-                gate()
+            self.stop()
             return found(*args)
 
         return gated
+
+    def stop(self) -> None:
+        """A step that is no operation of the store."""
+        gate: Callable[[], None] | None = getattr(self._gates, "gate", None)
+        if gate is not None:
+            gate()
 
     def stop_at(self, gate: Callable[[], None] | None) -> None:
         """The operations of this thread stop there."""
