@@ -16,7 +16,7 @@ def log_in(request: Any) -> Any:
 
 
 def put(request: Any) -> Any:
-    request.session["cart"] = ["apples"]
+    request.session["cart"] = [request.GET.get("fruit", "apples")]
     request.session["_csrftoken"] = "of Django"
     return JsonResponse({})
 

@@ -33,10 +33,11 @@ async function main() {
 
   app.get("/ready", (request, response) => response.json({}));
   app.get("/login", (request, response, next) => {
-    request.login({ id: Number(request.query.id) }, (error) => (error ? next(error) : response.json({})));
+    const { id } = request.query;
+    request.login({ id: Number(id) || id }, (error) => (error ? next(error) : response.json({})));
   });
   app.get("/put", (request, response) => {
-    request.session.cart = ["apples", "Bücher"];
+    request.session.cart = (request.query.fruit ?? "apples,Bücher").split(",");
     response.json({});
   });
   app.get("/logout", (request, response, next) => {

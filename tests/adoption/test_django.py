@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pyramid.exceptions import ConfigurationError
@@ -16,8 +17,13 @@ from pyramid.request import Request
 
 from pyramid_sessionkit.adoption import Adopted, django
 from pyramid_sessionkit.adoption.django import DjangoSessions, InDatabase, django_sessions
+from pyramid_sessionkit.adoption.django_users import check_of
 from pyramid_sessionkit.exceptions import NotSupported
+from tests.adoption.migration import migrate
 from tests.adoption.old_site import Browser, NewSite
+from tests.adoption.test_adopting import settings
+
+__all__ = ["settings"]
 
 pytest.importorskip("django", reason="Django is not installed (the extra adoption)")
 
@@ -166,6 +172,28 @@ def test_a_key_in_capitals_opens_nothing(old_site: Any) -> None:
     old = django_sessions(PROJECT)
     old._live = lambda: pytest.fail("the table was asked")  # type: ignore[method-assign, attr-defined]
     assert old.read(None, token.upper()) is None
+
+
+class ByName(InDatabase):
+    """Whose users are known by their name, as those of the migration are."""
+
+    def read(self, request: Any, token: str) -> Adopted | None:
+        from django.contrib.auth.models import User
+
+        found = super().read(request, token)
+        return found and found._replace(userid=found.userid and User.objects.get(pk=found.userid).username)
+
+
+def test_fifty_visitors_of_django_move_in(settings: dict[str, Any], old_site: Any) -> None:
+    from django.contrib.auth.models import User
+
+    def visit(user: str | None, fruit: str) -> dict[str, str]:
+        if user is None:
+            return dict(old_site(f"/put?fruit={quote(fruit)}").cookies)
+        User.objects.create_user(user, password="demo")
+        return dict(old_site(f"/login?name={user}&password=demo", f"/put?fruit={quote(fruit)}").cookies)
+
+    migrate(visit, ByName(check_of(True), None, False), settings)
 
 
 # Who is still let in.

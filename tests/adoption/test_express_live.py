@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import sleep
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -18,8 +19,12 @@ from pyramid_sessionkit.adoption.express import (
     SQLRecords,
 )
 from tests.adoption.express_site import SECRET, ExpressSite
+from tests.adoption.migration import migrate
 from tests.adoption.old_site import NewSite
 from tests.adoption.record_express import SERVERS
+from tests.adoption.test_adopting import settings
+
+__all__ = ["settings"]
 
 pytestmark = pytest.mark.servers
 
@@ -61,6 +66,14 @@ def test_visitors_of_express_lose_nothing(store: Any, old_site: ExpressSite) -> 
     assert list(browser.cookies) == ["session"]
     assert new.browser(**{"connect.sid": visitor}).get("/show").json == {"contents": CART, "userid": None}
     assert old_site.get("/show", ada) == {"cart": None, "user": None}, "the old record is still there"
+
+
+def test_fifty_visitors_of_express_move_in(store: Any, old_site: ExpressSite, settings: dict[str, Any]) -> None:
+    def visit(name: str | None, fruit: str) -> dict[str, str]:
+        login = [f"/login?id={name}"] if name else []
+        return {"connect.sid": old_site.visit(*login, f"/put?fruit={quote(fruit)}")}
+
+    migrate(visit, ExpressSessions("of today", store[1]), settings)
 
 
 def test_with_keep_one_can_go_back_to_express(store: Any, old_site: ExpressSite) -> None:
