@@ -278,6 +278,17 @@ def test_one_that_has_ended_opens_nothing(engine: str, old_site: Any, project: A
     assert opened(project, old_site("/put")) is None
 
 
+def test_one_that_has_ended_leaves_no_file(
+    old_site: Any, project: Any, configured: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.contrib.sessions.backends import file
+
+    monkeypatch.setattr(file.SessionStore, "_storage_path", str(tmp_path), raising=False)
+    configured(SESSION_ENGINE=f"{BACKENDS}.file", SESSION_COOKIE_AGE=-1)
+    assert opened(project, old_site("/put")) is None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_time_of_the_login_is_what_the_site_kept(old_site: Any, project: Any) -> None:
     assert opened(project, old_site(LOGIN)).authenticated is None
     assert opened(project, old_site(LOGIN), login_time=lambda contents: 12.0).authenticated == 12.0
