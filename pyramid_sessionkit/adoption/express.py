@@ -46,7 +46,7 @@ def passport_user(contents: Contents) -> Any:
     user = contents.pop("passport", {}).get("user")
     if isinstance(user, (dict, list)):
         raise ValueError(f"passport.user is a {type(user).__name__}: give userid=, a function that finds the id in it")
-    return user
+    return None if user == "" else user  # as passport has it; 0 is somebody
 
 
 class ExpressSessions(OldSessions):

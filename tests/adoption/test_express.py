@@ -175,7 +175,7 @@ def test_it_may_have_the_name_of_ours() -> None:
 
 
 def test_visitors_who_are_not_logged_in_keep_their_cart() -> None:
-    for passport in ({}, {"passport": {}}):
+    for passport in ({}, {"passport": {}}, {"passport": {"user": ""}}):
         found = sessions({"cookie": {"originalMaxAge": None, "expires": None}, **CART, **passport}).read(None, SID)
         assert (found.contents, found.userid, found.persistent) == (CART, None, False)
 
