@@ -21,6 +21,7 @@ from pyramid_sessionkit.adoption.django_users import check_of
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.migration import migrate
 from tests.adoption.old_site import Browser, NewSite
+from tests.adoption.pages import modules
 from tests.adoption.test_adopting import settings
 
 __all__ = ["settings"]
@@ -391,9 +392,9 @@ def test_engines_that_are_not_known_are_refused(engine_name: str, message: str, 
 # In a process of its own, since Django is configured once.
 
 
-def run(code: str, *arguments: str) -> str:
+def run(code: str) -> str:
     command = [sys.executable, "-c", f"from pyramid_sessionkit.adoption.django import django_sessions\n{code}"]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 CATCH = """
@@ -405,19 +406,21 @@ except ConfigurationError as error:
 """
 
 
-def test_a_few_settings_are_enough(old_site: Any) -> None:
-    visitor = old_site(LOGIN)
-    code = """
-import sys
-database = {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[1]}
-old = django_sessions({"SECRET_KEY": "the-secret-of-the-old-site", "DATABASES": {"default": database}})
-print(old.read(None, sys.argv[2]).userid)
-"""
+def test_what_the_page_says_is_right(old_site: Any) -> None:
     from django.conf import settings
 
-    name = settings.DATABASES["default"]["NAME"]
-    assert run(code, name, visitor.cookies["sessionid"]).strip() == id_of("ada")
-    assert run(code.replace("the-secret", "another"), name, visitor.cookies["sessionid"]) == ""
+    visitor = old_site(LOGIN)
+    name, token = settings.DATABASES["default"]["NAME"], visitor.cookies["sessionid"]
+    (module,) = modules("django")
+    code = f"""
+import os
+os.environ["OLD_SECRET_KEY"] = {settings.SECRET_KEY!r}
+{module.replace("/srv/oldsite/db.sqlite3", name)}
+old = old_sessions({{}})
+print(old.keep, old.read(None, {token!r}).userid)
+"""
+    assert run(code).strip() == f"True {id_of('ada')}"
+    assert run(code.replace(settings.SECRET_KEY, "another")) == ""
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pyramid_sessionkit.adoption.express import (
 from tests.adoption.express_site import SECRET, ExpressSite
 from tests.adoption.migration import migrate
 from tests.adoption.old_site import NewSite
+from tests.adoption.pages import modules, old_sessions
 from tests.adoption.record_express import SERVERS
 from tests.adoption.test_adopting import settings
 
@@ -74,6 +75,23 @@ def test_fifty_visitors_of_express_move_in(store: Any, old_site: ExpressSite, se
         return {"connect.sid": old_site.visit(*login, f"/put?fruit={quote(fruit)}")}
 
     migrate(visit, ExpressSessions("of today", store[1]), settings)
+
+
+def test_what_the_page_says_is_right(store: Any, old_site: ExpressSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLD_SESSION_SECRET", "of today")
+    (name, server), _ = store
+    in_redis, in_postgresql = modules("express")
+    module = in_redis if name == "redis" else in_postgresql
+    for url in ("redis://localhost:6379/0", "postgresql+psycopg://app:password@localhost/oldsite"):
+        module = module.replace(url, server.url)
+    if name == "mariadb":
+        module = module.replace("CONNECT_PG_SIMPLE", "EXPRESS_MYSQL_SESSION")
+    old = old_sessions(module)
+    browser = NewSite(old).browser(**{"connect.sid": old_site.visit("/login?id=7", "/put")})
+    assert browser.get("/show").json == {"contents": CART, "userid": "7"}
+    assert old.keep
+    records = old._records
+    records._redis.close() if name == "redis" else records._engine.dispose()
 
 
 def test_with_keep_one_can_go_back_to_express(store: Any, old_site: ExpressSite) -> None:
