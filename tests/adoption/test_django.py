@@ -17,6 +17,7 @@ from pyramid.request import Request
 
 from pyramid_sessionkit.adoption import Adopted, django
 from pyramid_sessionkit.adoption.django import DjangoSessions, InDatabase, django_sessions
+from pyramid_sessionkit.adoption.django_site import connected
 from pyramid_sessionkit.adoption.django_users import check_of
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.migration import migrate
@@ -182,7 +183,10 @@ class ByName(InDatabase):
         from django.contrib.auth.models import User
 
         found = super().read(request, token)
-        return found and found._replace(userid=found.userid and User.objects.get(pk=found.userid).username)
+        if found is None or found.userid is None:
+            return found
+        with connected():
+            return found._replace(userid=User.objects.get(pk=found.userid).username)
 
 
 def test_fifty_visitors_of_django_move_in(settings: dict[str, Any], old_site: Any) -> None:
