@@ -14,6 +14,8 @@ ARGUMENTS = {
     "key_prefix": ("request",),
     "cookie_options": ("request",),
     "store": ("settings",),
+    "adopt": ("settings",),
+    "userid": ("request", "contents"),
     "dump": ("value",),
     "load": ("dumped",),
 }

@@ -17,7 +17,7 @@ from time import time
 from typing import Any
 
 from pyramid_sessionkit.adoption.new_records import adopted_record, begun_record, kept_contents, mark_record, named_by
-from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
+from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, cookie_values
 from pyramid_sessionkit.events import SessionCreated
 from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
@@ -45,15 +45,24 @@ class Adoption:
         self.old: OldSessions | None = None
         self._persistence = persistence
 
+    def adopt_from(self, old: OldSessions) -> None:
+        """Say whose sessions are adopted."""
+        self.old = old
+        if old.keep and old.cookie == self._persistence.settings.cookie.name:
+            log.warning(
+                "The old cookie is called %s, and ours overwrites it: visitors do not have it any more if the site "
+                "goes back. Set sessionkit.cookie_name to another name",
+                old.cookie,
+            )
+
     def find(self, request: Any, prefix: Callable[[], str], opened: Opened) -> Opened:
         """What the old token of a request opens. ``opened``: what its cookies of ours opened, which goes first."""
         if self.old is None or opened.found is LIVE or opened.found is REPLACED:
             return opened
         token = self.old.token(request)
-        if not token:
-            return opened
-        found = self._found(request, token, prefix())
+        found = self._found(request, token, prefix()) if token else None
         if found is None:
+            self._log_nothing(request)
             return opened
         if found.found is REPLACED:
             return found  # its browser is about to get the cookie of the request that replaced it
@@ -82,6 +91,16 @@ class Adoption:
             raise
         except Exception as error:
             raise StoreUnavailable(f"The old session cannot be read: {type(error).__name__}: {error}") from error
+
+    def _log_nothing(self, request: Any) -> None:
+        """With a wrong secret in the configuration nobody is adopted, and nothing else would say so."""
+        assert self.old is not None
+        if log.isEnabledFor(logging.DEBUG) and cookie_values(request, self.old.cookie):
+            log.debug(
+                "The cookie %s opens no old session: that has ended, or was signed with another secret, or is not "
+                "where it is looked for",
+                self.old.cookie,
+            )
 
     # With a mark.
 

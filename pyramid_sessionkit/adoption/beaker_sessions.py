@@ -26,7 +26,7 @@ OF_BEAKER = ("_creation_time", "_accessed_time", "_id", "_domain", "_path")
 def beaker_sessions(
     settings: Mapping[str, Any] | None = None,
     *,
-    userid: Find | OldUsers | None = None,
+    userid: Find | OldUsers | None,
     pickle: bool = False,
     keep: bool = False,
     **options: Any,
@@ -47,6 +47,11 @@ def beaker_sessions(
         else pyramid_beaker.session_factory_from_settings(settings)
     )
     found = factory._options
+    if found.get("type", "memory") == "memory" and "data_dir" not in found:
+        raise ConfigurationError(
+            "These sessions of Beaker were in the memory of the old processes: give beaker_sessions what says where "
+            "others are, the settings session.type and so on, or type= and so on"
+        )
     in_files = found.get("type") in ("file", "dbm") or ("type" not in found and "data_dir" in found)
     if found.get("data_serializer", "pickle") == "pickle" or in_files:
         if not pickle:

@@ -10,6 +10,7 @@ from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.adoption.old_sessions import OldSessions
+from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.settings import PREFIX
 
 _ADOPTION = "pyramid_sessionkit.adoption"
@@ -20,7 +21,7 @@ def add_adoption(config: Configurator, adoption: Adoption, named: Any) -> None:
     config.registry[_ADOPTION] = adoption
     config.add_directive("set_session_adoption", set_session_adoption)
     if named is not None:
-        adoption.old = _resolve(config, named)
+        adoption.adopt_from(_resolve(config, named))
 
 
 def set_session_adoption(config: Configurator, old: OldSessions | Callable[[Any], OldSessions] | str) -> None:
@@ -34,7 +35,7 @@ def set_session_adoption(config: Configurator, old: OldSessions | Callable[[Any]
     introspectable["old"] = resolved
 
     def register() -> None:
-        config.registry[_ADOPTION].old = resolved
+        config.registry[_ADOPTION].adopt_from(resolved)
 
     config.action(("pyramid_sessionkit", "adoption"), register, order=PHASE1_CONFIG, introspectables=(introspectable,))
 
@@ -44,13 +45,17 @@ def _resolve(config: Configurator, named: Any) -> OldSessions:
         found = config.maybe_dotted(named)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"{PREFIX}adopt = {named} cannot be imported: {error}") from error
-    if not isinstance(found, OldSessions) and callable(found):
+    if not isinstance(found, (OldSessions, type)) and callable(found):
+        check_arguments(f"{PREFIX}adopt", found)
         found = found(config.get_settings())
     if not isinstance(found, OldSessions):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
         raise ConfigurationError(
-            f"{PREFIX}adopt is a {type(found).__name__}: give an instance of pyramid_sessionkit.adoption.OldSessions, "
+            f"{PREFIX}adopt is {what}: give an instance of pyramid_sessionkit.adoption.OldSessions, "
             "or a function (settings) that returns one"
         )
     if not found.cookie and type(found).token is OldSessions.token:
         raise ConfigurationError(f"{PREFIX}adopt: {type(found).__name__} names no cookie")
+    if type(found).read is OldSessions.read:
+        raise ConfigurationError(f"{PREFIX}adopt: {type(found).__name__} has no method read")
     return found

@@ -30,6 +30,7 @@ def configure(settings: str | Mapping[str, Any]) -> None:
             django_settings.configure(**{"INSTALLED_APPS": APPS, **settings})
     try:
         apps.populate(django_settings.INSTALLED_APPS)
+        django_settings.SECRET_KEY  # noqa: B018  without one Django raises, here and not for the first visitor
     except Exception as error:
         raise ConfigurationError(
             f"Django does not start with the settings of the old site: {type(error).__name__}: {error}"

@@ -22,7 +22,7 @@ from pyramid_sessionkit.adoption.express_records import (
     SQLRecords,
     Table,
 )
-from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, cookie_values
+from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, check_secret, cookie_values
 
 __all__ = [
     "CONNECT_PG_SIMPLE",
@@ -82,9 +82,13 @@ class ExpressSessions(OldSessions):
         self.cookie_path = cookie_path
         self.cookie_domain = cookie_domain
         self.keep = keep
-        self._secrets = [secret] if isinstance(secret, str) else list(secret)
-        if not all(self._secrets) or not self._secrets:
-            raise ConfigurationError("ExpressSessions needs the secret that express-session has")
+        self._secrets = [secret] if isinstance(secret, str) else list(secret or ())
+        check_secret(all(self._secrets) and self._secrets)
+        if not isinstance(records, Records):
+            raise ConfigurationError(
+                f"ExpressSessions(..., records) is a {type(records).__name__}: give RedisRecords(...), SQLRecords(...) "
+                "or Records of your own"
+            )
         self._records = records
         self._userid = userid
         self._login_time = login_time

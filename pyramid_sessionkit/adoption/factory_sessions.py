@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, MutableMapping
 from typing import Any
+
+from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
 from pyramid_sessionkit.adoption.old_users import OldUsers, Who
@@ -83,3 +86,13 @@ class FactorySessions(OldSessions):
 
     def deletions(self, request: Any) -> list[str]:
         return super().deletions(request) + self.users.deletions(request)
+
+
+def arguments_of(old: Callable[..., Any], *args: Any, **arguments: Any) -> dict[str, Any]:
+    """What a function of the old library is called with, its defaults among it."""
+    try:
+        given = inspect.signature(old).bind(*args, **arguments)
+    except TypeError as error:
+        raise ConfigurationError(f"{old.__name__} {error}: give what the old site gave it") from error
+    given.apply_defaults()
+    return given.arguments

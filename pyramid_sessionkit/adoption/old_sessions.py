@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pyramid.exceptions import ConfigurationError
+
 from pyramid_sessionkit.exceptions import NotSupported
 
 
@@ -71,3 +73,9 @@ def cookie_values(request: Any, name: str) -> list[str]:
     header = request.environ.get("HTTP_COOKIE", "")
     pairs = [pair.strip(" \t").partition("=") for pair in header.split(";")] if name in header else []
     return [value.strip(" \t").strip('"') for found, _, value in pairs if found.rstrip(" \t") == name]
+
+
+def check_secret(secret: Any) -> None:
+    """Refuse a secret that is missing: whoever signs a cookie with none would get in."""
+    if not secret:
+        raise ConfigurationError("The secret of the old library is empty: give the one that the old site signed with")

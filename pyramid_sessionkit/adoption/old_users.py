@@ -6,9 +6,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, NamedTuple, cast
 
 from pyramid.authentication import AuthTktCookieHelper
+from pyramid.exceptions import ConfigurationError
 
-from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, cookie_values
+from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, check_secret, cookie_values
 from pyramid_sessionkit.adoption.throw_away import throw_away
+from pyramid_sessionkit.arguments import check_arguments
 
 
 class Who(NamedTuple):
@@ -23,6 +25,13 @@ class OldUsers:
     """Says who was logged in. A function of the application's is made one with ``find``."""
 
     def __init__(self, find: Callable[[Any, MutableMapping[str, Any]], tuple[Any, ...] | None] | None = None) -> None:
+        if find is not None:
+            if not callable(find):
+                raise ConfigurationError(
+                    f"userid = {find!r} is no function (request, contents): "
+                    "for a key of the session give session_user(key)"
+                )
+            check_arguments("userid", find)
         self._find = find
 
     def who(self, request: Any, contents: MutableMapping[str, Any]) -> Who | None:
@@ -51,6 +60,7 @@ def session_user(key: str = "auth.userid") -> OldUsers:
 
 def authtkt_user(secret: str, **arguments: Any) -> OldUsers:
     """The user is in an AuthTkt cookie. ``arguments``: those of ``AuthTktCookieHelper``, or of the old policy."""
+    check_secret(secret)
     # What AuthTktAuthenticationPolicy takes beside them says nothing about the cookie.
     return TicketUsers(
         AuthTktCookieHelper(

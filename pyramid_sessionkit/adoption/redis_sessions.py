@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import pickle as pickles
 from collections.abc import Callable, Iterator
@@ -12,8 +11,8 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.registry import Registry
 from webob.cookies import SignedSerializer
 
-from pyramid_sessionkit.adoption.factory_sessions import FactorySessions, Find
-from pyramid_sessionkit.adoption.old_sessions import Adopted
+from pyramid_sessionkit.adoption.factory_sessions import FactorySessions, Find, arguments_of
+from pyramid_sessionkit.adoption.old_sessions import Adopted, check_secret
 from pyramid_sessionkit.adoption.old_users import OldUsers, TicketUsers
 from pyramid_sessionkit.adoption.pickles import warn_of_pickles
 from pyramid_sessionkit.adoption.throw_away import made_up, throw_away
@@ -23,8 +22,9 @@ log = logging.getLogger("pyramid_sessionkit")
 
 
 def redis_sessions(
+    secret: str | None = None,
     *,
-    userid: Find | OldUsers | None = None,
+    userid: Find | OldUsers | None,
     pickle: bool = False,
     keep: bool = False,
     keys: str = "*",
@@ -42,7 +42,7 @@ def redis_sessions(
                 "into that Redis: give redis_sessions(pickle=True) if nobody else can, or the deserialize= of old"
             )
         warn_of_pickles("Whoever can write to their Redis can run code here.")
-    return RedisSessions(userid, keep, keys, arguments)
+    return RedisSessions(userid, keep, keys, {"secret": secret, **arguments})
 
 
 class Text:
@@ -67,9 +67,9 @@ class RedisSessions(FactorySessions):
             raise ConfigurationError(
                 "redis_sessions needs the old library: pip install pyramid_session_redis"
             ) from error
-        given = inspect.signature(RedisSessionFactory).bind(**arguments)
-        given.apply_defaults()
-        named = given.arguments
+        named = arguments_of(RedisSessionFactory, **arguments)
+        if not named["cookie_signer"]:
+            check_secret(named["secret"])
         self._keys = keys
         self._deserialize = named["deserialize"]
         self._connect = named["redis_client_callable"] or default_client(named)

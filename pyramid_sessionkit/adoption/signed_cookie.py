@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import pickle
 from typing import Any
 
 from pyramid.session import JSONSerializer, SignedCookieSessionFactory
 
-from pyramid_sessionkit.adoption.factory_sessions import FactorySessions, Find
+from pyramid_sessionkit.adoption.factory_sessions import FactorySessions, Find, arguments_of
+from pyramid_sessionkit.adoption.old_sessions import check_secret
 from pyramid_sessionkit.adoption.old_users import OldUsers
 from pyramid_sessionkit.adoption.pickles import warn_of_pickles
 
@@ -32,7 +32,7 @@ class Pickles:
 def signed_cookie_sessions(
     secret: str | bytes,
     *,
-    userid: Find | OldUsers | None = None,
+    userid: Find | OldUsers | None,
     pickle: bool = False,
     keep: bool = False,
     **arguments: Any,
@@ -57,9 +57,8 @@ class SignedCookieSessions(FactorySessions):
     def __init__(
         self, secret: str | bytes, userid: Find | OldUsers | None, keep: bool, arguments: dict[str, Any]
     ) -> None:
-        given = inspect.signature(SignedCookieSessionFactory).bind(secret, **arguments)
-        given.apply_defaults()
-        named = given.arguments
+        check_secret(secret)
+        named = arguments_of(SignedCookieSessionFactory, secret, **arguments)
         super().__init__(
             SignedCookieSessionFactory(secret, **arguments),
             named["cookie_name"],

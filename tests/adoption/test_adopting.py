@@ -13,10 +13,11 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import ISessionFactory
 from pyramid.response import Response
+from pyramid.session import SignedCookieSessionFactory
 from pyramid_retry import RetryableException
 
 from pyramid_sessionkit import get_sessions
-from pyramid_sessionkit.adoption import Adopted
+from pyramid_sessionkit.adoption import Adopted, OldSessions
 from pyramid_sessionkit.events import LoggedIn, SessionCreated
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore
@@ -355,6 +356,13 @@ def test_the_old_cookie_may_have_our_name(site: NewSite, old: DictSessions, doma
     assert site.browser(session="token-of-ada").get("/show").json["userid"] is None
 
 
+class Unread(OldSessions):
+    cookie = "old"
+
+
+WRONG: list[Any] = [OldSessions, SignedCookieSessionFactory("secret"), lambda: ADA, Unread()]
+
+
 class TestDirective:
     def test_a_function_of_the_settings_will_do(self, old: DictSessions) -> None:
         site = NewSite(lambda settings: old)  # type: ignore[arg-type]
@@ -366,11 +374,30 @@ class TestDirective:
         config.commit()
         assert config.registry.getUtility(ISessionFactory).adoption.old is NAMED
 
-    @pytest.mark.parametrize("wrong", ["no.such.module", f"{__name__}.NOTHING", f"{__name__}.ADA", object()])
+    @pytest.mark.parametrize("wrong", ["no.such.module", f"{__name__}.NOTHING", f"{__name__}.ADA", object(), *WRONG])
     def test_anything_else_is_refused(self, wrong: Any) -> None:
         config = Configurator(settings={"sessionkit.secret": SECRET, "sessionkit.adopt": wrong})
         with pytest.raises(ConfigurationError, match=r"sessionkit\.adopt"):
             config.include("pyramid_sessionkit")
+
+    @pytest.mark.parametrize(
+        ("keep", "name", "warned"), [(True, "old", True), (True, "sid", False), (False, "old", False)]
+    )
+    def test_a_cookie_that_ours_overwrites_is_warned_of(
+        self, old: DictSessions, keep: bool, name: str, warned: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        old.keep = keep
+        NewSite(old, {"cookie_name": name})
+        assert ("Set sessionkit.cookie_name" in caplog.text) is warned
+
+    def test_an_old_cookie_that_opens_nothing_can_be_seen(
+        self, site: NewSite, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG", "pyramid_sessionkit")
+        site.browser(other="token-of-nobody").get("/show")
+        assert "opens no old session" not in caplog.text
+        site.browser(old="token-of-nobody").get("/show")
+        assert "The cookie old opens no old session" in caplog.text
 
 
 NAMED = DictSessions()

@@ -433,6 +433,7 @@ print(old.keep, old.read(None, {token!r}).userid)
         ("django_sessions('no.such.module')", "Django does not start with the settings of the old site"),
         ("django_sessions({'INSTALLED_APPS': ['gone']})", "ModuleNotFoundError: No module named 'gone'"),
         ("django_sessions({'SECRET_KEY': 'x'})", "give Django the DATABASES and INSTALLED_APPS of the old site"),
+        ("django_sessions({'SECRETKEY': 'x'}, check_user=False)", "The SECRET_KEY setting must not be empty"),
         (
             "import sys; sys.modules['django.apps'] = None; django_sessions({})",
             "Sessions of Django are read with Django: pip install django",

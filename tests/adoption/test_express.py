@@ -118,10 +118,15 @@ def test_the_one_that_is_signed_is_taken() -> None:
     assert sessions().token(sent("of another path", COOKIE)) == SID
 
 
-@pytest.mark.parametrize("secret", ["", [], [SECRET, ""]])
+@pytest.mark.parametrize("secret", ["", None, [], [SECRET, ""]])
 def test_it_does_not_start_without_a_secret(secret: Any) -> None:
-    with pytest.raises(ConfigurationError, match="the secret that express-session has"):
+    with pytest.raises(ConfigurationError, match="secret of the old library"):
         ExpressSessions(secret, DictRecords())
+
+
+def test_it_does_not_start_without_records() -> None:
+    with pytest.raises(ConfigurationError, match="RedisRecords"):
+        ExpressSessions(SECRET, "redis://localhost:6379/0")  # type: ignore[arg-type]
 
 
 def test_its_cookie_is_deleted_where_it_was_set() -> None:

@@ -13,7 +13,13 @@ from pyramid.request import Request
 from pyramid.session import SignedCookieSessionFactory
 
 from pyramid_sessionkit.adoption import Adopted
-from pyramid_sessionkit.adoption.pyramid_sessions import beaker_sessions, redis_sessions, signed_cookie_sessions
+from pyramid_sessionkit.adoption.pyramid_sessions import (
+    authtkt_sessions,
+    beaker_sessions,
+    redis_sessions,
+    session_user,
+    signed_cookie_sessions,
+)
 from pyramid_sessionkit.adoption.signed_cookie import Pickles
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.old_pyramid import KEY, BeakerFile, Beside, InRedis, PickledCookie, needs, old_app
@@ -249,24 +255,24 @@ def test_contents_beaker_cannot_read_are_no_outage(tmp_path: Any, caplog: pytest
 def test_pickles_are_asked_for_by_name(caplog: pytest.LogCaptureFixture, tmp_path: Any) -> None:
     needs("pyramid_session_redis", "pyramid_beaker")
     with pytest.raises(ConfigurationError, match="pickle=True"):
-        redis_sessions(secret=KEY)
+        redis_sessions(KEY, userid=None)
     with pytest.raises(ConfigurationError, match="pickle=True"):
-        beaker_sessions(type="cookie", validate_key=KEY)
+        beaker_sessions(userid=None, type="cookie", validate_key=KEY)
     with pytest.raises(ConfigurationError, match="pickle=True"):
-        beaker_sessions(type="file", data_dir=str(tmp_path), data_serializer="json")
+        beaker_sessions(userid=None, type="file", data_dir=str(tmp_path), data_serializer="json")
     with pytest.raises(ConfigurationError, match="pickle=True"):
-        beaker_sessions(data_dir=str(tmp_path), data_serializer="json")
+        beaker_sessions(userid=None, data_dir=str(tmp_path), data_serializer="json")
     assert caplog.messages == []
-    redis_sessions(secret=KEY, pickle=True)
-    beaker_sessions(type="cookie", validate_key=KEY, pickle=True)
-    signed_cookie_sessions(KEY, pickle=True)
+    redis_sessions(KEY, userid=None, pickle=True)
+    beaker_sessions(userid=None, type="cookie", validate_key=KEY, pickle=True)
+    signed_cookie_sessions(KEY, userid=None, pickle=True)
     assert [message.partition(".")[0] for message in caplog.messages] == [
         "Old sessions are unpickled until sessionkit"
     ] * 3
 
 
 def test_without_being_asked_nothing_is_unpickled() -> None:
-    browser = Beside(old_app(PickledCookie(None, None).factory()), signed_cookie_sessions(KEY)).browser(
+    browser = Beside(old_app(PickledCookie(None, None).factory()), signed_cookie_sessions(KEY, userid=None)).browser(
         "put?what=pears"
     )
     assert browser.get("/show").json["contents"] == {}
@@ -278,7 +284,7 @@ def test_a_pickle_that_cannot_be_read_is_no_outage() -> None:
             return b"no pickle"
 
     factory = SignedCookieSessionFactory(KEY, serializer=Unreadable())
-    site = Beside(old_app(factory), signed_cookie_sessions(KEY, pickle=True))
+    site = Beside(old_app(factory), signed_cookie_sessions(KEY, userid=None, pickle=True))
     assert site.browser("put?what=pears").get("/show").json["contents"] == {}
 
 
@@ -287,22 +293,53 @@ def test_a_missing_library_is_told_at_start_up(make: Any, package: str, monkeypa
     for name in ("pyramid_session_redis", "pyramid_beaker"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match=f"pip install {package}"):
-        make(pickle=True)
+        make(userid=None, pickle=True)
 
 
 def test_a_wrong_argument_is_told_at_start_up() -> None:
     needs("pyramid_beaker")
-    with pytest.raises(TypeError, match="cookie_nam"):
-        signed_cookie_sessions(KEY, cookie_nam="x")
+    with pytest.raises(ConfigurationError, match=r"SignedCookieSessionFactory .* 'cookie_nam'"):
+        signed_cookie_sessions(KEY, userid=None, cookie_nam="x")
     with pytest.raises(Exception, match="validate_key"):
-        beaker_sessions(type="cookie", data_serializer="json")
+        beaker_sessions(userid=None, type="cookie", data_serializer="json")
+
+
+def test_who_is_logged_in_must_be_said() -> None:
+    with pytest.raises(TypeError, match="userid"):
+        signed_cookie_sessions(KEY)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("wrong", ["user_id", session_user, lambda contents: None])
+def test_a_userid_that_cannot_be_called_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="userid"):
+        signed_cookie_sessions(KEY, userid=wrong)
+
+
+@pytest.mark.parametrize("secret", ["", None])
+def test_an_empty_old_secret_is_refused(secret: Any) -> None:
+    with pytest.raises(ConfigurationError, match="secret of the old library"):
+        signed_cookie_sessions(secret, userid=None)
+    with pytest.raises(ConfigurationError, match="secret of the old library"):
+        authtkt_sessions(secret)
+
+
+def test_a_secret_of_redis_is_needed_too() -> None:
+    needs("pyramid_session_redis")
+    with pytest.raises(ConfigurationError, match="secret of the old library"):
+        redis_sessions(userid=None, pickle=True)
+
+
+def test_beaker_has_nothing_from_the_memory_of_others() -> None:
+    needs("pyramid_beaker")
+    with pytest.raises(ConfigurationError, match=r"session\.type"):
+        beaker_sessions({"sessions.type": "file"}, userid=None, pickle=True)
 
 
 def test_settings_of_beaker_can_be_given(tmp_path: Any) -> None:
     needs("pyramid_beaker")
     settings = {"session.type": "file", "session.data_dir": str(tmp_path), "session.key": "sid", "session.secret": KEY}
     factory = BeakerFile(tmp_path, None).factory(key="sid")
-    site = Beside(old_app(factory), beaker_sessions(settings, pickle=True))
+    site = Beside(old_app(factory), beaker_sessions(settings, userid=None, pickle=True))
     browser = site.browser("put?what=pears")
     assert list(browser.cookies) == ["sid"]
     assert browser.get("/show").json["contents"] == {"cart": ["pears"]}
