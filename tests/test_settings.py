@@ -53,6 +53,7 @@ DEFAULTS = {
     "cookie_priority": None,
     "cookie_options": None,
     "key_prefix": None,
+    "adopt": None,
     "header_name": None,
     "trust_proxy": False,
     "security_policy": True,
