@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.adoption.old_pyramid import LOCAL, ON_SERVERS
+from tests.adoption.old_site import made
 from tests.servers.memcached import Memcached
 from tests.servers.redis import Redis
 
@@ -33,3 +34,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 def library(request: pytest.FixtureRequest, tmp_path: Any, server: Callable[[str], Any]) -> Any:
     """Each old library, and each way that it stores."""
     return request.param(tmp_path / "old", server)
+
+
+@pytest.fixture(autouse=True)
+def close_sites() -> Iterator[None]:
+    yield
+    while made:
+        getattr(made.pop().store, "close", lambda: None)()
