@@ -11,6 +11,16 @@ from tests.adoption.old_site import made
 from tests.servers.memcached import Memcached
 from tests.servers.redis import Redis
 
+SETTINGS: dict[str, dict[str, Any]] = {
+    "memory": {},
+    "sqlite": {"store": "sql", "sql.url": "sqlite:///{folder}/s.sqlite", "sql.create_table": "true"},
+}
+
+
+@pytest.fixture(params=SETTINGS)
+def settings(request: pytest.FixtureRequest, tmp_path: Any) -> dict[str, Any]:
+    return {name: value.format(folder=tmp_path) for name, value in SETTINGS[request.param].items()}
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
