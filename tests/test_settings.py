@@ -55,6 +55,7 @@ DEFAULTS = {
     "key_prefix": None,
     "adopt": None,
     "header_name": None,
+    "adopt": None,
     "trust_proxy": False,
     "security_policy": True,
     "identity": None,
