@@ -53,7 +53,6 @@ DEFAULTS = {
     "cookie_priority": None,
     "cookie_options": None,
     "key_prefix": None,
-    "adopt": None,
     "header_name": None,
     "adopt": None,
     "trust_proxy": False,
