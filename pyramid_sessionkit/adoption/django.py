@@ -13,6 +13,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid_sessionkit.adoption.django_site import configure, connected, session_store
 from pyramid_sessionkit.adoption.django_users import BACKEND, HASH, USER, Check, check_of
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
+from pyramid_sessionkit.adoption.pickles import warn_of_pickles
 from pyramid_sessionkit.exceptions import NotSupported
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -180,7 +181,7 @@ def _class_of(sessions: Any, pickle: bool) -> type[DjangoSessions]:
                 "Django pickles these sessions (a cache, or SESSION_SERIALIZER): who can write where they are can run "
                 "any code here. If only the old site can, give pickle=True"
             )
-        log.warning("Pickled sessions of Django are adopted: who can write where they are can run any code here")
+        warn_of_pickles("Whoever can write where Django keeps them can run any code here.")
     return found
 
 
