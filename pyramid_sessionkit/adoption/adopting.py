@@ -179,16 +179,20 @@ class Adoption:
         adopted = outcome is Outcome.ADOPTED and sends and not self.old.keep
         return self.old.deletions(request) if ends or adopted or outcome is Outcome.ENDED else []
 
+    def knows(self, token: str) -> bool:
+        """Whether the session of this token was adopted or imported before."""
+        marks = self._persistence.tokens.mark_keys(token, "")
+        return any(self._persistence.store.load(mark, True) is not None for mark in marks)
+
     def import_one(self, token: str, adopted: Adopted, credentials: str | None) -> bool:
         """Store a session for the visitor who will come with this token; False if that was done before.
 
         ``credentials``: what ``credentials_hash`` says of the user today, as it is stored.
         """
-        marks = self._persistence.tokens.mark_keys(token, "")
-        if any(self._persistence.store.load(mark, True) is not None for mark in marks):
+        if self.knows(token):
             return False
         stored = self._stored(token, adopted, "", imported=credentials or "")
-        if self._marks(marks[0], stored.key, adopted):
+        if self._marks(self._persistence.tokens.mark_keys(token, "")[0], stored.key, adopted):
             return True
         self._persistence.store.delete(stored.key)
         return False

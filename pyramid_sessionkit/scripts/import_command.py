@@ -30,7 +30,10 @@ def import_(args: argparse.Namespace, sessions: Sessions, out: Output, registry:
     with out.progress(None, "Counting" if args.dry_run else "Importing") as advance:
         credentials_of = _credentials_of(registry)
         for token, adopted in factory.adoption.old.all():
-            done["found" if args.dry_run else _import_one(factory.adoption, token, adopted, credentials_of)] += 1
+            if args.dry_run:
+                done["known" if factory.adoption.knows(token) else "found"] += 1
+            else:
+                done[_import_one(factory.adoption, token, adopted, credentials_of)] += 1
             advance(1)
     if args.dry_run:
         out.answer({"found": done["found"]}, f"{_sessions(done['found'])} of the old library would be imported")

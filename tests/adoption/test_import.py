@@ -63,6 +63,11 @@ def test_a_dry_run_only_counts(run: Run, place: Place) -> None:
     assert place.store.count() == 0
 
 
+def test_a_dry_run_leaves_out_what_is_here_already(run: Run) -> None:
+    run("import")
+    assert run("import", "--dry-run")[1] == "0 sessions of the old library would be imported\n"
+
+
 def test_those_who_come_weeks_later_are_still_logged_in(
     run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
