@@ -18,7 +18,7 @@ from pyramid_sessionkit.adoption.pyramid_sessions import (
     session_user,
     signed_cookie_sessions,
 )
-from pyramid_sessionkit.adoption.signed_cookie import Pickles
+from pyramid_sessionkit.adoption.pyramid_sessions.signed_cookie import Pickles
 from tests.adoption.old_site import Browser, NewSite
 from tests.servers.process import missing
 

@@ -15,10 +15,10 @@ import pytest
 from pyramid.exceptions import ConfigurationError
 from pyramid.request import Request
 
-from pyramid_sessionkit.adoption import Adopted, django
-from pyramid_sessionkit.adoption.django import DjangoSessions, InDatabase, django_sessions
-from pyramid_sessionkit.adoption.django_site import connected
-from pyramid_sessionkit.adoption.django_users import check_of
+from pyramid_sessionkit.adoption import Adopted
+from pyramid_sessionkit.adoption.django import DjangoSessions, django_sessions, sessions
+from pyramid_sessionkit.adoption.django.site import connected
+from pyramid_sessionkit.adoption.django.users import check_of
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.migration import migrate
 from tests.adoption.old_site import Browser, NewSite
@@ -35,7 +35,7 @@ DAY = 86400
 @pytest.fixture(scope="module")
 def project() -> Iterator[Any]:
     """The old site, as its WSGI server has it."""
-    assert isinstance(django_sessions(PROJECT), InDatabase)
+    assert isinstance(django_sessions(PROJECT), sessions.InDatabase)
     from django.core.handlers.wsgi import WSGIHandler
     from django.core.management import call_command
     from django.db import connections
@@ -173,7 +173,7 @@ def test_a_key_in_capitals_opens_nothing(old_site: Any) -> None:
     assert old.read(None, token.upper()) is None
 
 
-class ByName(InDatabase):
+class ByName(sessions.InDatabase):
     """Whose users are known by their name, as those of the migration are."""
 
     def read(self, request: Any, token: str) -> Adopted | None:
@@ -303,7 +303,7 @@ def test_all_are_listed_page_by_page(old_site: Any, monkeypatch: pytest.MonkeyPa
     from django.contrib.sessions.models import Session
 
     Session.objects.all().delete()
-    monkeypatch.setattr(django, "PAGE", 2)
+    monkeypatch.setattr(sessions, "PAGE", 2)
     tokens = {old_site(*paths).cookies["sessionid"] for paths in [(LOGIN,), ("/put",), ("/put",), ("/put",), ("/put",)]}
     gone = old_site("/login?name=bob&password=demo")
     change_password("bob")

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from pyramid.exceptions import ConfigurationError
 from pyramid.request import Request
 
-from pyramid_sessionkit.adoption import express_records
 from pyramid_sessionkit.adoption.express import (
     CONNECT_PG_SIMPLE,
     CONNECT_SQLITE3,
@@ -29,6 +28,7 @@ from pyramid_sessionkit.adoption.express import (
     SQLRecords,
     Table,
 )
+from pyramid_sessionkit.adoption.express import records as express_records
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.old_site import NewSite
 from tests.servers.redis import Redis

@@ -13,7 +13,7 @@ from pyramid.session import SignedCookieSessionFactory
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.adoption.pyramid_sessions import FactorySessions, session_user, signed_cookie_sessions
-from pyramid_sessionkit.adoption.throw_away import throw_away
+from pyramid_sessionkit.adoption.pyramid_sessions.throw_away import throw_away
 from tests.adoption.old_pyramid import KEY, Beside, login, old_app, put
 from tests.adoption.old_site import Browser
 

@@ -21,7 +21,7 @@ from pyramid_sessionkit.adoption.pyramid_sessions import (
     session_user,
     signed_cookie_sessions,
 )
-from pyramid_sessionkit.adoption.signed_cookie import Pickles
+from pyramid_sessionkit.adoption.pyramid_sessions.signed_cookie import Pickles
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.migration import migrate
 from tests.adoption.old_pyramid import KEY, BeakerFile, Beside, InRedis, PickledCookie, needs, old_app

@@ -11,11 +11,11 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.registry import Registry
 from webob.cookies import SignedSerializer
 
-from pyramid_sessionkit.adoption.factory_sessions import FactorySessions, Find, arguments_of
 from pyramid_sessionkit.adoption.old_sessions import Adopted, check_secret
-from pyramid_sessionkit.adoption.old_users import OldUsers, TicketUsers
 from pyramid_sessionkit.adoption.pickles import warn_of_pickles
-from pyramid_sessionkit.adoption.throw_away import made_up, throw_away
+from pyramid_sessionkit.adoption.pyramid_sessions.factory_sessions import FactorySessions, Find, arguments_of
+from pyramid_sessionkit.adoption.pyramid_sessions.old_users import OldUsers, TicketUsers
+from pyramid_sessionkit.adoption.pyramid_sessions.throw_away import made_up, throw_away
 from pyramid_sessionkit.exceptions import NotSupported
 
 log = logging.getLogger("pyramid_sessionkit")

@@ -13,28 +13,8 @@ from urllib.parse import unquote
 
 from pyramid.exceptions import ConfigurationError
 
-from pyramid_sessionkit.adoption.express_records import (
-    CONNECT_PG_SIMPLE,
-    CONNECT_SQLITE3,
-    EXPRESS_MYSQL_SESSION,
-    Records,
-    RedisRecords,
-    SQLRecords,
-    Table,
-)
+from pyramid_sessionkit.adoption.express.records import Records
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, check_secret, cookie_values
-
-__all__ = [
-    "CONNECT_PG_SIMPLE",
-    "CONNECT_SQLITE3",
-    "EXPRESS_MYSQL_SESSION",
-    "ExpressSessions",
-    "Records",
-    "RedisRecords",
-    "SQLRecords",
-    "Table",
-    "passport_user",
-]
 
 SIGNED = "s:"
 

@@ -10,8 +10,8 @@ from typing import Any
 from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
-from pyramid_sessionkit.adoption.old_users import OldUsers, Who
-from pyramid_sessionkit.adoption.throw_away import throw_away
+from pyramid_sessionkit.adoption.pyramid_sessions.old_users import OldUsers, Who
+from pyramid_sessionkit.adoption.pyramid_sessions.throw_away import throw_away
 
 Find = Callable[[Any, MutableMapping[str, Any]], "tuple[Any, ...] | None"]
 

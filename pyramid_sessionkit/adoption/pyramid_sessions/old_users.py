@@ -9,7 +9,7 @@ from pyramid.authentication import AuthTktCookieHelper
 from pyramid.exceptions import ConfigurationError
 
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, check_secret, cookie_values
-from pyramid_sessionkit.adoption.throw_away import throw_away
+from pyramid_sessionkit.adoption.pyramid_sessions.throw_away import throw_away
 from pyramid_sessionkit.arguments import check_arguments
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError
 
-from pyramid_sessionkit.adoption.django_site import configure, connected, session_store
-from pyramid_sessionkit.adoption.django_users import BACKEND, HASH, USER, Check, check_of
+from pyramid_sessionkit.adoption.django.site import configure, connected, session_store
+from pyramid_sessionkit.adoption.django.users import BACKEND, HASH, USER, Check, check_of
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
 from pyramid_sessionkit.adoption.pickles import warn_of_pickles
 from pyramid_sessionkit.exceptions import NotSupported

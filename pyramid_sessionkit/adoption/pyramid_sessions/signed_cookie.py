@@ -8,10 +8,10 @@ from typing import Any
 
 from pyramid.session import JSONSerializer, SignedCookieSessionFactory
 
-from pyramid_sessionkit.adoption.factory_sessions import FactorySessions, Find, arguments_of
 from pyramid_sessionkit.adoption.old_sessions import check_secret
-from pyramid_sessionkit.adoption.old_users import OldUsers
 from pyramid_sessionkit.adoption.pickles import warn_of_pickles
+from pyramid_sessionkit.adoption.pyramid_sessions.factory_sessions import FactorySessions, Find, arguments_of
+from pyramid_sessionkit.adoption.pyramid_sessions.old_users import OldUsers
 
 
 class Pickles:
