@@ -86,7 +86,7 @@ class TicketUsers(OldUsers):
         if ticket is None:
             return None
         at, helper = ticket["timestamp"], self._helper
-        # A ticket that is made anew says nothing of the login, and has no end while it is used.
+        # A ticket that is renewed says nothing of the login, and has no end while it is used.
         renewed = helper.reissue_time is not None
         expires = at + helper.timeout if helper.timeout and not renewed else None
         return Who(ticket["userid"], None if renewed else at, expires)
