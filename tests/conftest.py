@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from plaster import loaders
 from pyramid.config import Configurator
 from webtest import TestApp
 
@@ -45,6 +46,24 @@ class SpyStore:
             return method(*args)
 
         return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loaders_found_once() -> Iterator[None]:
+    """Each time that an ini file is opened, plaster reads about all packages that are installed: a tenth of a second.
+    Within one run they stay the same."""
+    found: dict[str, Any] = {}
+
+    def find_loaders(scheme: str, protocols: Any = None) -> Any:
+        name = f"{scheme} {protocols}"
+        if name not in found:
+            found[name] = plaster_finds(scheme, protocols)
+        return found[name]
+
+    plaster_finds = loaders.find_loaders
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "find_loaders", find_loaders)
+        yield
 
 
 @pytest.fixture(autouse=True)
