@@ -65,7 +65,7 @@ class Adoption:
         if (found := self._marked(token, marks)) is not None:
             return found
         adopted = self._read(request, token)
-        if adopted is None:
+        if adopted is None or _has_ended(adopted):
             # Another request may have adopted it since, and deleted the old record.
             return self._marked(token, marks)
         return self._adopt(token, adopted, marks[0], prefix)
@@ -90,7 +90,7 @@ class Adoption:
         persistence, key = self._persistence, named_by(mark)
         record = None if key is None else persistence.store.load(key, True)
         if key is None or record is None:
-            return Opened(Found.DEAD, None, None, {}, time())
+            return _dead()
         secrets = persistence.tokens.adopted_secrets(token, key)
         secret = next((one for one in secrets if opens(one, record)), secrets[0])
         opened = persistence.find([Presented(key, secret)], True)
@@ -114,7 +114,7 @@ class Adoption:
         stored = self._stored(token, adopted, prefix)
         if not self._marks(mark, stored.key, adopted):
             self._persistence.store.delete(stored.key)
-            return self._marked(token, [mark]) or Opened(Found.DEAD, None, None, {}, time())
+            return self._marked(token, [mark]) or _dead()
         self._persistence.tell(SessionCreated(stored.key, stored.record.userid))
         self._forget(token)
         assert stored.secret is not None
@@ -128,14 +128,21 @@ class Adoption:
         key = persistence.tokens.key_from(Presented("", new_secret()), prefix)
         secret = persistence.tokens.adopted_secrets(token, key)[0]
         data = kept_contents(adopted.contents, persistence.serializer, persistence.settings.max_size)
-        record = persistence.store.create(key, adopted_record(adopted, data, secret, persistence.settings, imported))
-        if record is None:
+        wanted = adopted_record(adopted, data, secret, persistence.settings, imported)
+        # A store may have created it before, and its answer was lost.
+        record = persistence.store.create(key, wanted) or persistence.store.load(key, True)
+        if record is None or record.verifier != wanted.verifier:
             raise StoreError("No new session could be stored, since its key was taken: check sessionkit.key_prefix")
         return Stored(key, record, secret)
 
     def _marks(self, mark: str, key: str, adopted: Adopted) -> bool:
         """Whether this session is the one that the old token names from now on."""
-        return self._persistence.store.create(mark, mark_record(key, adopted, time())) is not None
+        store = self._persistence.store
+        if store.create(mark, mark_record(key, adopted, time())) is not None:
+            return True
+        # A store may have created it before, and its answer was lost.
+        found = store.load(mark, True)
+        return found is not None and named_by(found) == key
 
     def _forget(self, token: str) -> None:
         old = self.old
@@ -173,3 +180,12 @@ class Adoption:
             return True
         self._persistence.store.delete(stored.key)
         return False
+
+
+def _has_ended(adopted: Adopted) -> bool:
+    """Whether its end has come by our clock: the mark that keeps it from coming back is about to go."""
+    return adopted.expires is not None and adopted.expires <= time()
+
+
+def _dead() -> Opened:
+    return Opened(Found.DEAD, None, None, {}, time())
