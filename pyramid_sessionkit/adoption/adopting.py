@@ -159,7 +159,8 @@ class Adoption:
     def deletions(self, request: Any, ends: bool, sends: bool) -> list[str]:
         """The ``Set-Cookie`` values that delete the old cookies, if it is time.
 
-        ``ends``: the response deletes our cookie. ``sends``: it sends one: no browser may lose its old cookie before.
+        ``ends``: the visitor has logged out. ``sends``: the response has our cookie: no browser may lose its old cookie
+        before.
         """
         if self.old is None:
             return []

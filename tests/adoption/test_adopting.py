@@ -280,6 +280,31 @@ def test_old_cookies_and_records_are_kept_if_wanted(settings: dict[str, Any]) ->
     assert browser.cookies == {}
 
 
+def flash_bye(request: Any) -> dict[str, Any]:
+    request.session.invalidate()
+    request.session.flash("bye")
+    return {}
+
+
+def ask_again(request: Any) -> dict[str, Any]:
+    request.session.invalidate()
+    return {"token": request.session.get_csrf_token()}
+
+
+@pytest.mark.parametrize("page", [flash_bye, ask_again])
+@pytest.mark.parametrize("before", [[], ["/show"]])
+def test_a_logout_deletes_it_also_where_a_session_begins(old: DictSessions, page: Any, before: list[str]) -> None:
+    def setup(config: Configurator) -> None:
+        config.add_route("page", "/page")
+        config.add_view(page, route_name="page", renderer="json")
+
+    old.keep = True
+    browser = NewSite(old, setup=setup).browser(old="token-of-ada")
+    for path in [*before, "/page"]:
+        browser.get(path)
+    assert list(browser.cookies) == ["session"]
+
+
 def test_a_record_that_cannot_be_deleted_stops_nobody(
     site: NewSite, old: DictSessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
