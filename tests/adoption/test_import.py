@@ -109,6 +109,22 @@ def test_revoking_all_does_not_let_the_old_cookies_in(run: Run, place: Place) ->
     assert site(place).browser(old="of-ada").get("/show").json["userid"] is None
 
 
+def test_a_list_has_sessions_and_no_marks(run: Run) -> None:
+    run("import")
+    for limit in ("1", "3", "100"):
+        listed = [session["key"] for session in answer(run, "list", "--limit", limit)]
+        assert len(listed) == min(3, int(limit))
+        assert not [key for key in listed if key.startswith("adopted-")]
+
+
+@pytest.mark.parametrize("command", ["show", "revoke"])
+def test_marks_cannot_be_revoked(run: Run, place: Place, command: str) -> None:
+    run("import")
+    mark = next(key for key in place.store.find_keys("adopted-", 1))
+    assert "No session that is alive has a key" in run(command, mark)[2]
+    assert len(list(place.store.find_keys("adopted-", 9))) == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
