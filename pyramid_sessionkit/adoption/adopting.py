@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from time import time
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from pyramid_sessionkit.adoption.new_records import adopted_record, begun_record, kept_contents, mark_record, named_by
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions
 from pyramid_sessionkit.events import SessionCreated
-from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.exceptions import SessionGone, StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.state import LIVE, REPLACED, SEND, Found, Opened, Phase, Presented, Stored
@@ -93,20 +94,21 @@ class Adoption:
             return _dead()
         secrets = persistence.tokens.adopted_secrets(token, key)
         secret = next((one for one in secrets if opens(one, record)), secrets[0])
-        opened = persistence.find([Presented(key, secret)], True)
-        return self._begun(opened)._replace(cookie=SEND) if opened.found is LIVE else opened
+        presented = [Presented(key, secret)]
+        opened = persistence.find(presented, True)
+        if opened.stored is not None and self._begin(opened.stored):
+            opened = persistence.find(presented, True)
+        return opened._replace(cookie=SEND) if opened.found is LIVE else opened
 
-    def _begun(self, opened: Opened) -> Opened:
-        """The limits of an imported session count from the first visit."""
-        stored = opened.stored
-        assert stored is not None
-        begun = begun_record(stored.record, self._persistence.settings, time())
-        if begun is stored.record:
-            return opened
-        record = self._persistence.replace(
-            stored.key, stored.record, lambda current: begun_record(current, self._persistence.settings, time())
-        )
-        return opened._replace(stored=stored._replace(record=record))
+    def _begin(self, stored: Stored) -> bool:
+        """The limits of an imported session count from the first visit; False if it has begun before."""
+        persistence, key, record = self._persistence, stored.key, stored.record
+        if begun_record(record, persistence.settings, time()) is record:
+            return False
+        # Another request may have begun it, and ended it or replaced its secret.
+        with suppress(SessionGone):
+            persistence.replace(key, record, lambda current: begun_record(current, persistence.settings, time()))
+        return True
 
     # Without one.
 
