@@ -10,6 +10,7 @@ import pytest
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.events import SessionCreated
+from pyramid_sessionkit.tokens import new_secret
 from tests.adoption.old_site import Browser, DictSessions, NewSite
 from tests.races.conftest import STORES, make_store, memcached, postgresql, redis, store
 from tests.races.schedule import Choices, Step, orders, run_in_order
@@ -19,6 +20,8 @@ __all__ = ["make_store", "memcached", "postgresql", "redis", "store"]
 
 MOST = int(os.environ.get("SESSIONKIT_ORDERS", "130"))
 """How many orders of each race are run, by chance where there are more."""
+
+ADA = Adopted({"cart": ["apples"]}, userid="ada")
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.parametrize("kind", STORES)]
 
@@ -37,10 +40,10 @@ class Race:
         """Yield each order after it was run; ``answers`` has the status of each path."""
 
         def run(choose: Choices) -> list[Step]:
-            self.gated.clear() if hasattr(self.gated, "clear") else None
             self.site.events.clear()
-            self.old.records = {"t": Adopted({"cart": ["apples"]}, userid="ada")}
-            self.browser.cookies = {"old": "t"}
+            self.token = new_secret()  # of another session than in the order before, which is stored still
+            self.old.records = {self.token: ADA}
+            self.browser.cookies = {"old": self.token}
             self.answers: list[tuple[str, int]] = []
             return run_in_order([self._steps(path) for path in paths], choose)
 
@@ -50,7 +53,7 @@ class Race:
         def run(gate: Callable[[], None]) -> None:
             self.gated.stop_at(gate)
             try:
-                sent = Browser(self.site.app, {"old": "t"})
+                sent = Browser(self.site.app, {"old": self.token})
                 response = sent.get(path)
             finally:
                 self.gated.stop_at(None)
@@ -62,8 +65,8 @@ class Race:
 
     def replayed(self) -> Browser:
         """Somebody who kept a copy of the old cookie, when also the old record is back."""
-        self.old.records = {"t": Adopted({"cart": ["apples"]}, userid="ada")}
-        return Browser(self.site.app, {"old": "t"})
+        self.old.records = {self.token: ADA}
+        return Browser(self.site.app, {"old": self.token})
 
 
 def test_first_requests_make_one_session_and_lose_nothing(store: Any) -> None:
