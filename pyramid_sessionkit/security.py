@@ -124,7 +124,7 @@ class SessionSecurityPolicy:
         with self._claim(request, userid):
             identity = self._load_identity(request, userid)
             if identity is None:
-                raise ValueError("The identity function knows no such user; flush a new one before remember()")
+                raise ValueError("The identity function knows no such user; flush a new one first")
             return _digest(self._credentials_hash(request, identity))
 
     def unauthenticated_userid(self, request: Any) -> str | None:

@@ -32,7 +32,7 @@ from pyramid_sessionkit import (
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.interfaces import Record, unreadable
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.session import LONGEST_USERID, Session
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import LONGEST_DURATION, Settings, parse_settings
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores import memory as memory_module
@@ -40,6 +40,7 @@ from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.stores.sql import SQLStore, sessions_table
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
 from pyramid_sessionkit.testing.conformance import KEY, make_record
+from pyramid_sessionkit.userid import LONGEST_USERID
 from tests.conftest import SECRET, SentCookies, SpyStore, cookie_of
 
 Open = Callable[..., Session]

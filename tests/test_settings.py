@@ -54,6 +54,7 @@ DEFAULTS = {
     "cookie_options": None,
     "key_prefix": None,
     "header_name": None,
+    "adopt": None,
     "trust_proxy": False,
     "security_policy": True,
     "identity": None,

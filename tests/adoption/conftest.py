@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 
 from tests.adoption.old_pyramid import LOCAL, ON_SERVERS
+from tests.adoption.old_site import made
 from tests.servers.memcached import Memcached
 from tests.servers.redis import Redis
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "memory": {},
+    "sqlite": {"store": "sql", "sql.url": "sqlite:///{folder}/s.sqlite", "sql.create_table": "true"},
+}
+
+
+@pytest.fixture(params=SETTINGS)
+def settings(request: pytest.FixtureRequest, tmp_path: Any) -> dict[str, Any]:
+    return {name: value.format(folder=tmp_path) for name, value in SETTINGS[request.param].items()}
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +44,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 def library(request: pytest.FixtureRequest, tmp_path: Any, server: Callable[[str], Any]) -> Any:
     """Each old library, and each way that it stores."""
     return request.param(tmp_path / "old", server)
+
+
+@pytest.fixture(autouse=True)
+def close_sites() -> Iterator[None]:
+    yield
+    while made:
+        getattr(made.pop().store, "close", lambda: None)()

@@ -29,9 +29,9 @@ def installed() -> Path | str:
     command = [program("npm", "npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     command += ["--fetch-retries=1", "--fetch-timeout=20000", "--prefix", str(folder), *PACKAGES]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
-        return "npm took more than four minutes"
+        return "npm took more than a minute"
     if done.returncode != 0:
         return next(iter(done.stderr.strip().splitlines()), "npm failed")
     shutil.copy(SCRIPT, folder)

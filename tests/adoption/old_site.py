@@ -74,6 +74,10 @@ def devices(request: Any) -> dict[str, Any]:
 VIEWS = (show, put, login, logout, fail, devices)
 
 
+made: list[NewSite] = []
+"""To be closed after each test."""
+
+
 class NewSite:
     """An application with our sessions, which adopts the old ones."""
 
@@ -93,6 +97,7 @@ class NewSite:
             config.add_route(name, f"/{name}")
             config.add_view(show, route_name=name, renderer="json", **predicates)
         self.app = config.make_wsgi_app()
+        made.append(self)
         self.factory = self.app.registry.getUtility(ISessionFactory)
 
     @property

@@ -28,15 +28,6 @@ from tests.adoption.old_site import DictSessions, NewSite
 from tests.conftest import SECRET
 
 ADA = Adopted({"cart": ["apples"]}, userid=7)
-SETTINGS: dict[str, dict[str, Any]] = {
-    "memory": {},
-    "sqlite": {"store": "sql", "sql.url": "sqlite:///{folder}/s.sqlite", "sql.create_table": "true"},
-}
-
-
-@pytest.fixture(params=SETTINGS)
-def settings(request: pytest.FixtureRequest, tmp_path: Any) -> dict[str, Any]:
-    return {name: value.format(folder=tmp_path) for name, value in SETTINGS[request.param].items()}
 
 
 @pytest.fixture

@@ -23,9 +23,6 @@ from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.migration import migrate
 from tests.adoption.old_site import Browser, NewSite
 from tests.adoption.pages import modules
-from tests.adoption.test_adopting import settings
-
-__all__ = ["settings"]
 
 pytest.importorskip("django", reason="Django is not installed (the extra adoption)")
 

@@ -23,9 +23,6 @@ from tests.adoption.migration import migrate
 from tests.adoption.old_site import NewSite
 from tests.adoption.pages import modules, old_sessions
 from tests.adoption.record_express import SERVERS
-from tests.adoption.test_adopting import settings
-
-__all__ = ["settings"]
 
 pytestmark = pytest.mark.servers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,14 @@ import pytest
 import zope.sqlalchemy
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPBadRequest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from pyramid_sessionkit.adoption import Adopted
 from tests.adoption.old_site import DictSessions, NewSite
 
 
-def add_dbsession(config: Configurator, url: str) -> None:
-    engine = create_engine(url)
+def add_dbsession(config: Configurator, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE IF NOT EXISTS notes (text VARCHAR(20))"))
 
@@ -42,11 +42,13 @@ def add_dbsession(config: Configurator, url: str) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> NewSite:
+def site(tmp_path: Path) -> Iterator[NewSite]:
     url = f"sqlite:///{tmp_path}/s.sqlite"
     settings = {"store": "sql", "sql.url": url, "sql.create_table": "true", "sql.dbsession": "dbsession"}
     old = DictSessions({"t": Adopted({"cart": ["apples"]}, userid="ada")})
-    return NewSite(old, settings, lambda config: add_dbsession(config, url))
+    engine = create_engine(url)
+    yield NewSite(old, settings, lambda config: add_dbsession(config, engine))
+    engine.dispose()
 
 
 def test_it_is_adopted_beside_the_transaction(site: NewSite) -> None:

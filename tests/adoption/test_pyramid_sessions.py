@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pyramid.exceptions import ConfigurationError
@@ -16,6 +17,7 @@ from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.adoption.pyramid_sessions import beaker_sessions, redis_sessions, signed_cookie_sessions
 from pyramid_sessionkit.adoption.signed_cookie import Pickles
 from pyramid_sessionkit.exceptions import NotSupported
+from tests.adoption.migration import migrate
 from tests.adoption.old_pyramid import KEY, BeakerFile, BeakerUnsigned, Beside, InRedis, PickledCookie, needs, old_app
 from tests.adoption.old_site import Browser
 
@@ -73,6 +75,16 @@ def test_six_requests_at_once_make_one_session(library: Any) -> None:
     assert {answer.json["userid"] for answer in answers} == {"ada"}
     assert len(live_sessions(site)) == 1
     assert browsers[0].get("/show").json["contents"]["n"] == 6
+
+
+def test_fifty_visitors_move_in(library: Any, settings: dict[str, Any]) -> None:
+    old = library.site()
+
+    def visit(name: str | None, fruit: str) -> dict[str, str]:
+        logged_in = [] if name is None else [f"login?name={name}"]
+        return old.browser(f"put?what={quote(fruit)}", *logged_in).cookies
+
+    migrate(visit, old.old, settings)
 
 
 @pytest.mark.parametrize("keep", [False, True])
