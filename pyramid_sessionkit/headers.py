@@ -140,7 +140,7 @@ class SessionHeaders(ResponseHeaders):
         cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
         cookies = [] if cookie is None else [cookie]
         if self._adoption is not None:
-            deletions = self._adoption.deletions(request, ends=work.cookie is DELETE, sends=cookie is not None)
+            deletions = self._adoption.deletions(request, ends=work.left, sends=cookie is not None)
             # A cookie of the same name that was only replaced must not be deleted.
             cookies += [value for value in deletions if cookie is None or not is_same_cookie(value, cookie)]
         return [("Set-Cookie", value) for value in cookies]

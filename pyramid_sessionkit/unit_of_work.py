@@ -82,6 +82,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_carrier",
+        "_left",
         "_lock",
         "_pending",
         "at",
@@ -108,6 +109,7 @@ class UnitOfWork:
         self.phase = CLOSED if closed else OPEN
         self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
+        self._left = False  # the visitor ended the session that they had
         self.private = False  # a session that is no longer this request's was a user's
         self.mutable = False  # a list or dict of the contents is in the view's hands
 
@@ -312,7 +314,12 @@ class UnitOfWork:
                 self.found = Found.DEAD
         self._start_new(tuple(wished.values()))
         if self.found is not REPLACED and self.phase is OPEN:
-            self.cookie = DELETE
+            self.cookie, self._left = DELETE, True
+
+    @property
+    def left(self) -> bool:
+        """Whether the response tells the browser that its session has ended, also where it begins another."""
+        return self._left and self.cookie is not KEEP
 
     def _own_ending(self, reason: str) -> Ending | None:
         if self.stored is not None:

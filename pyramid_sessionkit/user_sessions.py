@@ -20,6 +20,7 @@ from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
+from pyramid_sessionkit.tokens import is_mark
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,24 @@ class Sessions:
 
         First those that never expire, then those that expire last: where all have the same timeout, those used last.
         """
-        return [self._info(key, record) for key, record in _listable(self.store).live_sessions(limit)]
+        return [self._info(key, record) for key, record in self._live(limit)]
+
+    def _live(self, limit: int) -> builtins.list[tuple[str, Record]]:
+        """Without the marks of adopted sessions: those expire last, so that a short list would have nothing else."""
+        asked, store = limit, _listable(self.store)
+        while True:
+            found = list(store.live_sessions(asked))
+            sessions = [item for item in found if not is_mark(item[0])][:limit]
+            if len(sessions) == limit or len(found) < asked:
+                return sessions
+            asked *= 4
 
     def get(self, key: str) -> SessionInfo | None:
-        """The session with this key; None if there is none that is alive."""
-        record = self.store.load(key, True) if _is_key(key) else None
+        """The session with this key; None if there is none that is alive.
+
+        A mark is none. To revoke one would let an old cookie in again.
+        """
+        record = self.store.load(key, True) if _is_key(key) and not is_mark(key) else None
         return None if record is None else self._info(key, record)
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from time import time
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from pyramid_sessionkit.adoption.new_records import adopted_record, begun_record, kept_contents, mark_record, named_by
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, cookie_values
 from pyramid_sessionkit.events import SessionCreated
-from pyramid_sessionkit.exceptions import StoreError, StoreUnavailable
+from pyramid_sessionkit.exceptions import SessionGone, StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.state import LIVE, REPLACED, SEND, Found, Opened, Phase, Presented, Stored
@@ -74,7 +75,7 @@ class Adoption:
         if (found := self._marked(token, marks)) is not None:
             return found
         adopted = self._read(request, token)
-        if adopted is None:
+        if adopted is None or _has_ended(adopted):
             # Another request may have adopted it since, and deleted the old record.
             return self._marked(token, marks)
         return self._adopt(token, adopted, marks[0], prefix)
@@ -109,23 +110,24 @@ class Adoption:
         persistence, key = self._persistence, named_by(mark)
         record = None if key is None else persistence.store.load(key, True)
         if key is None or record is None:
-            return Opened(Found.DEAD, None, None, {}, time())
+            return _dead()
         secrets = persistence.tokens.adopted_secrets(token, key)
         secret = next((one for one in secrets if opens(one, record)), secrets[0])
-        opened = persistence.find([Presented(key, secret)], True)
-        return self._begun(opened)._replace(cookie=SEND) if opened.found is LIVE else opened
+        presented = [Presented(key, secret)]
+        opened = persistence.find(presented, True)
+        if opened.stored is not None and self._begin(opened.stored):
+            opened = persistence.find(presented, True)
+        return opened._replace(cookie=SEND) if opened.found is LIVE else opened
 
-    def _begun(self, opened: Opened) -> Opened:
-        """The limits of an imported session count from the first visit."""
-        stored = opened.stored
-        assert stored is not None
-        begun = begun_record(stored.record, self._persistence.settings, time())
-        if begun is stored.record:
-            return opened
-        record = self._persistence.replace(
-            stored.key, stored.record, lambda current: begun_record(current, self._persistence.settings, time())
-        )
-        return opened._replace(stored=stored._replace(record=record))
+    def _begin(self, stored: Stored) -> bool:
+        """The limits of an imported session count from the first visit; False if it has begun before."""
+        persistence, key, record = self._persistence, stored.key, stored.record
+        if begun_record(record, persistence.settings, time()) is record:
+            return False
+        # Another request may have begun it, and ended it or replaced its secret.
+        with suppress(SessionGone):
+            persistence.replace(key, record, lambda current: begun_record(current, persistence.settings, time()))
+        return True
 
     # Without one.
 
@@ -133,7 +135,7 @@ class Adoption:
         stored = self._stored(token, adopted, prefix)
         if not self._marks(mark, stored.key, adopted):
             self._persistence.store.delete(stored.key)
-            return self._marked(token, [mark]) or Opened(Found.DEAD, None, None, {}, time())
+            return self._marked(token, [mark]) or _dead()
         self._persistence.tell(SessionCreated(stored.key, stored.record.userid))
         self._forget(token)
         assert stored.secret is not None
@@ -147,14 +149,21 @@ class Adoption:
         key = persistence.tokens.key_from(Presented("", new_secret()), prefix)
         secret = persistence.tokens.adopted_secrets(token, key)[0]
         data = kept_contents(adopted.contents, persistence.serializer, persistence.settings.max_size)
-        record = persistence.store.create(key, adopted_record(adopted, data, secret, persistence.settings, imported))
-        if record is None:
+        wanted = adopted_record(adopted, data, secret, persistence.settings, imported)
+        # A store may have created it before, and its answer was lost.
+        record = persistence.store.create(key, wanted) or persistence.store.load(key, True)
+        if record is None or record.verifier != wanted.verifier:
             raise StoreError("No new session could be stored, since its key was taken: check sessionkit.key_prefix")
         return Stored(key, record, secret)
 
     def _marks(self, mark: str, key: str, adopted: Adopted) -> bool:
         """Whether this session is the one that the old token names from now on."""
-        return self._persistence.store.create(mark, mark_record(key, adopted, time())) is not None
+        store = self._persistence.store
+        if store.create(mark, mark_record(key, adopted, time())) is not None:
+            return True
+        # A store may have created it before, and its answer was lost.
+        found = store.load(mark, True)
+        return found is not None and named_by(found) == key
 
     def _forget(self, token: str) -> None:
         old = self.old
@@ -171,7 +180,8 @@ class Adoption:
     def deletions(self, request: Any, ends: bool, sends: bool) -> list[str]:
         """The ``Set-Cookie`` values that delete the old cookies, if it is time.
 
-        ``ends``: the response deletes our cookie. ``sends``: it sends one: no browser may lose its old cookie before.
+        ``ends``: the visitor has logged out. ``sends``: the response has our cookie: no browser may lose its old cookie
+        before.
         """
         if self.old is None:
             return []
@@ -196,3 +206,12 @@ class Adoption:
             return True
         self._persistence.store.delete(stored.key)
         return False
+
+
+def _has_ended(adopted: Adopted) -> bool:
+    """Whether its end has come by our clock: the mark that keeps it from coming back is about to go."""
+    return adopted.expires is not None and adopted.expires <= time()
+
+
+def _dead() -> Opened:
+    return Opened(Found.DEAD, None, None, {}, time())

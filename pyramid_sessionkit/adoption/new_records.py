@@ -26,6 +26,9 @@ IMPORTED = "imported "
 
 _NAMES = "adopted"
 
+_CLOCKS = 86400
+"""Seconds that a mark outlives the old session: the clock of the old server may say another time than ours."""
+
 
 def adopted_record(
     adopted: Adopted, data: bytes, secret: str, settings: Settings, imported: str | None = None
@@ -76,7 +79,7 @@ def begun_record(record: Record, settings: Settings, now: float) -> Record:
 
 def mark_record(key: str, adopted: Adopted, now: float) -> Record:
     """The mark that names a session. It stays for as long as the old token might be used, and nothing opens it."""
-    at, end = int(now), int(adopted.expires or now + MAX_AGE)
+    at, end = int(now), int(now + MAX_AGE if adopted.expires is None else adopted.expires + _CLOCKS)
     return Record(orjson.dumps({_NAMES: key}), "", new_salt(), None, None, None, None, at, at, None, end, False)
 
 

@@ -19,6 +19,8 @@ from pyramid_retry import RetryableException
 from pyramid_sessionkit import get_sessions
 from pyramid_sessionkit.adoption import Adopted, OldSessions
 from pyramid_sessionkit.events import LoggedIn, SessionCreated
+from pyramid_sessionkit.exceptions import StoreUnavailable
+from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.tokens import KEY_LENGTH
@@ -169,6 +171,69 @@ def test_an_old_session_ends_when_it_would_have_ended(site: NewSite, old: DictSe
     assert record.deadline - time() == pytest.approx(99999, abs=5)
 
 
+def test_one_that_has_ended_by_our_clock_is_not_adopted(site: NewSite, old: DictSessions) -> None:
+    old.records["token-of-ada"] = ADA._replace(expires=time() - 0.01)
+    assert site.browser(old="token-of-ada").get("/show").json["userid"] is None
+    assert live_sessions(site) == []
+
+
+def test_a_logout_holds_if_the_old_clock_is_slow(
+    site: NewSite, old: DictSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old server says that the session ends a minute from now, and still knows it ten minutes later."""
+    old.records["token-of-ada"] = ADA._replace(expires=time() + 60)
+    browser = site.browser(old="token-of-ada")
+    browser.get("/show")
+    browser.get("/logout")
+    later = time() + 600
+    for module in ("adoption.adopting", "stores.memory", "stores.sql"):
+        monkeypatch.setattr(f"pyramid_sessionkit.{module}.time", lambda: later)
+    site.store.purge()
+    old.records["token-of-ada"] = ADA._replace(expires=later + 60)
+    assert site.browser(old="token-of-ada").get("/show").json["userid"] is None
+
+
+class LosesAnswers(MemoryStore):
+    """The connection breaks after something was created: the store sends it once more, and finds it taken."""
+
+    def create(self, key: str, record: Record) -> Record | None:
+        super().create(key, record)
+        return super().create(key, record)
+
+
+def test_a_lost_answer_loses_no_session(old: DictSessions) -> None:
+    site = NewSite(old, {"store": lambda settings: LosesAnswers()})
+    browser = site.browser(old="token-of-ada")
+    assert browser.get("/put").json["userid"] == "7"
+    assert browser.get("/show").json["contents"] == {"cart": ["apples"], "n": 1}
+    assert len(live_sessions(site)) == 1
+
+
+@pytest.mark.parametrize("failing", range(1, 5))
+def test_an_outage_between_any_two_steps_loses_no_session(old: DictSessions, failing: int) -> None:
+    store, calls = MemoryStore(), []
+
+    def failing_after(name: str) -> Any:
+        call = getattr(store, name)
+
+        def run(*args: Any) -> Any:
+            answer = call(*args)
+            calls.append(name)
+            if len(calls) == failing:
+                raise StoreUnavailable("gone")
+            return answer
+
+        return run
+
+    site = NewSite(old, {"store": lambda settings: store})
+    browser = site.browser(old="token-of-ada")
+    for name in ("load", "create", "update"):
+        setattr(store, name, failing_after(name))
+    assert browser.get("/put").status_int == 503
+    assert browser.get("/put").json["userid"] == "7"
+    assert browser.get("/show").json["contents"]["cart"] == ["apples"]
+
+
 def test_what_cannot_be_kept_is_left_out_and_logged(
     site: NewSite, old: DictSessions, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,6 +270,31 @@ def test_old_cookies_and_records_are_kept_if_wanted(settings: dict[str, Any]) ->
     assert old.forgotten == []
     browser.get("/logout")
     assert browser.cookies == {}
+
+
+def flash_bye(request: Any) -> dict[str, Any]:
+    request.session.invalidate()
+    request.session.flash("bye")
+    return {}
+
+
+def ask_again(request: Any) -> dict[str, Any]:
+    request.session.invalidate()
+    return {"token": request.session.get_csrf_token()}
+
+
+@pytest.mark.parametrize("page", [flash_bye, ask_again])
+@pytest.mark.parametrize("before", [[], ["/show"]])
+def test_a_logout_deletes_it_also_where_a_session_begins(old: DictSessions, page: Any, before: list[str]) -> None:
+    def setup(config: Configurator) -> None:
+        config.add_route("page", "/page")
+        config.add_view(page, route_name="page", renderer="json")
+
+    old.keep = True
+    browser = NewSite(old, setup=setup).browser(old="token-of-ada")
+    for path in [*before, "/page"]:
+        browser.get(path)
+    assert list(browser.cookies) == ["session"]
 
 
 def test_a_record_that_cannot_be_deleted_stops_nobody(

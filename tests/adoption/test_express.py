@@ -179,6 +179,19 @@ def test_it_may_have_the_name_of_ours() -> None:
         assert browser.get("/show").json == {"contents": CART, "userid": "7"}
 
 
+@pytest.mark.parametrize("junk", ["junk", "[1]", "null", b"\xff"])
+def test_a_record_that_cannot_be_read_is_no_outage(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
+    site = NewSite(ExpressSessions(SECRET, DictRecords(**{SID: junk})))
+    assert site.browser(**{"connect.sid": COOKIE}).get("/show").json == {"contents": {}, "userid": None}
+    assert "An old session of express-session cannot be read" in caplog.text
+
+
+def test_no_cookie_and_no_passport_in_a_record_will_do() -> None:
+    adopted = sessions({**CART, "cookie": None, "passport": None}).read(sent(COOKIE), SID)
+    assert adopted is not None
+    assert (adopted.contents, adopted.userid) == (CART, None)
+
+
 def test_visitors_who_are_not_logged_in_keep_their_cart() -> None:
     for passport in ({}, {"passport": {}}, {"passport": {"user": ""}}):
         found = sessions({"cookie": {"originalMaxAge": None, "expires": None}, **CART, **passport}).read(None, SID)

@@ -15,7 +15,7 @@ from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.adoption.pyramid_sessions import FactorySessions, session_user, signed_cookie_sessions
 from pyramid_sessionkit.adoption.pyramid_sessions.throw_away import throw_away
 from tests.adoption.old_pyramid import KEY, Beside, login, old_app, put
-from tests.adoption.old_site import Browser
+from tests.adoption.old_site import Browser, NewSite
 
 
 class RecordSessions(dict[str, Any]):
@@ -51,6 +51,16 @@ def test_a_function_says_who_is_logged_in() -> None:
     browser = Browser(Beside(None, make(userid=find)), {"sid": "of-ada", "other": "x"})
     assert browser.get("/show").json == {"contents": {"cart": [1]}, "userid": "7"}
     assert list(browser.cookies) == ["other", "session"]
+
+
+@pytest.mark.parametrize("header", ["sid=x2; sid=of-ada", 'sid="of-ada"', r'sid="\157f-ada"', "sid=of-ada; sid=of-ada"])
+def test_no_way_to_write_its_cookie_undoes_a_logout(header: str) -> None:
+    site = NewSite(make(userid=find))
+    browser = site.browser(sid="x1; sid=of-ada")
+    assert browser.get("/show").json["userid"] == "7"
+    browser.get("/logout")
+    replayed = Request.blank("/show", headers={"Cookie": header}).get_response(site.app)
+    assert replayed.json == {"contents": {}, "userid": None}
 
 
 def test_without_one_nobody_is() -> None:
@@ -133,6 +143,12 @@ def test_a_session_that_the_old_library_has_just_made_is_none() -> None:
 def test_odd_cookies_do_not_reach_the_old_library() -> None:
     request = Request.blank("/", headers={"Cookie": "sid=\xff; sid=a\x01b; sid = good ; other=x"})
     assert throw_away(request, "sid").environ["HTTP_COOKIE"] == "sid = good"
+
+
+@pytest.mark.parametrize("written", [r"\377", r"\000"])
+def test_nor_do_characters_written_in_numbers(written: str) -> None:
+    request = Request.blank("/", headers={"Cookie": f'sid="{written}"; sid="a\\054b"'})
+    assert throw_away(request, "sid").cookies == {"sid": "a,b"}
 
 
 def test_all_cookies_of_one_login_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:

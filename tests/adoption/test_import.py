@@ -117,6 +117,41 @@ def test_revoking_all_does_not_let_the_old_cookies_in(run: Run, place: Place) ->
     assert site(place).browser(old="of-ada").get("/show").json["userid"] is None
 
 
+@pytest.mark.parametrize(("page", "userid"), [("/logout", None), ("/login?name=7", None), ("/put", "7")])
+def test_a_first_visit_beside_another_request_fits_it(run: Run, place: Place, page: str, userid: str | None) -> None:
+    """Between its look at the session and the moment when the limits begin to count, the other comes."""
+    run("import")
+    new = site(place)
+    persistence, other = new.factory.persistence, new.browser(old="of-ada")
+    replace = persistence.replace
+
+    def after_the_other(*args: Any) -> Any:
+        persistence.replace = replace
+        assert other.get(page).status_int == 200
+        return replace(*args)
+
+    persistence.replace = after_the_other
+    browser = new.browser(old="of-ada")
+    assert browser.get("/show").json["userid"] == userid
+    assert browser.cookies.get("session") == (other.cookies["session"] if userid else None)
+
+
+def test_a_list_has_sessions_and_no_marks(run: Run) -> None:
+    run("import")
+    for limit in ("1", "3", "100"):
+        listed = [session["key"] for session in answer(run, "list", "--limit", limit)]
+        assert len(listed) == min(3, int(limit))
+        assert not [key for key in listed if key.startswith("adopted-")]
+
+
+@pytest.mark.parametrize("command", ["show", "revoke"])
+def test_marks_cannot_be_revoked(run: Run, place: Place, command: str) -> None:
+    run("import")
+    mark = next(key for key in place.store.find_keys("adopted-", 1))
+    assert "No session that is alive has a key" in run(command, mark)[2]
+    assert len(list(place.store.find_keys("adopted-", 9))) == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -24,7 +24,7 @@ from pyramid_sessionkit.adoption.pyramid_sessions import (
 from pyramid_sessionkit.adoption.pyramid_sessions.signed_cookie import Pickles
 from pyramid_sessionkit.exceptions import NotSupported
 from tests.adoption.migration import migrate
-from tests.adoption.old_pyramid import KEY, BeakerFile, Beside, InRedis, PickledCookie, needs, old_app
+from tests.adoption.old_pyramid import KEY, BeakerFile, BeakerUnsigned, Beside, InRedis, PickledCookie, needs, old_app
 from tests.adoption.old_site import Browser
 
 pytestmark = [
@@ -262,6 +262,16 @@ def test_contents_beaker_cannot_read_are_no_outage(tmp_path: Any, caplog: pytest
     site.old._options["data_serializer"]._old = Fails
     assert browser.get("/show").json["userid"] is None
     assert "An old session of Beaker cannot be read: ImportError: no module named shop.old" in caplog.text
+
+
+@pytest.mark.parametrize("written", ["x/{}", ".{}", "{}."])
+def test_beakers_other_names_of_a_file_undo_no_logout(tmp_path: Any, written: str) -> None:
+    site = BeakerUnsigned(tmp_path, None).site(keep=True)
+    browser = site.browser("login?name=ada")
+    cookie = browser.cookies[BeakerFile.cookie]
+    assert browser.get("/show").json["userid"] == "ada"
+    browser.get("/logout")
+    assert Browser(site, {BeakerFile.cookie: written.format(cookie)}).get("/show").json["userid"] is None
 
 
 def test_pickles_are_asked_for_by_name(caplog: pytest.LogCaptureFixture, tmp_path: Any) -> None:

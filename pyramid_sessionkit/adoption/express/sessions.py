@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -16,6 +17,8 @@ from pyramid.exceptions import ConfigurationError
 from pyramid_sessionkit.adoption.express.records import Records
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, check_secret, cookie_values
 
+log = logging.getLogger("pyramid_sessionkit")
+
 SIGNED = "s:"
 
 Contents = dict[str, Any]
@@ -23,7 +26,7 @@ Contents = dict[str, Any]
 
 def passport_user(contents: Contents) -> Any:
     """Who is logged in with passport, which keeps that for itself: it is taken out."""
-    user = contents.pop("passport", {}).get("user")
+    user = (contents.pop("passport", None) or {}).get("user")
     if isinstance(user, (dict, list)):
         raise ValueError(f"passport.user is a {type(user).__name__}: give userid=, a function that finds the id in it")
     return None if user == "" else user  # as passport has it; 0 is somebody
@@ -99,8 +102,10 @@ class ExpressSessions(OldSessions):
         return sid if any(hmac.compare_digest(one, signature.encode()) for one in expected) else None
 
     def _adopted(self, record: Any) -> Adopted | None:
-        contents = dict(record if isinstance(record, dict) else json.loads(record))
-        cookie = contents.pop("cookie", {})
+        contents = _contents(record)
+        if contents is None:
+            return None
+        cookie = contents.pop("cookie", None) or {}
         end = _epoch(cookie["expires"]) if cookie.get("expires") else None
         if self._fixed_end and end is not None and end <= time():
             return None
@@ -112,6 +117,16 @@ class ExpressSessions(OldSessions):
             expires=end if self._fixed_end else None,
             persistent=end is not None,
         )
+
+
+def _contents(record: Any) -> Contents | None:
+    """What cannot be read now never can: it would be an outage for its visitor that does not end."""
+    try:
+        found = record if isinstance(record, dict) else json.loads(record)
+        return dict(found.items())
+    except (ValueError, AttributeError) as error:
+        log.warning("An old session of express-session cannot be read: %s: %s", type(error).__name__, error)
+        return None
 
 
 def _signature(sid: str, secret: str) -> bytes:

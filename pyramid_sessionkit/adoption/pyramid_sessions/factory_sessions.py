@@ -50,8 +50,11 @@ class FactorySessions(OldSessions):
     # What a library may do in another way.
 
     def name(self, request: Any) -> str | None:
-        """What names the old session, without a look at any record. Here the value of its cookie."""
-        return super().token(request)
+        """What names the old session, without a look at any record. Here the value of its cookie, as Pyramid reads it.
+
+        It must be the same however the cookie is written, or a made-up way to write it would undo a logout.
+        """
+        return throw_away(request, self.cookie).cookies.get(self.cookie) or None
 
     def contents(self, request: Any) -> dict[str, Any] | None:
         """What is in the old session; None if there is none."""
