@@ -22,6 +22,8 @@ from pyramid.interfaces import ITweens
 from pyramid.settings import aslist
 from pyramid.tweens import EXCVIEW, INGRESS
 
+from pyramid_sessionkit.adoption.adopting import OUTCOME
+from pyramid_sessionkit.adoption.directive import ADOPTION
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
 from pyramid_sessionkit.in_force import warn_unless_in_force
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
@@ -101,11 +103,25 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
 
 def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
     """Below pyramid_tm: while the transaction can still be aborted."""
+    if registry[ADOPTION].old is not None:
+        handler = _asking_tween(handler)
     if not _has_tm(registry):
         return handler
     saver: Saver = registry[SAVER]
     joined_mode: JoinedMode | None = registry.get(JOINED_MODE)
     return _checking_tween(handler, saver) if joined_mode is None else _joined_tween(handler, saver, joined_mode)
+
+
+def _asking_tween(handler: Handler) -> Handler:
+    def asking_tween(request: Any) -> Any:
+        """Asks for the user of a session that was just adopted, whose credentials are not known before: a password that
+        is changed from now on ends it."""
+        response = handler(request)
+        if OUTCOME in request.environ:
+            request.authenticated_userid  # noqa: B018
+        return response
+
+    return asking_tween
 
 
 def _checking_tween(handler: Handler, saver: Saver) -> Handler:

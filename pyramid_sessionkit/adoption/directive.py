@@ -13,12 +13,13 @@ from pyramid_sessionkit.adoption.old_sessions import OldSessions
 from pyramid_sessionkit.arguments import check_arguments
 from pyramid_sessionkit.settings import PREFIX
 
-_ADOPTION = "pyramid_sessionkit.adoption"
+ADOPTION = "pyramid_sessionkit.old_sessions"
+"""Where the registry holds the :class:`Adoption`."""
 
 
 def add_adoption(config: Configurator, adoption: Adoption, named: Any) -> None:
     """Add the directive; ``named`` is what the setting named, which a call of the directive replaces."""
-    config.registry[_ADOPTION] = adoption
+    config.registry[ADOPTION] = adoption
     config.add_directive("set_session_adoption", set_session_adoption)
     if named is not None:
         adoption.adopt_from(_resolve(config, named))
@@ -35,7 +36,7 @@ def set_session_adoption(config: Configurator, old: OldSessions | Callable[[Any]
     introspectable["old"] = resolved
 
     def register() -> None:
-        config.registry[_ADOPTION].adopt_from(resolved)
+        config.registry[ADOPTION].adopt_from(resolved)
 
     config.action(("pyramid_sessionkit", "adoption"), register, order=PHASE1_CONFIG, introspectables=(introspectable,))
 

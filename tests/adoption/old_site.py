@@ -71,7 +71,12 @@ def devices(request: Any) -> dict[str, Any]:
     return {"keys": [info.key for info in user_sessions(request).list()]}
 
 
-VIEWS = (show, put, login, logout, fail, devices)
+def look(request: Any) -> dict[str, Any]:
+    """A page that asks for nobody."""
+    return dict(request.session)
+
+
+VIEWS = (look, show, put, login, logout, fail, devices)
 
 
 made: list[NewSite] = []

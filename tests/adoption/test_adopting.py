@@ -363,6 +363,16 @@ def test_credentials_are_known_from_the_first_request_on(old: DictSessions, sett
     assert browser.get("/show").json["userid"] is None
 
 
+def test_they_are_known_also_from_a_page_that_asks_for_nobody(old: DictSessions, settings: dict[str, Any]) -> None:
+    hashes = {"7": "first"}
+    setup = lambda config: config.set_session_credentials_hash(lambda request, identity: hashes[identity])  # noqa: E731
+    site = NewSite(old, settings, setup)
+    thief = site.browser(old="token-of-ada")
+    assert thief.get("/look").status_int == 200
+    hashes["7"] = "second"
+    assert thief.get("/show").json["userid"] is None
+
+
 def test_a_mark_is_no_session(site: NewSite) -> None:
     site.browser(old="token-of-ada").get("/show")
     (mark,) = [key for key, _ in site.store.live_sessions(99) if key.startswith("adopted-")]
