@@ -11,7 +11,6 @@ from typing import Any
 
 from pyramid.interfaces import ISecurityPolicy, ISessionFactory
 
-from pyramid_sessionkit.adoption.new_records import IMPORTED
 from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported
@@ -68,7 +67,7 @@ class UserSessions:
             _info(serializer, key, record, current)
             for key, record in self._stored()
             # What this request has changed about its own session is not stored yet.
-            if not judges or key == current or record.credentials == session.credentials or _unjudged(record)
+            if not judges or key == current or record.credentials in (session.credentials, CREDENTIALS_NOT_KNOWN)
         ]
 
     @property
@@ -198,11 +197,6 @@ def _info(serializer: Serializer, key: str, record: Record, current: str | None 
     return SessionInfo(
         key, record.userid, record.created, record.renewed, record.expires, key == current, MappingProxyType(contents)
     )
-
-
-def _unjudged(record: Record) -> bool:
-    """Whether it came from another library, and its user has not been asked for since."""
-    return record.credentials is not None and record.credentials.startswith((CREDENTIALS_NOT_KNOWN, IMPORTED))
 
 
 def _user_index(store: Any) -> Any:

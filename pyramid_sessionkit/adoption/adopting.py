@@ -17,7 +17,14 @@ from enum import Enum
 from time import time
 from typing import Any
 
-from pyramid_sessionkit.adoption.new_records import adopted_record, begun_record, kept_contents, mark_record, named_by
+from pyramid_sessionkit.adoption.new_records import (
+    adopted_record,
+    begun_record,
+    imported_record,
+    kept_contents,
+    mark_record,
+    named_by,
+)
 from pyramid_sessionkit.adoption.old_sessions import Adopted, OldSessions, cookie_values
 from pyramid_sessionkit.events import SessionCreated
 from pyramid_sessionkit.exceptions import SessionGone, StoreError, StoreUnavailable
@@ -115,24 +122,24 @@ class Adoption:
         secret = next((one for one in secrets if opens(one, record)), secrets[0])
         presented = [Presented(key, secret)]
         opened = persistence.find(presented, True)
-        if opened.stored is not None and self._begin(opened.stored):
+        if opened.stored is not None and self._begin(opened.stored, mark):
             opened = persistence.find(presented, True)
         return opened._replace(cookie=SEND) if opened.found is LIVE else opened
 
-    def _begin(self, stored: Stored) -> bool:
+    def _begin(self, stored: Stored, mark: Record) -> bool:
         """The limits of an imported session count from the first visit; False if it has begun before."""
         persistence, key, record = self._persistence, stored.key, stored.record
-        if begun_record(record, persistence.settings, time()) is record:
+        if begun_record(record, mark, persistence.settings) is record:
             return False
         # Another request may have begun it, and ended it or replaced its secret.
         with suppress(SessionGone):
-            persistence.replace(key, record, lambda current: begun_record(current, persistence.settings, time()))
+            persistence.replace(key, record, lambda current: begun_record(current, mark, persistence.settings))
         return True
 
     # Without one.
 
     def _adopt(self, token: str, adopted: Adopted, mark: str, prefix: str) -> Opened:
-        stored = self._stored(token, adopted, prefix)
+        stored = self._stored(token, adopted, prefix, lambda record: record)
         if not self._marks(mark, stored.key, adopted):
             self._persistence.store.delete(stored.key)
             return self._marked(token, [mark]) or _dead()
@@ -144,12 +151,12 @@ class Adoption:
             LIVE, Presented(stored.key, stored.secret), stored, contents, stored.record.created, Phase.OPEN, SEND
         )
 
-    def _stored(self, token: str, adopted: Adopted, prefix: str, imported: str | None = None) -> Stored:
+    def _stored(self, token: str, adopted: Adopted, prefix: str, change: Callable[[Record], Record]) -> Stored:
         persistence = self._persistence
         key = persistence.tokens.key_from(Presented("", new_secret()), prefix)
         secret = persistence.tokens.adopted_secrets(token, key)[0]
         data = kept_contents(adopted.contents, persistence.serializer, persistence.settings.max_size)
-        wanted = adopted_record(adopted, data, secret, persistence.settings, imported)
+        wanted = change(adopted_record(adopted, data, secret, persistence.settings))
         # A store may have created it before, and its answer was lost.
         record = persistence.store.create(key, wanted) or persistence.store.load(key, True)
         if record is None or record.verifier != wanted.verifier:
@@ -159,7 +166,7 @@ class Adoption:
     def _marks(self, mark: str, key: str, adopted: Adopted) -> bool:
         """Whether this session is the one that the old token names from now on."""
         store = self._persistence.store
-        if store.create(mark, mark_record(key, adopted, time())) is not None:
+        if store.create(mark, mark_record(key, adopted)) is not None:
             return True
         # A store may have created it before, and its answer was lost.
         found = store.load(mark, True)
@@ -201,7 +208,7 @@ class Adoption:
         """
         if self.knows(token):
             return False
-        stored = self._stored(token, adopted, "", imported=credentials or "")
+        stored = self._stored(token, adopted, "", lambda record: imported_record(record, adopted, credentials))
         if self._marks(self._persistence.tokens.mark_keys(token, "")[0], stored.key, adopted):
             return True
         self._persistence.store.delete(stored.key)

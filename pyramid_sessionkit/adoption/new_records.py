@@ -21,25 +21,20 @@ from pyramid_sessionkit.userid import as_userid, check_userid
 
 log = logging.getLogger("pyramid_sessionkit")
 
-IMPORTED = "imported "
-"""What the credentials of a session begin with that was imported, and whose visitor has not come yet."""
+NOT_YET = 0
+"""When a session was renewed that was imported, and whose visitor has not come yet."""
 
-_NAMES = "adopted"
+_NAMES, _EXPIRES = "adopted", "expires"
 
 _CLOCKS = 86400
 """Seconds that a mark outlives the old session: the clock of the old server may say another time than ours."""
 
 
-def adopted_record(
-    adopted: Adopted, data: bytes, secret: str, settings: Settings, imported: str | None = None
-) -> Record:
-    """The record of an old session. Its limits count from now; those of an imported one from its visitor's first visit.
-
-    ``imported``: the credentials of its user, as they are stored; None if its visitor is here.
-    """
+def adopted_record(adopted: Adopted, data: bytes, secret: str, settings: Settings) -> Record:
+    """The record of an old session whose visitor is here. Its limits count from now."""
     now = time()
     userid = None if adopted.userid is None else check_userid(as_userid(adopted.userid, "The old session has"))
-    record = Record(
+    return Record(
         data=data,
         verifier=verifier_of(secret),
         salt=new_salt(),
@@ -54,42 +49,50 @@ def adopted_record(
         deadline=_deadline(settings, now, adopted.expires),
         persistent=settings.persistent if adopted.persistent is None else adopted.persistent,
     )
-    if imported is None:
-        return record
+
+
+def imported_record(record: Record, adopted: Adopted, credentials: str | None) -> Record:
+    """The same for a visitor who will come: its limits do not count yet. ``credentials``: those of its user today."""
     return record._replace(
-        credentials=f"{IMPORTED}{int(adopted.expires or 0)} {imported}",
+        credentials=credentials or record.credentials,
+        renewed=NOT_YET,
         timeout=None,
-        deadline=int(adopted.expires or now + MAX_AGE),
+        deadline=_end(adopted, time()),
     )
 
 
-def begun_record(record: Record, settings: Settings, now: float) -> Record:
+def begun_record(record: Record, mark: Record, settings: Settings) -> Record:
     """The record as its visitor finds it: of an imported session the limits begin to count. Others stay as they are."""
-    if record.credentials is None or not record.credentials.startswith(IMPORTED):
+    if record.renewed != NOT_YET:
         return record
-    expires, _, credentials = record.credentials.removeprefix(IMPORTED).partition(" ")
-    return record._replace(
-        credentials=None if record.userid is None else credentials or CREDENTIALS_NOT_KNOWN,
-        created=int(now),
-        renewed=int(now),
-        timeout=settings.timeout,
-        deadline=_deadline(settings, now, int(expires)),
-    )
+    now = time()
+    deadline = _deadline(settings, now, _in_mark(mark, _EXPIRES))
+    return record._replace(created=int(now), renewed=int(now), timeout=settings.timeout, deadline=deadline)
 
 
-def mark_record(key: str, adopted: Adopted, now: float) -> Record:
+def mark_record(key: str, adopted: Adopted) -> Record:
     """The mark that names a session. It stays for as long as the old token might be used, and nothing opens it."""
-    at, end = int(now), int(now + MAX_AGE if adopted.expires is None else adopted.expires + _CLOCKS)
-    return Record(orjson.dumps({_NAMES: key}), "", new_salt(), None, None, None, None, at, at, None, end, False)
+    now = time()
+    data = orjson.dumps({_NAMES: key, _EXPIRES: None if adopted.expires is None else int(adopted.expires)})
+    end = _end(adopted, now) + _CLOCKS
+    return Record(data, "", new_salt(), None, None, None, None, int(now), int(now), None, end, False)
 
 
 def named_by(mark: Record) -> str | None:
     """The key of the session that a mark names; None if it cannot be read."""
+    named = _in_mark(mark, _NAMES)
+    return named if isinstance(named, str) else None
+
+
+def _in_mark(mark: Record, name: str) -> Any:
     try:
-        named = orjson.loads(mark.data)[_NAMES]
+        return orjson.loads(mark.data)[name]
     except (ValueError, KeyError, TypeError):
         return None
-    return named if isinstance(named, str) else None
+
+
+def _end(adopted: Adopted, now: float) -> int:
+    return int(now + MAX_AGE if adopted.expires is None else adopted.expires)
 
 
 def kept_contents(contents: Mapping[str, Any], serializer: Serializer, max_size: int) -> bytes:

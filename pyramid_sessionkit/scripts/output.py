@@ -56,7 +56,7 @@ class Output:
         table.columns[0].no_wrap = True
         length = _distinct([info.key for info in found])
         for info in found:
-            times = (local(when, "minutes") for when in (info.created, info.renewed, info.expires))
+            times = (local(when, "minutes") for when in (info.created, info.renewed or None, info.expires))
             table.add_row(info.key[:length], _user(info), *times)
         self._print(table)
 
@@ -68,7 +68,7 @@ class Output:
         table = Table.grid(padding=(0, 2))
         table.add_row("Key", info.key)
         table.add_row("User", _user(info))
-        for name, when in (("Created", info.created), ("Renewed", info.renewed), ("Expires", info.expires)):
+        for name, when in (("Created", info.created), ("Renewed", info.renewed or None), ("Expires", info.expires)):
             table.add_row(name, local(when))
         self._print(table)
         lines = json.dumps(contents, indent=2, ensure_ascii=False).splitlines()

@@ -6,12 +6,15 @@ from time import time
 from typing import Any
 
 import pytest
+from pyramid.interfaces import ISecurityPolicy
+from pyramid.request import Request
 
 from pyramid_sessionkit.adoption import Adopted, OldSessions
 from tests.adoption.old_site import DictSessions, NewSite
 from tests.scripts.test_psessions import SECRET, Place, Run, answer, place, run
+from tests.stores.conftest import mariadb, postgresql
 
-__all__ = ["place", "run"]
+__all__ = ["mariadb", "place", "postgresql", "run"]
 
 OLD = DictSessions()
 HASHES: dict[str, str] = {}
@@ -203,3 +206,17 @@ def test_users_see_imported_sessions_among_theirs(run: Run, place: Place) -> Non
     browser = new.browser()
     browser.get("/login?name=7")
     assert len(browser.get("/devices").json["keys"]) == 2
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+def test_databases_take_what_is_imported(database: str, request: pytest.FixtureRequest) -> None:
+    """SQLite does not look how long text is."""
+    settings = {"store": "sql", "sql.url": request.getfixturevalue(database).url, "sql.create_table": "true"}
+    new = NewSite(OLD, {**settings, "sql.table": "imported", "credentials_hash": credentials_hash})
+    HASHES.update({"7": "first"})
+    hashed = new.app.registry.getUtility(ISecurityPolicy).credentials_of(Request.blank("/"), "7")
+    assert new.factory.adoption.import_one("of-ada", OLD.records["of-ada"], hashed) is True
+    assert new.browser(old="of-ada").get("/show").json["userid"] == "7"
+    HASHES["7"] = "second"
+    assert new.browser(old="of-ada").get("/show").json["userid"] is None
