@@ -36,14 +36,10 @@ class HAProxy(Server):
         self._servers = servers
         self._configuration = folder / "haproxy.cfg"
         command = [program("haproxy", "haproxy", "/usr/sbin"), "-db", "-f", str(self._configuration)]
-        super().__init__(command, self._answer, folder / "haproxy.log")
+        super().__init__(command, self._begin, folder / "haproxy.log")
 
     def initialise(self) -> None:
         self._configuration.write_text(self._text)
-
-    def start(self) -> None:
-        super().start()
-        self.use(self._servers[0])
 
     def use(self, server: int) -> None:
         """New connections go to that server."""
@@ -61,5 +57,7 @@ class HAProxy(Server):
             answer = control.recv(4096).strip()
             assert not answer, answer
 
-    def _answer(self) -> None:
+    def _begin(self) -> None:
+        # It opens the socket for commands after the port.
+        self.use(self._servers[0])
         socket.create_connection(("127.0.0.1", self.port), 1).close()
