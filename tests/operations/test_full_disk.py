@@ -26,9 +26,8 @@ pytestmark = pytest.mark.servers
 OpenSite = Callable[..., Site]
 
 WAL_SEGMENT = 1024 * 1024
-"""The limit is above that, so that PostgreSQL's log goes on. It is in the middle of a page, so that what is written
-is cut short: PostgreSQL takes that for a full disk."""
-
+"""The limit is above that, so that PostgreSQL's log goes on."""
+PAGE = 8192
 
 FULL = re.compile("could not extend file|is full")
 
@@ -61,13 +60,20 @@ def counted_while_full(
     assert site.ask(f"/fill?size={size}").status_int == 200
 
 
+def full_for(server: PostgreSQL) -> str:
+    """A limit that no file has reached. It is in the middle of a page, so that what is written there is cut short:
+    PostgreSQL takes that for a full disk. What is written behind it would be another error."""
+    ((largest,),) = server.execute("SELECT max(pg_relation_size(oid)) FROM pg_class")
+    assert isinstance(largest, int)
+    return str(largest // PAGE * PAGE + WAL_SEGMENT + PAGE // 2)
+
+
 def test_postgresql(postgresql: PostgreSQL, open_site: OpenSite) -> None:
-    # A table of its own: where another test has left a file above the limit, the error is that it is too large.
     site = open_site(url_of(postgresql.port), create_table="true", table="on_a_full_disk")
     try:
         counted_while_full(
             site,
-            lambda: postgresql.limit_files(str(WAL_SEGMENT + 4096)),
+            lambda: postgresql.limit_files(full_for(postgresql)),
             lambda: postgresql.limit_files("unlimited"),
         )
     finally:
