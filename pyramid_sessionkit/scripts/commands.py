@@ -64,7 +64,7 @@ def revoke(args: argparse.Namespace, sessions: Sessions, out: Output, registry: 
     else:
         keys = [_find(sessions, args.key).key]
     revoked = sum(sessions.revoke(key) for key in keys)
-    out.answer({"revoked": revoked}, f"{_sessions(revoked)} revoked")
+    out.answer({"revoked": revoked}, f"{number_of_sessions(revoked)} revoked")
     return DONE
 
 
@@ -80,7 +80,7 @@ def purge(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
         return DONE
     if args.dry_run:
         expired = sessions.count(expired=True)
-        out.answer({"expired": expired}, f"{_sessions(expired)} would be removed")
+        out.answer({"expired": expired}, f"{number_of_sessions(expired)} would be removed")
         return DONE
     total = sessions.count(expired=True) if out.shows_progress else 0
     purged = 0
@@ -90,7 +90,7 @@ def purge(args: argparse.Namespace, sessions: Sessions, out: Output, registry: A
             advance(removed)
             if removed < args.batch:
                 break
-    out.answer({"purged": purged}, f"{_sessions(purged)} removed")
+    out.answer({"purged": purged}, f"{number_of_sessions(purged)} removed")
     return DONE
 
 
@@ -153,7 +153,7 @@ def _all_keys(args: argparse.Namespace, sessions: Sessions) -> Iterator[str]:
     if not args.yes and not sys.stdin.isatty():
         raise Refused("There is no terminal to ask on: to revoke all sessions, give --yes")
     if not args.yes and (alive := sessions.count()):
-        print(f"Revoke all {_sessions(alive)}? [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"Revoke all {number_of_sessions(alive)}? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Refused("Nothing was revoked")
     # Without the marks of sessions that were adopted: else a cookie of the old library would open one again.
@@ -172,5 +172,5 @@ def _keys_in_batches(sessions: Sessions, prefix: str) -> Iterator[str]:
         yield from _keys_in_batches(sessions, prefix + character)
 
 
-def _sessions(number: int) -> str:
+def number_of_sessions(number: int) -> str:
     return "1 session" if number == 1 else f"{number} sessions"

@@ -13,7 +13,7 @@ from pyramid.threadlocal import get_current_request
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.exceptions import StoreUnavailable
-from pyramid_sessionkit.scripts.commands import DONE, Refused
+from pyramid_sessionkit.scripts.commands import DONE, Refused, number_of_sessions
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.user_sessions import Sessions
 
@@ -36,7 +36,9 @@ def import_(args: argparse.Namespace, sessions: Sessions, out: Output, registry:
                 done[_import_one(factory.adoption, token, adopted, credentials_of)] += 1
             advance(1)
     if args.dry_run:
-        out.answer({"found": done["found"]}, f"{_sessions(done['found'])} of the old library would be imported")
+        out.answer(
+            {"found": done["found"]}, f"{number_of_sessions(done['found'])} of the old library would be imported"
+        )
     else:
         _report(out, done)
     return DONE
@@ -70,13 +72,9 @@ def _credentials_of(registry: Any) -> Callable[[Any], str | None]:
 
 
 def _report(out: Output, done: Counter[str]) -> None:
-    text = f"{_sessions(done['imported'])} imported"
+    text = f"{number_of_sessions(done['imported'])} imported"
     if done["known"]:
         text += f"; {done['known']} had been adopted or imported before"
     if done["refused"]:
         text += f"; {done['refused']} could not be (the log says why)"
     out.answer({name: done[name] for name in ("imported", "known", "refused")}, text)
-
-
-def _sessions(number: int) -> str:
-    return "1 session" if number == 1 else f"{number} sessions"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISessionFactory
 
 from pyramid_sessionkit.exceptions import NotSupported
-from pyramid_sessionkit.scripts.commands import DONE, Refused
+from pyramid_sessionkit.scripts.commands import DONE, Refused, number_of_sessions
 from pyramid_sessionkit.scripts.seal_checks import count_by_seal
 from pyramid_sessionkit.user_sessions import Sessions
 
@@ -48,7 +48,7 @@ def _refuse_without_key(settings: Any) -> None:
 
 def _report(out: Output, done: Counter[str]) -> None:
     sealed, unreadable, refused = done["DONE"], done["UNREADABLE"], done["REFUSED"]
-    text = "1 session sealed" if sealed == 1 else f"{sealed} sessions sealed"
+    text = f"{number_of_sessions(sealed)} sealed"
     left = f"; not changed, since they cannot be opened: {unreadable} (the log says why)" if unreadable else ""
     if refused:
         left += f"; {refused} were changed again and again: run it once more"

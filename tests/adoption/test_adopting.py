@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import time
@@ -382,8 +383,8 @@ def test_a_mark_is_no_session(site: NewSite) -> None:
     assert len(mark) == KEY_LENGTH
 
 
-def test_a_response_that_everybody_gets_deletes_nobodys_cookie(old: DictSessions, settings: dict[str, Any]) -> None:
-    everybodys = Response("the same object")
+def shared(everybodys: Response) -> Callable[[Any], None]:
+    """Adds a page whose view returns this one object to everybody."""
 
     def view(request: Any) -> Response:
         dict(request.session)
@@ -393,7 +394,12 @@ def test_a_response_that_everybody_gets_deletes_nobodys_cookie(old: DictSessions
         config.add_route("shared", "/shared")
         config.add_view(view, route_name="shared")
 
-    site = NewSite(old, settings, setup)
+    return setup
+
+
+def test_a_response_that_everybody_gets_deletes_nobodys_cookie(old: DictSessions, settings: dict[str, Any]) -> None:
+    everybodys = Response("the same object")
+    site = NewSite(old, settings, shared(everybodys))
     first = site.browser(old="token-of-ada")
     first.get("/show")
     first.get("/logout")
@@ -542,15 +548,6 @@ class Body(list[bytes]):
 
 def test_no_cookie_stays_in_a_response_that_cannot_be_copied(old: DictSessions, settings: dict[str, Any]) -> None:
     everybodys = Response(app_iter=Body([b"the same object"]))
-
-    def view(request: Any) -> Response:
-        dict(request.session)
-        return everybodys
-
-    def setup(config: Any) -> None:
-        config.add_route("shared", "/shared")
-        config.add_view(view, route_name="shared")
-
-    site = NewSite(old, settings, setup)
+    site = NewSite(old, settings, shared(everybodys))
     assert len(site.browser(old="token-of-ada").get("/shared").headers.getall("Set-Cookie")) == 2
     assert site.browser(old="nobody").get("/shared").headers.getall("Set-Cookie") == []
