@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pyramid.config import Configurator
 from pyramid.response import Response
 
 from tests.browser.conftest import served
-from tests.conftest import SECRET
-from tests.test_docs import DOCS, blocks_of, module_of
+from tests.session_header.documented import PAGE, cors_of_the_page, documented_application
+from tests.test_docs import DOCS, blocks_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.servers
 
-PAGE = "howto/session_header.rst"
 LOG_IN = """async () => {
   const form = new URLSearchParams({user: "ada", password: "right"});
   const name = (await (await call("/login", {method: "POST", body: form})).json()).name;
@@ -32,23 +29,13 @@ WHOSE = "async function whose() { const r = await call('/account'); return r.ok 
 
 @pytest.fixture
 def cors() -> Any:
-    return module_of(PAGE, "session-header-cors")
+    return cors_of_the_page()
 
 
 @pytest.fixture
 def site(cors: Any) -> Iterator[str]:
     """The address of the site that the page shows."""
-    ada = SimpleNamespace(id="7", name="Ada")
-    views = module_of(PAGE, "session-header-views", find_user=lambda name, password: password == "right" and ada)
-    settings = {"secret": SECRET, "header_name": "X-Session", "login_route": "api_login"}
-    config = Configurator(settings={f"sessionkit.{name}": value for name, value in settings.items()})
-    config.include("pyramid_sessionkit")
-    config.set_default_csrf_options(require_csrf=True)
-    config.include(cors)
-    for name in ("login", "logout", "account"):
-        config.add_route(f"api_{name}", f"/{name}")
-    config.scan(views)
-    with served(config.make_wsgi_app()) as address:
+    with served(documented_application(cors)) as address:
         yield address
 
 

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pyramid.config import Configurator
 from webtest import TestApp
 
-from tests.conftest import SECRET
-from tests.test_docs import module_of
+from tests.session_header.documented import cors_of_the_page, documented_application
 
 ORIGIN = "https://app.example.com"
 
 
 @pytest.fixture
 def app() -> TestApp:
-    ada = SimpleNamespace(id="7", name="Ada")
-    views = module_of(
-        "howto/session_header.rst",
-        "session-header-views",
-        find_user=lambda name, password: ada if (name, password) == ("ada", "right") else None,
-    )
-    cors = module_of("howto/session_header.rst", "session-header-cors")
-    settings = {"secret": SECRET, "header_name": "X-Session", "login_route": "api_login"}
-    config = Configurator(settings={f"sessionkit.{name}": value for name, value in settings.items()})
-    config.include("pyramid_sessionkit")
-    config.set_default_csrf_options(require_csrf=True)
-    config.include(cors)
-    for name in ("login", "logout", "account"):
-        config.add_route(f"api_{name}", f"/{name}")
-    config.scan(views)
-    return TestApp(config.make_wsgi_app())
+    return TestApp(documented_application(cors_of_the_page()))
 
 
 def test_a_client_logs_in_looks_and_logs_out(app: TestApp) -> None:
