@@ -65,5 +65,5 @@ def test_a_missing_package_names_an_extra_that_exists(store: str) -> None:
 def test_the_table_of_readme_has_the_extras_for_applications() -> None:
     text = (ROOT / "README.rst").read_text(encoding="utf-8")
     table = text[text.index("Extra  ") : text.index("\n\n", text.index("(none)"))]
-    ours = {"example", "testing", "adoption", "browser", "api", "forks", "docs"}
+    ours = {"example", "testing", "adoption", "applications", "browser", "api", "forks", "docs"}
     assert set(re.findall(r"^``([\w-]+)``", table, re.MULTILINE)) == EXTRAS - ours
