@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from pyramid.config import Configurator
-from pyramid.exceptions import ConfigurationError
+from pyramid.exceptions import ConfigurationError, PredicateMismatch
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
 from pyramid.interfaces import IRoutesMapper, ISecurityPolicy
 from pyramid.response import Response
@@ -114,8 +114,7 @@ class LoginGate:
 
     def route_for(self, request: Any) -> str:
         """Where to send a visitor: those who are logged in only confirm their password, if there is a page for that."""
-        is_logged_in = request.identity is not None
-        return self._confirm_route if is_logged_in and self._confirm_route else self._login_route
+        return self._confirm_route if self._confirm_route and request.is_authenticated else self._login_route
 
     def __call__(self, request: Any) -> Any:
         response = _unauthorized(request) if _is_api_client(request) else self._to_login(request)
@@ -167,8 +166,14 @@ def _forget_failed_gates(view: Any, info: Any) -> Any:
     """A view deriver: once a view takes the request, a 404 that it raises is its own."""
 
     def taken(context: Any, request: Any) -> Any:
-        request.__dict__.pop(GATE_FAILED, None)
-        return view(context, request)
+        failed = request.__dict__.pop(GATE_FAILED, None)
+        try:
+            return view(context, request)
+        except PredicateMismatch:
+            # It has not taken the request either, as the view that Cornice adds to each service.
+            if failed is not None:
+                request.__dict__[GATE_FAILED] = failed
+            raise
 
     return taken
 
@@ -200,7 +205,7 @@ def _is_script(request: Any) -> bool:
 
 def _unauthorized(request: Any) -> Response:
     """401 with a problem document (RFC 9457)."""
-    again = request.identity is not None
+    again = request.is_authenticated
     problem = {
         "type": "about:blank",
         "title": "Unauthorized",

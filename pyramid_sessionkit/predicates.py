@@ -25,7 +25,7 @@ class LoggedInPredicate:
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        passed = (request.identity is not None) is self._value
+        passed = request.is_authenticated is self._value
         if not passed and self._value:
             request.__dict__[GATE_FAILED] = True
         return passed
@@ -48,7 +48,7 @@ class FreshLoginPredicate:
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        passed = request.identity is not None and self._is_fresh(request)
+        passed = request.is_authenticated and self._is_fresh(request)
         if not passed:
             request.__dict__[GATE_FAILED] = True
         return passed
@@ -57,7 +57,10 @@ class FreshLoginPredicate:
         session = request.session
         at = getattr(session, "authenticated", None)
         # A login in the future, on a clock that was set back since, is no proof either.
-        return at is not None and session.userid == request.authenticated_userid and abs(time() - at) <= self._seconds
+        if at is None or abs(time() - at) > self._seconds:
+            return False
+        # A policy of the application may know its users by number.
+        return bool(session.userid == str(request.authenticated_userid))
 
 
 class SessionHasPredicate:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pyramid.config import Configurator
-from pyramid.exceptions import ConfigurationError
+from pyramid.exceptions import ConfigurationError, PredicateMismatch
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
@@ -33,11 +33,15 @@ def not_found(request: Request) -> Response:
     raise HTTPNotFound("no such message")
 
 
+def decline(request: Request) -> Response:
+    raise PredicateMismatch("not for this view")
+
+
 @pytest.fixture
 def gated(make_app: Any) -> TestApp:
     def configure(config: Configurator) -> None:
         config.add_notfound_view(lambda request: Response("our own 404", status=404))
-        for name in ("page", "multi", "fallback", "deep"):
+        for name in ("page", "multi", "fallback", "declined"):
             config.add_route(name, f"/{name}")
         config.add_view(answer("page"), route_name="page", logged_in=True, request_method="GET")
         config.add_view(answer("posted"), route_name="page", logged_in=True, request_method="POST")
@@ -45,6 +49,8 @@ def gated(make_app: Any) -> TestApp:
         config.add_view(answer("visitors"), route_name="multi", logged_in=False)
         config.add_view(answer("fresh"), route_name="fallback", fresh_login=300)
         config.add_view(not_found, route_name="fallback")
+        config.add_view(answer("declined"), route_name="declined", logged_in=True)
+        config.add_view(decline, route_name="declined")
         config.add_route("members", "/members", logged_in=True)
         config.add_view(answer("members"), route_name="members")
         config.add_route("fresh", "/fresh")
@@ -81,6 +87,11 @@ class TestGate:
 
     def test_a_404_that_a_view_raises_is_its_own(self, gated: TestApp) -> None:
         assert gated.get("/fallback", status=404).text == "our own 404"
+
+    def test_a_view_that_declines_has_not_taken_the_request(self, gated: TestApp) -> None:
+        assert gated.get("/declined", status=303).location == "http://localhost/login?next=%2Fdeclined"
+        gated.post("/login")
+        assert gated.get("/declined").text == "declined"
 
     def test_another_404_stays_the_applications(self, gated: TestApp) -> None:
         assert gated.get("/nowhere", status=404).text == "our own 404"
@@ -152,6 +163,18 @@ class TestGate:
             make_app({"/login": log_in}, login_route="lgoin")
         with pytest.raises(ConfigurationError, match="there are none"):
             make_app({}, login_route="lgoin")
+
+    @pytest.mark.parametrize(("policy", "text"), [({"userid": "ada"}, "members"), ({"identity": "nobody"}, "visitors")])
+    def test_it_passes_as_is_authenticated_does(self, make_app: Any, policy: dict[str, str], text: str) -> None:
+        """Pyramid's policy for tests, and many others, may have a userid and no identity, or an identity for nobody."""
+
+        def configure(config: Configurator) -> None:
+            config.testing_securitypolicy(**policy)
+            config.add_route("page", "/page")
+            config.add_view(answer("members"), route_name="page", logged_in=True)
+            config.add_view(answer("visitors"), route_name="page", logged_in=False)
+
+        assert make_app({}, configure=configure).get("/page").text == text
 
 
 class TestFreshLogin:
