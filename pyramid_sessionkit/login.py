@@ -10,10 +10,11 @@ from urllib.parse import quote, unquote, urlsplit
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError, PredicateMismatch
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
-from pyramid.interfaces import IRoutesMapper, ISecurityPolicy
+from pyramid.interfaces import IRoutesMapper
 from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
 
+from pyramid_sessionkit.challenges import challenges, refusals
 from pyramid_sessionkit.logged_out import why_logged_out
 from pyramid_sessionkit.predicates import (
     GATE_FAILED,
@@ -117,7 +118,9 @@ class LoginGate:
         return self._confirm_route if self._confirm_route and request.is_authenticated else self._login_route
 
     def __call__(self, request: Any) -> Any:
-        response = _unauthorized(request) if _is_api_client(request) else self._to_login(request)
+        refused = refusals(request)
+        is_program = bool(refused) or _is_api_client(request)
+        response = _unauthorized(request, refused) if is_program else self._to_login(request)
         response.vary = (response.vary or ()) + ("Accept", "X-Requested-With")
         request.add_finished_callback(_forget_traceback)
         return response
@@ -203,19 +206,23 @@ def _is_script(request: Any) -> bool:
     return "X-Requested-With" in request.headers or is_carried_in_header(request)
 
 
-def _unauthorized(request: Any) -> Response:
-    """401 with a problem document (RFC 9457)."""
-    again = request.is_authenticated
-    problem = {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "Log in again: this needs a recent login." if again else "Log in first.",
-    }
+def _unauthorized(request: Any, refused: list[str]) -> Response:
+    """401 with a problem document (RFC 9457); ``refused`` are the challenges for what was wrong."""
+    problem = {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": _detail(request, refused)}
     response = Response(json_body=problem, status=401, content_type="application/problem+json", charset="utf-8")
-    # A browser would answer the challenge to one of its scripts with a window of its own.
-    if not _is_script(request):
-        sources = getattr(request.registry.queryUtility(ISecurityPolicy), "sources", ())
-        for challenge in [source.challenge for source in sources if hasattr(source, "challenge")]:
-            response.headers.add("WWW-Authenticate", challenge)
+    for challenge in _challenges_for(request, refused):
+        response.headers.add("WWW-Authenticate", challenge)
     return response
+
+
+def _challenges_for(request: Any, refused: list[str]) -> list[str]:
+    if _is_script(request):
+        # A browser would answer any other challenge to one of its scripts with a window of its own.
+        return [challenge for challenge in refused if challenge.startswith("Bearer ")]
+    return refused or challenges(request)
+
+
+def _detail(request: Any, refused: list[str]) -> str:
+    if refused:
+        return "The token or the password in the header Authorization is wrong."
+    return "Log in again: this needs a recent login." if request.is_authenticated else "Log in first."
