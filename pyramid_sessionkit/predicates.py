@@ -7,6 +7,8 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.login_elsewhere import warn_of_login_elsewhere
+
 GATE_FAILED = "_sessionkit_gate_failed"
 """Set in the ``__dict__`` of a request that a gate turned away, until some view takes it."""
 
@@ -56,8 +58,11 @@ class FreshLoginPredicate:
     def _is_fresh(self, request: Any) -> bool:
         session = request.session
         at = getattr(session, "authenticated", None)
+        if at is None:
+            warn_of_login_elsewhere(request)
+            return False
         # A login in the future, on a clock that was set back since, is no proof either.
-        if at is None or abs(time() - at) > self._seconds:
+        if abs(time() - at) > self._seconds:
             return False
         # A policy of the application may know its users by number.
         return bool(session.userid == str(request.authenticated_userid))

@@ -15,6 +15,8 @@ from pyramid.response import Response
 from pyramid.security import remember
 from webtest import TestApp
 
+from tests.test_docs import module_of
+
 Answer = dict[str, Any]
 
 PROGRAM = {"Accept": "application/json"}
@@ -178,6 +180,22 @@ def test_an_old_login_is_confirmed(api: TestApp, monkeypatch: pytest.MonkeyPatch
     assert api.get("/fresh").json == {"user": "ada"}
     monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: 0.0)
     assert api.get("/fresh", status=303).location == "http://localhost/confirm?next=%2Ffresh"
+
+
+def test_the_service_of_the_page_on_gates(make_app: Any) -> None:
+    module = module_of("howto/gate.rst", "gate-cornice")
+    app = make_app(
+        {"/login": log_in},
+        includes=("cornice",),
+        configure=lambda config: config.add_cornice_service(module.notes),
+        login_route="/login",
+    )
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    assert app.options("/notes", headers=asked, status=200).headers["Access-Control-Allow-Methods"]
+    app.post("/notes", headers=PROGRAM, status=401)
+    app.get("/login")
+    assert app.post("/notes").json == {"added by": "ada"}
+    assert app.get("/notes").json == {"user": "ada"}
 
 
 def test_a_subrequest_is_gated_alone(api: TestApp) -> None:
