@@ -29,7 +29,8 @@ _WARNED = "pyramid_sessionkit.warned_of_login_elsewhere"
 
 def uses_pyramids_helper(policy: Any) -> bool:
     """Whether a policy, or one of those that it consists of, logs in with Pyramid's helper, as far as can be seen."""
-    return any(_logs_in_with_helper(one) for one in (policy, *_parts(policy)))
+    others = [part for part in _parts(policy) if hasattr(type(part), "authenticated_userid")]
+    return any(_logs_in_with_helper(one) for one in (policy, *others))
 
 
 def warn_of_login_elsewhere(request: Any) -> None:

@@ -201,6 +201,22 @@ class TestPyramidsHelper:
         assert after.get("/who").text == "None"
 
 
+def test_a_login_elsewhere_is_named_where_there_is_a_session(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Without one, a token may have named the user."""
+
+    def configure(config: Configurator) -> None:
+        config.testing_securitypolicy(userid="ada")
+        config.add_route("pay", "/pay")
+        config.add_view(pay, route_name="pay", fresh_login=300)
+
+    app = make_app({"/tab": open_tab}, configure=configure, security_policy="false")
+    app.get("/pay", status=404)
+    assert warnings(caplog) == []
+    app.get("/tab")
+    app.get("/pay", status=404)
+    assert len(warnings(caplog)) == 1
+
+
 def test_users_whom_a_token_names_are_no_reason_to_warn(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:
     def by_token(config: Configurator) -> None:
         config.add_session_source(lambda request: request.headers.get("X-User"))
