@@ -343,7 +343,7 @@ class TestWrongCredentials:
         response = api.get("/page", headers={"Authorization": sent, **client}, status=401)
         assert response.headers.getall("WWW-Authenticate") == ['Bearer error="invalid_token"']
         assert response.content_type == "application/problem+json"
-        assert "is wrong" in response.json["detail"]
+        assert "is not accepted" in response.json["detail"]
 
     @pytest.mark.parametrize("sent", [basic("wrong"), {"Authorization": "Basic ???"}])
     def test_a_wrong_password_is_asked_for_again(self, api: TestApp, sent: dict[str, str]) -> None:
