@@ -380,6 +380,26 @@ class TestWrongCredentials:
         location = api.get("/page", headers=bearer("t0ken=="), status=303).location
         assert location == "http://localhost/login?next=%2Fpage&why=user_gone"
 
+    def test_a_source_of_ones_own_may_say_what_is_wrong(self, make_app: Any) -> None:
+        class APIKeys:
+            challenge = "ApiKey"
+
+            def __call__(self, request: Request) -> None:
+                return None
+
+            def refusal(self, request: Request) -> str | None:
+                return 'ApiKey error="unknown"' if "X-Key" in request.headers else None
+
+        def configure(config: Configurator) -> None:
+            config.add_session_source(APIKeys())
+            config.add_route("page", "/page")
+            config.add_view(answer("page"), route_name="page", logged_in=True)
+
+        app = make_app({"/login": log_in}, login_route="/login", configure=configure)
+        app.get("/page", status=303)
+        response = app.get("/page", headers={"X-Key": "1"}, status=401)
+        assert response.headers.getall("WWW-Authenticate") == ['ApiKey error="unknown"']
+
     def test_another_policy_answers_for_itself(self, make_app: Any) -> None:
         def configure(config: Configurator) -> None:
             config.add_session_source(BearerTokenSource(check_token))
