@@ -224,5 +224,5 @@ def _challenges_for(request: Any, refused: list[str]) -> list[str]:
 
 def _detail(request: Any, refused: list[str]) -> str:
     if refused:
-        return "The token or the password in the header Authorization is not accepted."
+        return "The token or the password that came along is not accepted."
     return "Log in again: this needs a recent login." if request.is_authenticated else "Log in first."
