@@ -45,7 +45,10 @@ def set_session_credentials_hash(config: Configurator, credentials_hash: Credent
 
 
 def add_session_source(config: Configurator, source: Source) -> None:
-    """``config.add_session_source(f)``: ask this source too, after the session and those added before."""
+    """``config.add_session_source(f)``: ask this source too, after the session and those added before.
+
+    ``forget()`` ends the session alone. If this source reads a cookie, your logout has to delete that cookie too.
+    """
     source = config.maybe_dotted(source)
 
     def register() -> None:

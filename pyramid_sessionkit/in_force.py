@@ -8,6 +8,7 @@ from typing import Any
 from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy, ISessionFactory
 
 from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.login_elsewhere import CURE, uses_pyramids_helper
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.settings import PREFIX
 
@@ -19,12 +20,17 @@ POLICY_WANTED = "pyramid_sessionkit.policy_wanted"
 
 
 def warn_unless_in_force(registry: Any) -> None:
-    """Log one warning if another factory, or another policy where ours is wanted, has taken the place of ours.
+    """Log one warning if another factory, or another policy where ours is wanted, has taken the place of ours, or if
+    the policy logs in past the session.
 
     To be called when the application is made: nothing can override them any more. Not by a subscriber: Pyramid makes
     the event objects of each request as soon as there is one, whatever it subscribes to.
     """
-    problems = [_of_factory(registry), _of_policy(registry) if registry[POLICY_WANTED] else None]
+    problems = [
+        _of_factory(registry),
+        _of_policy(registry) if registry[POLICY_WANTED] else None,
+        _of_logins(registry),
+    ]
     found = [problem for problem in problems if problem is not None]
     if found:
         log.warning("%s", " ".join(found))
@@ -42,18 +48,32 @@ def _of_factory(registry: Any) -> str | None:
 
 
 def _of_policy(registry: Any) -> str | None:
-    policy = registry.queryUtility(ISecurityPolicy)
+    policy = _policy(registry)
     if isinstance(policy, SessionSecurityPolicy):
         return None
-    # Pyramid has a policy of its own around an authentication policy of Pyramid 1.
-    other = registry.queryUtility(IAuthenticationPolicy) or policy
     return (
-        f"The security policy is {_name(other)} and not the one of pyramid_sessionkit: {PREFIX}identity, "
+        f"The security policy is {_name(policy)} and not the one of pyramid_sessionkit: {PREFIX}identity, "
         f"{PREFIX}principals and {PREFIX}credentials_hash are not used, and unless the other policy calls "
         "request.session.login(userid), a login does not replace the session's ID, and user_sessions() does not list "
         "it. Remove config.set_security_policy(...) or set_authentication_policy(...), or, if it is meant to be so, "
         f"set {PREFIX}security_policy = false."
     )
+
+
+def _of_logins(registry: Any) -> str | None:
+    policy = _policy(registry)
+    if not isinstance(registry.queryUtility(ISessionFactory), SessionFactory) or not uses_pyramids_helper(policy):
+        return None
+    return (
+        f"{_name(policy)} logs in with pyramid.authentication.SessionAuthenticationHelper, of which the session knows "
+        "nothing: a login does not replace the session's ID, user_sessions() does not list it, and fresh_login sends "
+        f"people to the login for ever. {CURE}."
+    )
+
+
+def _policy(registry: Any) -> Any:
+    # Pyramid has a policy of its own around an authentication policy of Pyramid 1.
+    return registry.queryUtility(IAuthenticationPolicy) or registry.queryUtility(ISecurityPolicy)
 
 
 def _name(found: Any) -> str:

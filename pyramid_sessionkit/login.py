@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from pyramid.config import Configurator
-from pyramid.exceptions import ConfigurationError
+from pyramid.exceptions import ConfigurationError, PredicateMismatch
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
-from pyramid.interfaces import IRoutesMapper, ISecurityPolicy
+from pyramid.interfaces import IRoutesMapper
 from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
 
+from pyramid_sessionkit.challenges import challenges, refusals
 from pyramid_sessionkit.logged_out import why_logged_out
 from pyramid_sessionkit.predicates import (
     GATE_FAILED,
@@ -114,11 +115,12 @@ class LoginGate:
 
     def route_for(self, request: Any) -> str:
         """Where to send a visitor: those who are logged in only confirm their password, if there is a page for that."""
-        is_logged_in = request.identity is not None
-        return self._confirm_route if is_logged_in and self._confirm_route else self._login_route
+        return self._confirm_route if self._confirm_route and request.is_authenticated else self._login_route
 
     def __call__(self, request: Any) -> Any:
-        response = _unauthorized(request) if _is_api_client(request) else self._to_login(request)
+        refused = refusals(request)
+        is_program = bool(refused) or _is_api_client(request)
+        response = _unauthorized(request, refused) if is_program else self._to_login(request)
         response.vary = (response.vary or ()) + ("Accept", "X-Requested-With")
         request.add_finished_callback(_forget_traceback)
         return response
@@ -167,8 +169,14 @@ def _forget_failed_gates(view: Any, info: Any) -> Any:
     """A view deriver: once a view takes the request, a 404 that it raises is its own."""
 
     def taken(context: Any, request: Any) -> Any:
-        request.__dict__.pop(GATE_FAILED, None)
-        return view(context, request)
+        failed = request.__dict__.pop(GATE_FAILED, None)
+        try:
+            return view(context, request)
+        except PredicateMismatch:
+            # It has not taken the request either, as the view that Cornice adds to each service.
+            if failed is not None:
+                request.__dict__[GATE_FAILED] = failed
+            raise
 
     return taken
 
@@ -198,19 +206,23 @@ def _is_script(request: Any) -> bool:
     return "X-Requested-With" in request.headers or is_carried_in_header(request)
 
 
-def _unauthorized(request: Any) -> Response:
-    """401 with a problem document (RFC 9457)."""
-    again = request.identity is not None
-    problem = {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "Log in again: this needs a recent login." if again else "Log in first.",
-    }
+def _unauthorized(request: Any, refused: list[str]) -> Response:
+    """401 with a problem document (RFC 9457); ``refused`` are the challenges for what was wrong."""
+    problem = {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": _detail(request, refused)}
     response = Response(json_body=problem, status=401, content_type="application/problem+json", charset="utf-8")
-    # A browser would answer the challenge to one of its scripts with a window of its own.
-    if not _is_script(request):
-        sources = getattr(request.registry.queryUtility(ISecurityPolicy), "sources", ())
-        for challenge in [source.challenge for source in sources if hasattr(source, "challenge")]:
-            response.headers.add("WWW-Authenticate", challenge)
+    for challenge in _challenges_for(request, refused):
+        response.headers.add("WWW-Authenticate", challenge)
     return response
+
+
+def _challenges_for(request: Any, refused: list[str]) -> list[str]:
+    if _is_script(request):
+        # A browser would answer any other challenge to one of its scripts with a window of its own.
+        return [challenge for challenge in refused if challenge.startswith("Bearer ")]
+    return refused or challenges(request)
+
+
+def _detail(request: Any, refused: list[str]) -> str:
+    if refused:
+        return "The token or the password that came along is not accepted."
+    return "Log in again: this needs a recent login." if request.is_authenticated else "Log in first."

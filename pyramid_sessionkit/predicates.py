@@ -7,6 +7,8 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.login_elsewhere import warn_of_login_elsewhere
+
 GATE_FAILED = "_sessionkit_gate_failed"
 """Set in the ``__dict__`` of a request that a gate turned away, until some view takes it."""
 
@@ -25,7 +27,7 @@ class LoggedInPredicate:
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        passed = (request.identity is not None) is self._value
+        passed = request.is_authenticated is self._value
         if not passed and self._value:
             request.__dict__[GATE_FAILED] = True
         return passed
@@ -48,7 +50,7 @@ class FreshLoginPredicate:
     phash = text
 
     def __call__(self, context: Any, request: Any) -> bool:
-        passed = request.identity is not None and self._is_fresh(request)
+        passed = request.is_authenticated and self._is_fresh(request)
         if not passed:
             request.__dict__[GATE_FAILED] = True
         return passed
@@ -56,8 +58,14 @@ class FreshLoginPredicate:
     def _is_fresh(self, request: Any) -> bool:
         session = request.session
         at = getattr(session, "authenticated", None)
+        if at is None:
+            warn_of_login_elsewhere(request)
+            return False
         # A login in the future, on a clock that was set back since, is no proof either.
-        return at is not None and session.userid == request.authenticated_userid and abs(time() - at) <= self._seconds
+        if abs(time() - at) > self._seconds:
+            return False
+        # A policy of the application may know its users by number.
+        return bool(session.userid == str(request.authenticated_userid))
 
 
 class SessionHasPredicate:

@@ -250,10 +250,16 @@ class Session(MutableMapping[str, Any]):
         self.work.regenerate_id()
 
     def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
-        """Make this the session of a user who has just proven who they are: a new secret and a new lifetime.
+        """Make this the session of a user who has just proven who they are.
 
-        The contents stay, unless they were another user's. For security policies: views call
-        :func:`pyramid.security.remember`.
+        For security policies: views call :func:`pyramid.security.remember`. The session gets a new secret, another
+        CSRF token and a new lifetime, :attr:`userid` and :attr:`authenticated`; its key stays. The contents stay,
+        unless they were another user's.
+
+        - ``userid``: text of 1 to 255 printable characters, or ValueError is raised.
+        - ``credentials``: kept as :attr:`credentials`, for a policy that compares it later, such as a hash of the
+          password's hash.
+        - ``persistent``: whether the cookie outlives the browser; None: as ``sessionkit.persistent`` says.
         """
         self.work.login(check_userid(userid), credentials, persistent)
 

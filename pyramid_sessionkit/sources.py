@@ -1,4 +1,8 @@
-"""Where a security policy can learn who sends a request: each source is a callable ``(request) -> userid or None``."""
+"""Where a security policy can learn who sends a request: each source is a callable ``(request) -> userid or None``.
+
+Only the session ends with ``forget()``. What another source reads, the client sends again: a logout has to delete the
+cookie that a source reads.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,10 @@ class BasicAuthSource:
         given = extract_http_basic_credentials(request)
         return None if given is None else self._check(request, given.username, given.password)
 
+    def refusal(self, request: Any) -> str | None:
+        """The challenge for a wrong password; None if the request has none."""
+        return self.challenge if _scheme(request) == "basic" else None
+
 
 class BearerTokenSource:
     """The user of an ``Authorization: Bearer`` header (RFC 6750).
@@ -55,3 +63,13 @@ class BearerTokenSource:
     def __call__(self, request: Any) -> str | None:
         match = _bearer_token(request.headers.get("Authorization", ""))
         return self._check(request, match[1]) if match else None
+
+    def refusal(self, request: Any) -> str | None:
+        """The challenge for a token that is wrong, or malformed (RFC 6750 §3.1); None if the request has none."""
+        return 'Bearer error="invalid_token"' if _scheme(request) == "bearer" else None
+
+
+def _scheme(request: Any) -> str:
+    """Of the header ``Authorization``, in small letters; "" without one."""
+    scheme: str = request.headers.get("Authorization", "").partition(" ")[0].lower()
+    return scheme

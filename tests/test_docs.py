@@ -550,9 +550,28 @@ class TestAPIClients:
 
     def test_who_they_are(self, browser: TestApp) -> None:
         assert browser.get("/who", headers=bearer("t0ken")).json == "8"
-        browser.get("/who", headers=bearer("wrong"), status=303)
+        answer = browser.get("/who", headers=bearer("wrong"), status=401)
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
         assert browser.get("/who", headers=basic("old", "ada")).json == "7"
-        browser.get("/who", headers=basic("wrong", "ada"), status=303)
+        answer = browser.get("/who", headers=basic("wrong", "ada"), status=401)
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="Shop", charset="UTF-8"'
+
+    def test_a_logout_deletes_the_cookie_of_a_source(self) -> None:
+        module = module_of("howto/api_clients.rst", "api-cookie-source", check_sso={"ada's": "7"}.get)
+
+        def configure(config: Configurator) -> None:
+            config.add_session_source(module.sso_user)
+            for name, view in {"who": lambda request: request.authenticated_userid, "out": module.log_out}.items():
+                config.add_route(name, f"/{name}")
+                config.add_view(view, route_name=name, renderer="json")
+
+        browser = application({}, configure)
+        browser.set_cookie("sso", "ada's")
+        assert browser.get("/who").json == "7"
+        (deleted,) = [
+            header for header in browser.get("/out").headers.getall("Set-Cookie") if header.startswith("sso=")
+        ]
+        assert "Max-Age=0; Path=/" in deleted
 
     def test_what_the_unknown_are_told(self, browser: TestApp) -> None:
         answer = browser.get("/who", headers={"Accept": "application/json"}, status=401)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pyramid.config import Configurator
-from pyramid.exceptions import ConfigurationError
+from pyramid.exceptions import ConfigurationError, PredicateMismatch
 from pyramid.httpexceptions import HTTPNotFound, HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
@@ -16,6 +16,7 @@ from webtest import TestApp
 
 from pyramid_sessionkit import BasicAuthSource, BearerTokenSource, LoginRequired, safe_next
 from tests.conftest import SpyStore
+from tests.test_sources import PASSWORDS, basic, bearer, check_password, check_token, identity
 
 
 def answer(text: str) -> Any:
@@ -33,11 +34,15 @@ def not_found(request: Request) -> Response:
     raise HTTPNotFound("no such message")
 
 
+def decline(request: Request) -> Response:
+    raise PredicateMismatch("not for this view")
+
+
 @pytest.fixture
 def gated(make_app: Any) -> TestApp:
     def configure(config: Configurator) -> None:
         config.add_notfound_view(lambda request: Response("our own 404", status=404))
-        for name in ("page", "multi", "fallback", "deep"):
+        for name in ("page", "multi", "fallback", "declined"):
             config.add_route(name, f"/{name}")
         config.add_view(answer("page"), route_name="page", logged_in=True, request_method="GET")
         config.add_view(answer("posted"), route_name="page", logged_in=True, request_method="POST")
@@ -45,6 +50,8 @@ def gated(make_app: Any) -> TestApp:
         config.add_view(answer("visitors"), route_name="multi", logged_in=False)
         config.add_view(answer("fresh"), route_name="fallback", fresh_login=300)
         config.add_view(not_found, route_name="fallback")
+        config.add_view(answer("declined"), route_name="declined", logged_in=True)
+        config.add_view(decline, route_name="declined")
         config.add_route("members", "/members", logged_in=True)
         config.add_view(answer("members"), route_name="members")
         config.add_route("fresh", "/fresh")
@@ -81,6 +88,11 @@ class TestGate:
 
     def test_a_404_that_a_view_raises_is_its_own(self, gated: TestApp) -> None:
         assert gated.get("/fallback", status=404).text == "our own 404"
+
+    def test_a_view_that_declines_has_not_taken_the_request(self, gated: TestApp) -> None:
+        assert gated.get("/declined", status=303).location == "http://localhost/login?next=%2Fdeclined"
+        gated.post("/login")
+        assert gated.get("/declined").text == "declined"
 
     def test_another_404_stays_the_applications(self, gated: TestApp) -> None:
         assert gated.get("/nowhere", status=404).text == "our own 404"
@@ -152,6 +164,18 @@ class TestGate:
             make_app({"/login": log_in}, login_route="lgoin")
         with pytest.raises(ConfigurationError, match="there are none"):
             make_app({}, login_route="lgoin")
+
+    @pytest.mark.parametrize(("policy", "text"), [({"userid": "ada"}, "members"), ({"identity": "nobody"}, "visitors")])
+    def test_it_passes_as_is_authenticated_does(self, make_app: Any, policy: dict[str, str], text: str) -> None:
+        """Pyramid's policy for tests, and many others, may have a userid and no identity, or an identity for nobody."""
+
+        def configure(config: Configurator) -> None:
+            config.testing_securitypolicy(**policy)
+            config.add_route("page", "/page")
+            config.add_view(answer("members"), route_name="page", logged_in=True)
+            config.add_view(answer("visitors"), route_name="page", logged_in=False)
+
+        assert make_app({}, configure=configure).get("/page").text == text
 
 
 class TestFreshLogin:
@@ -291,6 +315,102 @@ def test_the_challenges_of_the_sources(make_app: Any) -> None:
     assert response.headers.getall("WWW-Authenticate") == ['Basic realm="Example", charset="UTF-8"', "Bearer"]
     response = app.get("/page", headers={"X-Requested-With": "fetch"}, status=401)
     assert "WWW-Authenticate" not in response.headers
+
+
+class TestWrongCredentials:
+    @pytest.fixture
+    def api(self, make_app: Any) -> TestApp:
+        def configure(config: Configurator) -> None:
+            config.add_session_source(lambda request: None)
+            config.add_session_source(BasicAuthSource(check_password, realm="Shop"))
+            config.add_session_source(BearerTokenSource(check_token))
+            config.add_session_source(BearerTokenSource(lambda request, token: None))
+            for path, gate in {"/page": {"logged_in": True}, "/fresh": {"fresh_login": 300}}.items():
+                config.add_route(path[1:], path)
+                config.add_view(answer("page"), route_name=path[1:], require_csrf=False, **gate)
+
+        views = {"/login": log_in, "/confirm": log_in}
+        app: TestApp = make_app(
+            views, login_route="/login", confirm_route="/confirm", configure=configure, identity=identity
+        )
+        return app
+
+    @pytest.mark.parametrize("client", [{}, {"Accept": "text/html"}, {"X-Requested-With": "fetch"}])
+    @pytest.mark.parametrize(
+        "sent", ["Bearer wrong", "bearer wrong", "Bearer", "Bearer a b", "Bearer ü", "Bearer gone"]
+    )
+    def test_a_wrong_token_is_called_that(self, api: TestApp, sent: str, client: dict[str, str]) -> None:
+        response = api.get("/page", headers={"Authorization": sent, **client}, status=401)
+        assert response.headers.getall("WWW-Authenticate") == ['Bearer error="invalid_token"']
+        assert response.content_type == "application/problem+json"
+        assert "is not accepted" in response.json["detail"]
+
+    @pytest.mark.parametrize("sent", [basic("wrong"), {"Authorization": "Basic ???"}])
+    def test_a_wrong_password_is_asked_for_again(self, api: TestApp, sent: dict[str, str]) -> None:
+        response = api.post("/page", headers=sent, status=401)
+        assert response.headers.getall("WWW-Authenticate") == ['Basic realm="Shop", charset="UTF-8"']
+
+    def test_a_script_with_a_wrong_password_opens_no_window(self, api: TestApp) -> None:
+        response = api.get("/page", headers={**basic("wrong"), "X-Requested-With": "fetch"}, status=401)
+        assert "WWW-Authenticate" not in response.headers
+
+    def test_what_is_right_is_let_in(self, api: TestApp) -> None:
+        for sent in (bearer("t0ken=="), basic("right:ü")):
+            assert api.get("/page", headers=sent).text == "page"
+
+    @pytest.mark.parametrize("sent", [{"Authorization": "Digest x"}, {"Authorization": ""}])
+    def test_what_no_source_reads_is_not_wrong(self, api: TestApp, sent: dict[str, str]) -> None:
+        assert api.get("/page", headers=sent, status=303).location == "http://localhost/login?next=%2Fpage"
+
+    def test_a_right_token_is_not_called_wrong_at_a_fresh_gate(self, api: TestApp) -> None:
+        response = api.get("/fresh", headers={**bearer("t0ken=="), "Accept": "application/json"}, status=401)
+        assert response.headers.getall("WWW-Authenticate") == ['Basic realm="Shop", charset="UTF-8"', *["Bearer"] * 2]
+
+    def test_a_login_beside_a_wrong_token_counts(self, api: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        api.post("/login")
+        assert api.get("/page", headers=bearer("wrong")).text == "page"
+        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: 0.0)
+        location = api.get("/fresh", headers=bearer("wrong"), status=303).location
+        assert location == "http://localhost/confirm?next=%2Ffresh"
+
+    def test_a_token_that_was_not_asked_is_not_wrong(self, api: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The session came first, and its user is gone."""
+        api.post("/login")
+        monkeypatch.delitem(PASSWORDS, "ada")
+        location = api.get("/page", headers=bearer("t0ken=="), status=303).location
+        assert location == "http://localhost/login?next=%2Fpage&why=user_gone"
+
+    def test_a_source_of_ones_own_may_say_what_is_wrong(self, make_app: Any) -> None:
+        class APIKeys:
+            challenge = "ApiKey"
+
+            def __call__(self, request: Request) -> None:
+                return None
+
+            def refusal(self, request: Request) -> str | None:
+                return 'ApiKey error="unknown"' if "X-Key" in request.headers else None
+
+        def configure(config: Configurator) -> None:
+            config.add_session_source(APIKeys())
+            config.add_route("page", "/page")
+            config.add_view(answer("page"), route_name="page", logged_in=True)
+
+        app = make_app({"/login": log_in}, login_route="/login", configure=configure)
+        app.get("/page", status=303)
+        response = app.get("/page", headers={"X-Key": "1"}, status=401)
+        assert response.headers.getall("WWW-Authenticate") == ['ApiKey error="unknown"']
+
+    def test_another_policy_answers_for_itself(self, make_app: Any) -> None:
+        def configure(config: Configurator) -> None:
+            config.add_session_source(BearerTokenSource(check_token))
+            config.testing_securitypolicy()
+            config.add_route("page", "/page")
+            config.add_view(answer("page"), route_name="page", logged_in=True)
+
+        app = make_app({"/login": log_in}, login_route="/login", configure=configure, security_policy="false")
+        app.get("/page", headers=bearer("wrong"), status=303)
+        refused = app.get("/page", headers={**bearer("wrong"), "Accept": "application/json"}, status=401)
+        assert "WWW-Authenticate" not in refused.headers
 
 
 class TestSafeNext:

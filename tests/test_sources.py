@@ -37,7 +37,7 @@ def check_password(request: Request, username: str, password: str) -> str | None
 
 
 def check_token(request: Request, token: str) -> str | None:
-    return {"t0ken==": "bob"}.get(token)
+    return {"t0ken==": "bob", "gone": "dora"}.get(token)
 
 
 def identity(request: Request, userid: str) -> str | None:

@@ -163,7 +163,8 @@ def test_a_token_does_nothing_on_the_pages(
 
 def test_a_token_sees_no_page(script: TestApp, token: str) -> None:
     for path in ("/dashboard", "/account/tokens", "/admin"):
-        assert "/login" in script.get(path, headers=bearer(token), status=303).location
+        answer = script.get(path, headers=bearer(token), status=401)
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_making_a_token_needs_a_recent_login(ada: TestApp, clock: Callable[[float], None]) -> None:
