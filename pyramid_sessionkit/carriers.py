@@ -37,6 +37,10 @@ class Standing(NamedTuple):
     at: float
     sent: str | None
 
+    def __repr__(self) -> str:
+        """Pages and logs of errors show the environ."""
+        return f"<Standing {self.stored.key}>"
+
 
 class CarrierOptions(NamedTuple):
     """What all requests of an application share: how IDs are signed and found, and what new keys begin with."""
