@@ -12,6 +12,7 @@ from webtest import TestApp, TestResponse
 
 from pyramid_sessionkit import get_sessions
 from tests.applications.steps import MODES, load, settings_of
+from tests.test_docs import named_blocks
 
 OUR_SESSIONS = """\
 -        session_factory=SignedCookieSessionFactory("itsaseekreet"),
@@ -32,11 +33,10 @@ OUR_LOGIN = f"""\
  class SecurityPolicy:
 """
 
-DBSESSION = """@@
+# Joined mode needs to know the SQLAlchemy session that all requests share.
+DBSESSION = f"""@@
      config.add_route("home", "/")
-+    config.add_request_method(lambda request: DBSession, "dbsession", reify=True)
-"""
-"""What joined mode needs of an application whose requests have no SQLAlchemy session."""
++    {named_blocks("howto/joined.rst")["joined-scoped"].text}"""
 
 INCLUDES = {
     "without": "pyramid_jinja2 pyramid_tm",
@@ -107,3 +107,8 @@ def test_the_chapters_work_with_us(start: Any, changes: str, mode: str) -> None:
     app = start(changes, mode)
     visit(TestApp(app))
     assert [session.userid for session in get_sessions(app.registry).all(10)] == [None]
+
+
+def test_a_factory_that_was_forgotten_is_named(start: Any, caplog: pytest.LogCaptureFixture) -> None:
+    start("", "memory")
+    assert "Remove the other session factory: Configurator(session_factory=...)" in caplog.text
