@@ -6,10 +6,12 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from pyramid.paster import get_appsettings
 from webtest import TestApp
 
@@ -45,6 +47,7 @@ def make_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     newcomer = Newcomer(tmp_path / "work")
     monkeypatch.syspath_prepend(newcomer.folder)
     monkeypatch.setenv("SESSION_SECRET", SECRET)
+    monkeypatch.setattr("argon2.PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
     with ExitStack() as stack:
 
         def make(mode: str | None) -> Any:
