@@ -1,4 +1,4 @@
-"""Packages that real applications have: pyramid_services and pyramid_exclog, with pyramid_tm and pyramid_retry."""
+"""Packages that real applications have: pyramid_services, pyramid_exclog and pyramid_mailer, with pyramid_retry."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import remember
+from pyramid_mailer import get_mailer
+from pyramid_mailer.interfaces import IMailer
+from pyramid_mailer.mailer import Mailer
+from pyramid_mailer.message import Message
 from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
 from webtest import TestApp
 
+from pyramid_sessionkit import SessionNotSerializable
 from tests.applications.steps import settings_of
 
 
@@ -92,3 +97,25 @@ def test_logs_of_errors_need_not_have_the_session_id(
     assert "session=hidden" in logged
     assert secret not in logged
     assert browser.get("/see").json == ["ada", {"cart": ["apples"]}]
+
+
+class Post(list[Any]):
+    """What was sent, instead of a server."""
+
+    def send(self, sender: str, recipients: Any, message: Any) -> None:
+        self.extend(recipients)
+
+
+@BOTH
+def test_a_session_that_cannot_be_saved_sends_no_mail(start: Callable[..., TestApp], mode: str) -> None:
+    def invite(request: Request) -> Response:
+        get_mailer(request).send(Message("Welcome", [request.params["to"]], "Hello", sender="us@example.com"))
+        request.session["invited"] = {1} if request.params["to"] == "ada@example.com" else object()
+        return Response()
+
+    browser, post = start(mode, views=(invite,)), Post()
+    browser.app.registry.registerUtility(Mailer(smtp_mailer=post), IMailer)
+    browser.get("/invite?to=ada@example.com")
+    with pytest.raises(SessionNotSerializable):
+        browser.get("/invite?to=bob@example.com")
+    assert post == ["ada@example.com"]
