@@ -18,7 +18,7 @@ from webtest import TestApp
 from pyramid_sessionkit import get_sessions
 from tests.applications.steps import MODES, committed, doomed
 from tests.conftest import SECRET
-from tests.newcomer.newcomer import ADD, SHOWN_ALONE, Newcomer
+from tests.newcomer.newcomer import STEPS, Newcomer
 from tests.test_docs import module_of
 
 INI = {"memory": "testing.ini", "independent": "development.ini", "joined": "development.ini"}
@@ -52,9 +52,9 @@ def make_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
         def make(mode: str | None) -> Any:
             if mode is not None:
-                steps = [block for name, block in ADD.items() if name not in SHOWN_ALONE and block.language != "bash"]
-                for block in steps:
-                    newcomer.edit(block)
+                for block in STEPS:
+                    if block.language != "bash":
+                        newcomer.edit(block)
             site = Site(newcomer.folder, INI.get(mode or "", "testing.ini"), joined=mode == "joined")
             stack.callback(site.engine.dispose)
             return site

@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[2]
 APPLICATION = Path(__file__).parent / "app"
 
 ADD = named_blocks("howto/add.rst")
-# All is installed, and there are neither ACLs nor an old policy.
-SHOWN_ALONE = {"add-install", "add-install-argon2", "add-principals", "add-own-policy"}
+# All is installed, and there are no ACLs.
+SHOWN_ALONE = {"add-install", "add-install-argon2", "add-principals"}
+# What follows the last one is for applications that keep a policy of their own.
+STEPS = [ADD[name] for name in list(ADD)[: list(ADD).index("add-run") + 1] if name not in SHOWN_ALONE]
 
 PROGRAMS = {
     "alembic": ["-m", "alembic"],

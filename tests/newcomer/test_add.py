@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.newcomer.newcomer import ADD, SHOWN_ALONE, Newcomer
+from tests.newcomer.newcomer import ADD, STEPS, Newcomer
 from tests.test_docs import blocks_of
 
 # Each step is a program that starts Python anew.
@@ -38,10 +38,8 @@ def test_the_page_adds_a_login_that_lasts(newcomer: Newcomer) -> None:
     newcomer.run("alembic -c development.ini upgrade head")
     newcomer.run("initialize_myapp_db development.ini")
 
-    for name, block in ADD.items():
-        if name in SHOWN_ALONE:
-            continue
-        if name == "add-secret":
+    for block in STEPS:
+        if block.name == "add-secret":
             newcomer.export(block)
         elif block.language == "bash":
             newcomer.run_all(block)
