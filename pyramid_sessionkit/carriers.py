@@ -27,11 +27,19 @@ STANDING = "pyramid_sessionkit.standing"
 
 
 class Standing(NamedTuple):
-    """What an attempt at a request found or left, so that the next attempt does not count as another request."""
+    """What an attempt at a request found or left, so that the next attempt does not count as another request.
+
+    ``sent`` is the header that came with it. A copy of the request with another one, or none, is another request.
+    """
 
     stored: Stored
     cookie: Cookie
     at: float
+    sent: str | None
+
+    def __repr__(self) -> str:
+        """Pages and logs of errors show the environ."""
+        return f"<Standing {self.stored.key}>"
 
 
 class CarrierOptions(NamedTuple):
@@ -93,16 +101,22 @@ class RequestCarrier:
         standing: Standing | None = self._environ.get(STANDING)
         if opened.found is Found.LIVE and opened.stored is not None:
             if standing is None:
-                self._environ[STANDING] = Standing(opened.stored, Cookie.KEEP, opened.at)
+                self._environ[STANDING] = Standing(opened.stored, Cookie.KEEP, opened.at, self._sent())
             return opened
-        if standing is None or standing.stored.secret is None or opened.at - standing.at > STALE_SECONDS:
+        if standing is None or standing.sent != self._sent():
+            return opened
+        if standing.stored.secret is None or opened.at - standing.at > STALE_SECONDS:
             return opened
         return _reopened(persistence, standing, opened)
 
     def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
         """Remember what was saved, for another attempt at the same request."""
         if "retry.attempts" in self._environ:
-            self._environ[STANDING] = Standing(stored, cookie, at)
+            self._environ[STANDING] = Standing(stored, cookie, at, self._sent())
+
+    def _sent(self) -> str | None:
+        sent: str | None = self._environ.get(self._options.signer.variable)
+        return sent
 
     def forget(self) -> None:
         """What was saved was rolled back, so that the next attempt begins with what the cookie opens."""

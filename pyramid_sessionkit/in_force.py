@@ -43,7 +43,8 @@ def _of_factory(registry: Any) -> str | None:
     return (
         f"request.session is made by {_name(factory)} and not by pyramid_sessionkit: nothing of {PREFIX}* applies to "
         "it, no session is kept in its store, and its remember() and user_sessions() fail. Remove the other session "
-        "factory: config.set_session_factory(...) or the config.include(...) that calls it."
+        "factory: Configurator(session_factory=...), config.set_session_factory(...) or the config.include(...) that "
+        "calls it."
     )
 
 

@@ -12,10 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 
-from tests.test_docs import Block
+from tests.test_docs import Block, named_blocks
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = Path(__file__).parent / "app"
+
+ADD = named_blocks("howto/add.rst")
+# All is installed, and there are no ACLs.
+SHOWN_ALONE = {"add-install", "add-install-argon2", "add-principals"}
+# What follows the last one is for applications that keep a policy of their own.
+STEPS = [ADD[name] for name in list(ADD)[: list(ADD).index("add-run") + 1] if name not in SHOWN_ALONE]
 
 PROGRAMS = {
     "alembic": ["-m", "alembic"],
@@ -97,6 +103,21 @@ class Newcomer:
         return self.printed["python"]
 
     # Files.
+
+    def edit(self, block: Block) -> None:
+        """Do with a block of docs/howto/add.rst what the page says."""
+        if block.name in ("add-include", "add-csrf"):
+            self.add_to_main(block)
+        elif block.name == "add-user-import":
+            self.add_import(block)
+        elif block.name == "add-routes":
+            self.add_routes(block)
+        elif block.name == "add-first-user":
+            self.replace_function(block)
+        elif block.language == "ini":
+            self.add_settings(block, *block.caption.split(", "))
+        else:
+            self.write(block, block.caption)
 
     def write(self, block: Block, file: str) -> None:
         """Make a new file."""

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.newcomer.newcomer import Newcomer
-from tests.test_docs import blocks_of, named_blocks
+from tests.newcomer.newcomer import ADD, STEPS, Newcomer
+from tests.test_docs import blocks_of
 
 # Each step is a program that starts Python anew.
 pytestmark = pytest.mark.exhaustive
 
 ROOT = Path(__file__).parents[2]
 
-ADD = named_blocks("howto/add.rst")
 README = {block.name: block for block in blocks_of(ROOT / "README.rst") if block.name.startswith("readme-")}
 
 
@@ -39,25 +38,13 @@ def test_the_page_adds_a_login_that_lasts(newcomer: Newcomer) -> None:
     newcomer.run("alembic -c development.ini upgrade head")
     newcomer.run("initialize_myapp_db development.ini")
 
-    # All is installed, and there are neither ACLs nor an old policy.
-    shown_alone = {"add-install", "add-install-argon2", "add-principals", "add-own-policy"}
-    for name, block in ADD.items():
-        if name in ("add-include", "add-csrf"):
-            newcomer.add_to_main(block)
-        elif name == "add-user-import":
-            newcomer.add_import(block)
-        elif name == "add-routes":
-            newcomer.add_routes(block)
-        elif name == "add-first-user":
-            newcomer.replace_function(block)
-        elif name == "add-secret":
+    for block in STEPS:
+        if block.name == "add-secret":
             newcomer.export(block)
-        elif block.language == "ini":
-            newcomer.add_settings(block, *block.caption.split(", "))
-        elif block.language == "bash" and name not in shown_alone:
+        elif block.language == "bash":
             newcomer.run_all(block)
-        elif name not in shown_alone:
-            newcomer.write(block, block.caption)
+        else:
+            newcomer.edit(block)
 
     assert "6 passed" in newcomer.printed["pytest"]
     printed = newcomer.visit("development.ini", LOG_IN)

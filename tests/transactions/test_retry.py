@@ -280,3 +280,18 @@ def test_a_retry_goes_on_with_the_login_that_was_saved(
     assert len(visitor.act(view).headers.getall("Set-Cookie")) == 1
     assert visitor.look() == {"userid": "ada", "flashes": [], "cart": ["old", 3]}
     assert kinds(site) == [SessionRegenerated, LoggedIn]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Cookie": "session=hidden"}], ids=["none", "another"])
+def test_a_copy_of_the_request_is_who_its_cookie_says(site: Site, headers: dict[str, str]) -> None:
+    """An application may ask itself for a page as a stranger sees it."""
+
+    def view(request: Request) -> Response:
+        assert request.session.userid == "ada"
+        copy = request.copy_get()
+        copy.path_info = "/look"
+        copy.headers.pop("Cookie")
+        copy.headers.update(headers)
+        return request.invoke_subrequest(copy)
+
+    assert site.visitor("ada").act(view).json == {"userid": None, "flashes": []}
