@@ -41,7 +41,8 @@ def in_request(testapp: Any, function: Callable[[Any], Value], url: str = "/", r
     if response.status_int >= 400:
         raise RuntimeError(f"What the request did to the session was not saved. The answer was {_shown(response)}")
     _keep_header(testapp, response, found.get(SESSION_HEADER))
-    return router.results[-1]
+    result: Value = router.results[-1]
+    return result
 
 
 class OneViewRouter(Router):  # type: ignore[misc]
