@@ -39,7 +39,7 @@ def sessionkit_logout(testapp: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def sessionkit_in_request(testapp: Any) -> Callable[..., Any]:
-    """Call a function with a request of that browser: ``sessionkit_in_request(lambda request: request.session["cart"])``."""
+    """Call a function with a request of that browser: ``sessionkit_in_request(lambda request: request.identity)``."""
     from pyramid_sessionkit.testing import in_request
 
     return partial(in_request, testapp)

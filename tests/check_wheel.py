@@ -7,7 +7,6 @@ from configparser import ConfigParser
 from pathlib import Path
 from zipfile import ZipFile
 
-
 OURS = ("pyramid_sessionkit/", "pyramid_sessionkit-", "pytest_pyramid_sessionkit.py")
 
 
