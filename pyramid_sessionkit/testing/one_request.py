@@ -56,7 +56,6 @@ class OneViewRouter(Router):  # type: ignore[misc]
 
     def handle_request(self, request: Any) -> Any:
         """In the place of routes and views, below all tweens. Called again where pyramid_retry repeats the request."""
-        self.results.clear()
         self.error = None
         self.registry.notify(NewRequest(request))
         try:

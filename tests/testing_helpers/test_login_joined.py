@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pyramid.request import Request
 from sqlalchemy import select
 from transaction import TransactionManager
+from transaction.interfaces import TransientError
 from webtest import TestApp
 
 from pyramid_sessionkit import LoggedIn
@@ -64,3 +66,18 @@ def test_what_a_function_does_is_rolled_back_with_its_error(site: Site) -> None:
         in_request(testapp, fail)
     assert "new" not in site.rows()
     assert site.sessions() == []
+
+
+def test_a_request_that_is_repeated_counts_once(site: Site) -> None:
+    attempts: list[Request] = []
+
+    def fail_once(request: Request) -> str:
+        attempts.append(request)
+        request.session["attempt"] = len(attempts)
+        if len(attempts) == 1:
+            raise TransientError("again")
+        return "done"
+
+    testapp = TestApp(site.wsgi)
+    assert in_request(testapp, fail_once) == "done"
+    assert testapp.get("/look").json["attempt"] == 2
