@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pyramid.events import NewRequest
+from pyramid.registry import Registry
 from pyramid.router import Router
 
 from pyramid_sessionkit.session_header import SESSION_HEADER, SessionHeader
@@ -46,23 +47,28 @@ def in_request(testapp: Any, function: Callable[[Any], Value], url: str = "/", r
 
 
 class OneViewRouter(Router):  # type: ignore[misc]
-    """The application with this registry, in which one function takes all requests."""
+    """The application with this registry, in which one function takes the requests that come from outside."""
 
     def __init__(self, registry: Any, view: Callable[[Any], Any]) -> None:
         super().__init__(registry)
         self._view = view
+        self._is_called = False
         self.results: list[Any] = []
         self.error: Exception | None = None
 
     def handle_request(self, request: Any) -> Any:
         """In the place of routes and views, below all tweens. Called again where pyramid_retry repeats the request."""
-        self.error = None
-        self.registry.notify(NewRequest(request))
+        if self._is_called:
+            return super().handle_request(request)  # a subrequest of the function
+        self.error, self._is_called = None, True
         try:
+            self.registry.notify(NewRequest(request))
             self.results.append(self._view(request))
         except Exception as error:
             self.error = error
             raise
+        finally:
+            self._is_called = False
         return request.response
 
 
@@ -73,8 +79,9 @@ def _place_of_router(testapp: Any, registry: Any) -> tuple[Any, str, Any]:
     holder, name = testapp, "app"
     for _ in range(20):
         app = getattr(holder, name)
-        if hasattr(app, "registry"):
-            return holder, name, app.registry
+        found = getattr(app, "registry", None)
+        if isinstance(found, Registry):  # that of a middleware for statistics is none
+            return holder, name, found
         inside = next((one for one in WRAPPED if callable(getattr(app, one, None))), None)
         if inside is None:
             break

@@ -11,6 +11,7 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.csrf import get_csrf_token
 from pyramid.events import NewRequest
+from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.session import SignedCookieSessionFactory
 from webtest import TestApp
@@ -219,3 +220,11 @@ class TestInRequest:
         with pytest.raises(KeyError, match="cart"):
             in_request(testapp, lambda request: (request.session.update(a=1), request.session["cart"]))
         assert told_to(testapp) == nobody()
+
+    def test_its_subrequests_find_their_views(self, make_app: MakeApp) -> None:
+        testapp = make_app({"/who": who})
+        login(testapp, "ada")
+        answer = in_request(
+            testapp, lambda request: request.invoke_subrequest(Request.blank("/who", cookies=request.cookies)).json
+        )
+        assert answer == somebody("ada")
