@@ -118,6 +118,7 @@ class Wrapper:
 
     def __init__(self, app: Any) -> None:
         self.application = app
+        self.registry = ["of something else"]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         return self.application({**environ, "wsgi.url_scheme": "https"}, start_response)
@@ -224,7 +225,8 @@ class TestInRequest:
     def test_its_subrequests_find_their_views(self, make_app: MakeApp) -> None:
         testapp = make_app({"/who": who})
         login(testapp, "ada")
-        answer = in_request(
-            testapp, lambda request: request.invoke_subrequest(Request.blank("/who", cookies=request.cookies)).json
-        )
-        assert answer == somebody("ada")
+
+        def ask(request: Request) -> Any:
+            return request.invoke_subrequest(Request.blank("/who", cookies=request.cookies)).json
+
+        assert in_request(testapp, ask) == somebody("ada")
