@@ -30,7 +30,7 @@ def login(
     ``remember`` takes.
 
     ``ago``: as if that was so many seconds ago, and the session unused since: for ``fresh_login``, and for sessions
-    that have expired. ``url`` and ``registry`` are those of :func:`in_request`.
+    that have expired. ``url`` and ``registry`` are those of :func:`~pyramid_sessionkit.testing.in_request`.
     """
     text = as_userid(userid, "login() was given")
     options = {} if persistent is None else {"persistent": persistent}

@@ -21,7 +21,7 @@ assert "pytest_pyramid_sessionkit" in sys.modules
 assert not {"pyramid", "pyramid_sessionkit", "webtest"} & set(sys.modules)
 """
 
-RunSuite = Callable[..., str]
+RunSuite = Callable[[dict[str, str]], str]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def run_suite(tmp_path: Path) -> RunSuite:
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: pyramid_sessionkit\nVersion: 0\n")
     (installed / "entry_points.txt").write_text(f"[pytest11]{declared['options.entry_points']['pytest11']}\n")
 
-    def run(files: dict[str, str], *options: str) -> str:
+    def run(files: dict[str, str]) -> str:
         for name, text in {"pytest.ini": "[pytest]\n", **files}.items():
             path = tmp_path / "project" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def run_suite(tmp_path: Path) -> RunSuite:
         project = tmp_path / "project"
         path_list = os.pathsep.join(map(str, (project, installed.parent, ROOT)))
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
             cwd=project,
             env={**os.environ, "PYTHONPATH": path_list},
             capture_output=True,
@@ -70,9 +70,3 @@ def test_sessions_of_unit_tests_need_no_webtest(run_suite: RunSuite) -> None:
     test = "def test_it(sessionkit_make_session):\n    assert sessionkit_make_session({'a': 1})['a'] == 1\n"
     files = {"conftest.py": AT_THE_START, "webtest.py": "raise ImportError('not installed')", "test_it.py": test}
     assert "1 passed" in run_suite(files)
-
-
-def test_a_fixture_of_the_same_name_is_the_applications_own(run_suite: RunSuite) -> None:
-    conftest = "import pytest\n\n@pytest.fixture\ndef sessionkit_login():\n    return 'mine'\n"
-    test = "def test_it(sessionkit_login):\n    assert sessionkit_login == 'mine'\n"
-    assert "1 passed" in run_suite({"conftest.py": conftest, "test_it.py": test})
