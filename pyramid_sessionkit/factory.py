@@ -50,6 +50,8 @@ class SessionFactory:
     def __call__(self, request: Any) -> Session:
         if self._one_process and request.environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
+        if "cookies" in request.__dict__:
+            _put_cookies_in_environ(request)
         self._finish_later(request)
         persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
         return Session(persistence, RequestCarrier(self._options_for(request), request), request.__dict__[FINISHED])
@@ -69,3 +71,10 @@ class SessionFactory:
             "sessionkit.store = memory, but the server runs several processes, of which each has sessions of its own: "
             "use a store that they share"
         )
+
+
+def _put_cookies_in_environ(request: Any) -> None:
+    """Of a ``DummyRequest(cookies=...)``, which has them apart. Those of a real request are a property of its class."""
+    if request.cookies and "HTTP_COOKIE" not in request.environ:
+        header = "; ".join(f"{name}={value}" for name, value in request.cookies.items())
+        request.environ = {**request.environ, "HTTP_COOKIE": header}

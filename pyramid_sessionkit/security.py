@@ -96,7 +96,7 @@ class SessionSecurityPolicy:
         """
         _refuse("remember", kw)
         text = as_userid(userid, "remember() was given")
-        session = _session_of(request)
+        session = session_of(request)
         session.login(text, self.credentials_of(request, text), persistent)
         policy = request.registry.queryUtility(ICSRFStoragePolicy)
         if policy is not None and not isinstance(policy, SessionCSRFStoragePolicy):
@@ -108,7 +108,7 @@ class SessionSecurityPolicy:
     def forget(self, request: Any, **kw: Any) -> list[tuple[str, str]]:
         """Log out: the session ends, and with it all it contains."""
         _refuse("forget", kw)
-        _session_of(request).invalidate()
+        session_of(request).invalidate()
         self._users.clear(request)
         return []
 
@@ -198,7 +198,8 @@ _INSTEAD = {
 }
 
 
-def _session_of(request: Any) -> Session:
+def session_of(request: Any) -> Session:
+    """The session of a request. Raises where that is none of ours."""
     session = request.session
     if not isinstance(session, Session):
         raise ConfigurationError(

@@ -116,7 +116,7 @@ class Session(MutableMapping[str, Any]):
         def __getattr__(self, name: str) -> Any:
             if hasattr(type(self), name):
                 return super().__getattribute__(name)  # its own error, which brought us here, is raised again
-            raise AttributeError(_no_attribute(name))
+            raise AttributeError(no_attribute(name))
 
         def __setattr__(self, name: str, value: Any) -> None:
             try:
@@ -124,7 +124,7 @@ class Session(MutableMapping[str, Any]):
             except AttributeError:
                 if hasattr(type(self), name):
                     raise
-                raise AttributeError(_no_attribute(name)) from None
+                raise AttributeError(no_attribute(name)) from None
 
     def __repr__(self) -> str:
         if self.work.contents is None:
@@ -297,5 +297,6 @@ class Session(MutableMapping[str, Any]):
         self.work.save()
 
 
-def _no_attribute(name: str) -> str:
+def no_attribute(name: str) -> str:
+    """What an error says about a name that sessions do not have."""
     return f'A session has no attribute {name}. What it contains is reached by its key: session["{name}"]'

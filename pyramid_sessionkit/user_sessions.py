@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import ISecurityPolicy, ISessionFactory
 
 from pyramid_sessionkit.carriers import KeyCarrier
@@ -16,7 +17,7 @@ from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, IListable, IPurgeable, IUserIndex, Record
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.security import SessionSecurityPolicy
+from pyramid_sessionkit.security import SessionSecurityPolicy, session_of
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
 from pyramid_sessionkit.tokens import is_mark
@@ -50,8 +51,7 @@ class UserSessions:
 
     @property
     def _session(self) -> Session:
-        session: Session = self._request.session
-        return session
+        return session_of(self._request)
 
     def list(self) -> list[SessionInfo]:
         """Those that are alive, by time of login; none for an anonymous visitor.
@@ -185,7 +185,12 @@ _is_key = re.compile("[A-Za-z0-9_-]{22,64}").fullmatch
 
 
 def _persistence(registry: Any) -> Persistence:
-    persistence: Persistence = registry.getUtility(ISessionFactory).persistence
+    persistence: Persistence | None = getattr(registry.queryUtility(ISessionFactory), "persistence", None)
+    if persistence is None:
+        raise ConfigurationError(
+            "The application with this registry has no sessions of pyramid_sessionkit: "
+            'config.include("pyramid_sessionkit") plugs them in, in a unit test too'
+        )
     return persistence
 
 

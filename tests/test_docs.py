@@ -648,27 +648,6 @@ def test_outage() -> None:
     assert answer.headers["Retry-After"] == "5"
 
 
-def test_testing() -> None:
-    def main(global_config: dict[str, str], **settings: Any) -> Any:
-        return application(
-            settings,
-            lambda config: config.add_route("login", "/login"),
-            lambda config: config.add_view(
-                lambda request: remember(request, request.POST["user"]), route_name="login", renderer="json"
-            ),
-            lambda config: config.add_route("account", "/account"),
-            lambda config: config.add_view(
-                lambda request: {"user": request.identity}, route_name="account", renderer="json"
-            ),
-        ).app
-
-    module = module_of(
-        "howto/test.rst", "test-unit", "test-save", "test-functional", main=main, make_session=make_session
-    )
-    module.test_add_to_cart()
-    module.test_login()
-
-
 def test_joined(tmp_path: Path) -> None:
     class Base(DeclarativeBase):
         pass

@@ -5,6 +5,7 @@ from webtest import TestApp, TestResponse
 
 from example_app import models
 from example_app.tests.conftest import PASSWORD
+from pyramid_sessionkit.testing import login
 
 
 def log_in(testapp: TestApp, email: str, password: str = PASSWORD, **expect: int) -> TestResponse:
@@ -38,7 +39,7 @@ def test_these_pages_ask_for_a_login(testapp: TestApp, path: str) -> None:
 
 
 def test_a_message_is_saved(testapp: TestApp, user: models.User) -> None:
-    log_in(testapp, user.email, status=303)
+    login(testapp, user.id)
     form = testapp.get("/messages").forms["post"]
     form["text"] = "Remember the milk"
 
