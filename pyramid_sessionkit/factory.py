@@ -39,7 +39,7 @@ class SessionFactory:
         header: SessionHeader | None = None,
     ) -> None:
         self.persistence = persistence
-        self._persistence_of = persistence_of
+        self.persistence_of = persistence_of
         self.adoption = adoption
         self._signer = signer
         self._cookies = CarrierOptions(signer, persistence.events, key_prefix, adoption)
@@ -51,7 +51,7 @@ class SessionFactory:
         if self._one_process and request.environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
         self._finish_later(request)
-        persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
+        persistence = self.persistence if self.persistence_of is None else self.persistence_of(request)
         return Session(persistence, RequestCarrier(self._options_for(request), request), request.__dict__[FINISHED])
 
     def _options_for(self, request: Any) -> CarrierOptions:

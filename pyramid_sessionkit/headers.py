@@ -17,6 +17,7 @@ from webob import Response
 from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner, is_same_cookie
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.settings import Settings, override_cookie
 from pyramid_sessionkit.state import BLANK, DELETE, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork
@@ -69,6 +70,7 @@ class ResponseHeaders(ABC):
         _vary_on(headers, self._vary)
         sent = self._sent(request, work)
         if sent:
+            work.note(Outcome.SENT, sent[0][0])
             # In this order: another thread may be about to copy the response.
             response.__dict__[FORMER] = sent, weakref.ref(_outermost(request))
             self._send(headers, sent)
@@ -157,6 +159,7 @@ class SessionHeaders(ResponseHeaders):
         refusal = _refusal(cookie, https, request)
         if refusal is not None:
             self.warn(refusal)
+            work.note(Outcome.NOT_SENT, refusal)
             return None
         if deletes:
             return cookie.delete(https)

@@ -10,6 +10,7 @@ from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.headers import FORMER, RETURNED, ResponseHeaders
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import SAFE_METHODS, respond
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.plan import Refused, needs_cookie
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.session_header import is_carried_in_header
@@ -53,17 +54,24 @@ class Saver:
     def save(self, request: Any, work: UnitOfWork, status: int, error: BaseException | None) -> None:
         """Save what the request did, as far as a response of this status allows. To call it again does no harm."""
         if error is not None and will_be_retried(request, error):
+            work.note(Outcome.NOT_SAVED, "pyramid_retry repeats the request")
             return
         work.end()
-        if work.phase is not DROPPED and self.is_wanted(status):
+        if work.phase is DROPPED:
+            return
+        if self.is_wanted(status):
             self._carry_out(request, work)
+        else:
+            work.note(Outcome.NOT_SAVED, f"a {status} is not saved, see sessionkit.save_on_error")
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
         wanted, headers = work.plan(), self._headers_for(request)
         if needs_cookie(wanted) and (refusal := headers.refusal(request)):
             headers.warn(refusal)
+            work.note(Outcome.NOT_SAVED, f"no ID could be sent: {refusal}")
         elif isinstance(wanted, Refused) and not wanted.ending and request.method in SAFE_METHODS:
             log.warning("What %s %r put into its session was dropped: its cookie was just replaced", *_named(request))
+            work.note(Outcome.DROPPED, "another request has just replaced the ID, and this one sent the old cookie")
             work.drop_changes()
         else:
             work.commit(wanted)
@@ -107,7 +115,7 @@ class Saver:
                 self.save(request, work, response.status_int, getattr(request, "exception", None))
         except StoreUnavailable as error:
             # Past the exception views, and the response object is the caller's: all that can be changed is its inside.
-            work.abandon()
+            work.abandon(error)
             instead = respond(request, error, committed=True)
             response.status = instead.status
             response.headerlist = instead.headerlist

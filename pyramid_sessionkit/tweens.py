@@ -30,6 +30,7 @@ from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
 from pyramid_sessionkit.login import LOGIN_GATE
 from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.plan import needs_cookie
 from pyramid_sessionkit.saver import SAVER, Saver, will_be_retried, work_of
 from pyramid_sessionkit.settings import PREFIX
@@ -92,7 +93,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             if not work.settled:
                 saver.save(request, work, response.status_int, request.exception)
         except Exception as error:
-            work.abandon()
+            work.abandon(error)
             response = respond(request, error, committed=was_committed(request))
             if response is None:
                 raise
@@ -217,10 +218,11 @@ def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
         work.end()
         # Without a response no cookie can be sent; and what failed once fails again.
         if isinstance(error, SessionError) or needs_cookie(work.plan()):
+            work.note(Outcome.NOT_SAVED, f"the request failed: {type(error).__name__}")
             work.drop_changes()
         saver.save(request, work, 500, error)
-    except Exception:
-        work.abandon()
+    except Exception as failure:
+        work.abandon(failure)
         log.exception("The session of a request that failed could not be saved or ended either")
 
 

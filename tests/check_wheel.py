@@ -7,11 +7,14 @@ from pathlib import Path
 from zipfile import ZipFile
 
 
+NEEDED = ("py.typed", "stores/sql.py", "debugtoolbar/templates/sessionkit.dbtmako")
+
+
 def main(folder: str) -> int:
     (wheel,) = Path(folder).glob("pyramid_sessionkit-*.whl")
     names = ZipFile(wheel).namelist()
     foreign = [name for name in names if not name.startswith(("pyramid_sessionkit/", "pyramid_sessionkit-"))]
-    missing = {"pyramid_sessionkit/py.typed", "pyramid_sessionkit/stores/sql.py"} - set(names)
+    missing = {f"pyramid_sessionkit/{name}" for name in NEEDED} - set(names)
     if foreign or missing:
         print(f"{wheel.name}: should not be in it: {foreign}; is missing: {sorted(missing)}")
     return int(bool(foreign or missing))

@@ -1,0 +1,48 @@
+"""The panel: it has the sessions of its request noted, and shows them to whoever opens the toolbar later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid_debugtoolbar.panels import DebugPanel
+
+from pyramid_sessionkit.debugtoolbar.explained import explain
+from pyramid_sessionkit.debugtoolbar.journal import JOURNALS, Journal
+from pyramid_sessionkit.saver import work_of
+
+
+class SessionPanel(DebugPanel):  # type: ignore[misc]
+    """What a request did to its session, and what became of that. It keeps text alone, and never the request."""
+
+    name = "sessionkit"
+    title = "Session of pyramid_sessionkit"
+    nav_title = "Sessionkit"
+    has_content = True
+    template = "pyramid_sessionkit.debugtoolbar:templates/sessionkit.dbtmako"
+
+    def __init__(self, request: Any) -> None:
+        self._journals: list[Journal] = []
+        request.__dict__[JOURNALS] = self._journals
+        self.data = {"ended": False, "sessions": []}
+        # The last response callback decides what is sent, and may still save: it runs after the toolbar's tween.
+        request.add_finished_callback(self._request_ended)
+
+    def _request_ended(self, request: Any) -> None:
+        work = work_of(request)
+        journal = None if work is None else work.persistence.observer
+        if work is not None and isinstance(journal, Journal):
+            self.data["sessions"] = [explain(work, journal)]
+        self.data["ended"] = True
+
+    @property
+    def nav_subtitle(self) -> str:
+        """How many calls of the store there were."""
+        return str(len(self._calls) or "")
+
+    @property
+    def _calls(self) -> list[Any]:
+        return [call for journal in self._journals for call in journal.calls]
+
+    def render_vars(self, request: Any) -> dict[str, Any]:
+        """A response that is streamed may read its session after the request has ended."""
+        return {"calls": self._calls}
