@@ -497,7 +497,7 @@ class UnitOfWork:
 
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
-        self.note(Outcome.ROLLED_BACK)
+        self.note(Outcome.ROLLED_BACK, "with the transaction")
         self._reset()
         self._carrier.forget()
         if self.cookie is not BLANK or self._cookie_forgets:

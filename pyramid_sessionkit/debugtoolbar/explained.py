@@ -34,7 +34,7 @@ class Explained(NamedTuple):
 
 def explain(work: UnitOfWork, journal: Journal) -> Explained:
     savings = [_saving(note) for note in journal.notes if note.outcome not in _ABOUT_SENDING]
-    rows = [*_rows(work), ("Sent", _sending(work, journal))]
+    rows = [*_rows(work, journal.found or work.found), ("Sent", _sending(work, journal))]
     changed = [difference for note in journal.notes for difference in note.differences]
     return Explained(rows, savings or [_not_saved(work)], changed)
 
@@ -55,15 +55,15 @@ def _not_saved(work: UnitOfWork) -> Saving:
     return Saving("not saved", "", "the request ended before")
 
 
-def _rows(work: UnitOfWork) -> list[Row]:
-    if work.found is None:
+def _rows(work: UnitOfWork, found: Found | None) -> list[Row]:
+    if found is None:
         return [("Key", "not known, since the session was not used")]
     if work.stored is None:
-        return [("Key", "none, since nothing is stored"), ("Received", _RECEIVED[work.found])]
+        return [("Key", "none, since nothing is stored"), ("Received", _RECEIVED[found])]
     record = work.stored.record
     return [
         ("Key", work.stored.key),
-        ("Received", _RECEIVED[work.found]),
+        ("Received", _RECEIVED[found]),
         ("User", "nobody is logged in" if record.userid is None else record.userid),
         *_times(record, time()),
     ]
@@ -97,7 +97,7 @@ def moment(at: float, now: float) -> str:
 def _length(seconds: int) -> str:
     for name, unit in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * unit:
-            return f"{seconds // unit} {name}"
+            return f"{round(seconds / unit)} {name}"
     return f"{seconds} s"
 
 

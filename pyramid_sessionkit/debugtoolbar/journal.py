@@ -14,6 +14,7 @@ from pyramid_sessionkit.debugtoolbar.recording import Call, recording
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.state import Found
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 JOURNALS = "_sessionkit_journals"
@@ -36,8 +37,10 @@ class Journal:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.notes: list[Note] = []
+        self.found: Found | None = None  # before anything was saved
 
     def note(self, work: UnitOfWork, outcome: Outcome, detail: str) -> None:
+        self.found = self.found or work.found
         note = Note(outcome, detail)
         if outcome in _ABOUT_SAVING:
             changed = differences(work)
