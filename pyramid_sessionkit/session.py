@@ -119,12 +119,10 @@ class Session(MutableMapping[str, Any]):
             raise AttributeError(_no_attribute(name))
 
         def __setattr__(self, name: str, value: Any) -> None:
-            try:
-                super().__setattr__(name, value)
-            except AttributeError:
-                if hasattr(type(self), name):
-                    raise
-                raise AttributeError(_no_attribute(name)) from None
+            # A subclass may have no __slots__, and would keep for this request what nobody saves.
+            if not hasattr(type(self), name):
+                raise AttributeError(_no_attribute(name))
+            super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         if self.work.contents is None:

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-
 NEEDED = ("py.typed", "stores/sql.py", "debugtoolbar/templates/sessionkit.dbtmako")
 
 

@@ -27,16 +27,18 @@ class Saving(NamedTuple):
 class Explained(NamedTuple):
     """One session of a request. Neither the ID nor the CSRF token is in it, nor anything that holds the request."""
 
+    name: str
+    """The attribute of the request."""
     rows: list[Row]
     savings: list[Saving]
     differences: list[Difference]
 
 
-def explain(work: UnitOfWork, journal: Journal) -> Explained:
+def explain(name: str, work: UnitOfWork, journal: Journal) -> Explained:
     savings = [_saving(note) for note in journal.notes if note.outcome not in _ABOUT_SENDING]
     rows = [*_rows(work, journal.found or work.found), ("Sent", _sending(work, journal))]
     changed = [difference for note in journal.notes for difference in note.differences]
-    return Explained(rows, savings or [_not_saved(work)], changed)
+    return Explained(name, rows, savings or [_not_saved(work)], changed)
 
 
 _ABOUT_SENDING = (Outcome.SENT, Outcome.NOT_SENT)

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, NamedTuple
 
-from pyramid.interfaces import ISessionFactory
-
 from pyramid_sessionkit.debugtoolbar.differences import Difference, differences
 from pyramid_sessionkit.debugtoolbar.reasons import reasons
 from pyramid_sessionkit.debugtoolbar.recording import Call, recording
 from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.state import Found
@@ -63,8 +62,7 @@ _ABOUT_SAVING = frozenset(
 
 def observe_sessions(config: Any) -> None:
     """Have the sessions of those requests noted that have the panel."""
-    factory = config.registry.queryUtility(ISessionFactory)
-    if isinstance(factory, SessionFactory):
+    for factory in config.registry.get(FACTORIES, {}).values():
         factory.persistence_of = _observed(factory)
 
 

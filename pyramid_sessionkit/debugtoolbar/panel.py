@@ -6,9 +6,9 @@ from typing import Any
 
 from pyramid_debugtoolbar.panels import DebugPanel
 
-from pyramid_sessionkit.debugtoolbar.explained import explain
+from pyramid_sessionkit.debugtoolbar.explained import Explained, explain
 from pyramid_sessionkit.debugtoolbar.journal import JOURNALS, Journal
-from pyramid_sessionkit.saver import work_of
+from pyramid_sessionkit.in_use import sessions_in_use
 
 
 class SessionPanel(DebugPanel):  # type: ignore[misc]
@@ -23,15 +23,16 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
     def __init__(self, request: Any) -> None:
         self._journals: list[Journal] = []
         request.__dict__[JOURNALS] = self._journals
-        self.data = {"ended": False, "sessions": []}
+        self._sessions: list[Explained] = []
+        self.data = {"ended": False, "sessions": self._sessions}
         # The last response callback decides what is sent, and may still save: it runs after the toolbar's tween.
         request.add_finished_callback(self._request_ended)
 
     def _request_ended(self, request: Any) -> None:
-        work = work_of(request)
-        journal = None if work is None else work.persistence.observer
-        if work is not None and isinstance(journal, Journal):
-            self.data["sessions"] = [explain(work, journal)]
+        for name, work in sessions_in_use(request).items():
+            observer = work.persistence.observer
+            if isinstance(observer, Journal):
+                self._sessions.append(explain(name, work, observer))
         self.data["ended"] = True
 
     @property
