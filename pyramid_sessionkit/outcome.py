@@ -13,7 +13,7 @@ class Outcome(Enum):
     """What became of one attempt to save a session, to end one, or to send its ID. A request may have several."""
 
     SAVED = "saved"
-    MERGED_STALE = "saved without its fields, since another request replaced the ID meanwhile"
+    SAVED_IN_PART = "saved in part"
     DROPPED = "dropped"
     NOT_SAVED = "not saved"
     ROLLED_BACK = "rolled back"

@@ -45,9 +45,7 @@ class SecondSession(Session):
     __slots__ = ()
 
     def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
-        raise NotSupported(
-            "A second session logs nobody in: call pyramid.security.remember(), or request.session.login()"
-        )
+        raise NotSupported("A second session logs nobody in: call pyramid.security.remember(), or request.session.login()")
 
 
 def add_session(config: Configurator, name: str, prefix: str | None = None) -> None:

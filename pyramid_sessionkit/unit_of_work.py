@@ -563,7 +563,7 @@ class UnitOfWork:
                 saved = saving.carry_out(job, wanted, self.found, self.phase)
                 pending.encoded = None  # what others stored may be merged into the contents now
                 if self.persistence.observer is not None:
-                    self.note(Outcome.MERGED_STALE if saved.stale else Outcome.SAVED)
+                    self._note_saved(saved)
                 self._keep(saved)
             except SessionGone:
                 self.phase, self.cookie = GONE, KEEP
@@ -571,6 +571,12 @@ class UnitOfWork:
         elif isinstance(wanted, Refused):
             raise session_replaced_error(wanted)
         self._pending = None
+
+    def _note_saved(self, saved: Saved) -> None:
+        if saved.stale:
+            self.note(Outcome.SAVED_IN_PART, "the contents alone, since another request has replaced the ID meanwhile")
+        else:
+            self.note(Outcome.SAVED)
 
     def _keep(self, saved: Saved) -> None:
         """Go on from what is stored now."""

@@ -6,8 +6,9 @@ from datetime import datetime, timezone
 from time import time
 from typing import NamedTuple
 
-from pyramid_sessionkit.debugtoolbar.differences import Difference
+from pyramid_sessionkit.debugtoolbar.differences import Difference, differences
 from pyramid_sessionkit.debugtoolbar.journal import Journal, Note
+from pyramid_sessionkit.debugtoolbar.reasons import reasons
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.state import BLANK, DELETE, KEEP, SEND, Cookie, Found
@@ -38,7 +39,7 @@ def explain(name: str, work: UnitOfWork, journal: Journal) -> Explained:
     savings = [_saving(note) for note in journal.notes if note.outcome not in _ABOUT_SENDING]
     rows = [*_rows(work, journal.found or work.found), ("Sent", _sending(work, journal))]
     changed = [difference for note in journal.notes for difference in note.differences]
-    return Explained(name, rows, savings or [_not_saved(work)], changed)
+    return Explained(name, rows, savings or [_nothing_saved(work, journal)], list(dict.fromkeys(changed)))
 
 
 _ABOUT_SENDING = (Outcome.SENT, Outcome.NOT_SENT)
@@ -48,18 +49,16 @@ def _saving(note: Note) -> Saving:
     return Saving(note.outcome.value, "; ".join(note.reasons), note.detail)
 
 
-def _not_saved(work: UnitOfWork) -> Saving:
-    """Where no attempt was made."""
-    if not work.used:
-        return Saving("not saved", "", "not used")
-    if work.settled or not work.pending.touched:
-        return Saving("not saved", "", "read only")
-    return Saving("not saved", "", "the request ended before")
+def _nothing_saved(work: UnitOfWork, journal: Journal) -> Saving:
+    if work.found is None:
+        return Saving("not saved", "", "it could not be read" if journal.calls else "not used")
+    wanted = reasons(work, differences(work))
+    return Saving("not saved", "; ".join(wanted), "the request failed before" if wanted else "read only")
 
 
 def _rows(work: UnitOfWork, found: Found | None) -> list[Row]:
     if found is None:
-        return [("Key", "not known, since the session was not used")]
+        return [("Key", "not known, since the session was not read")]
     if work.stored is None:
         return [("Key", "none, since nothing is stored"), ("Received", _RECEIVED[found])]
     record = work.stored.record

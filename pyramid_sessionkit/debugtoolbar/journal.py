@@ -56,7 +56,7 @@ class Journal:
 
 
 _ABOUT_SAVING = frozenset(
-    {Outcome.SAVED, Outcome.MERGED_STALE, Outcome.DROPPED, Outcome.NOT_SAVED, Outcome.ROLLED_BACK}
+    {Outcome.SAVED, Outcome.SAVED_IN_PART, Outcome.DROPPED, Outcome.NOT_SAVED, Outcome.ROLLED_BACK}
 )
 
 
