@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pyramid_sessionkit.debugtoolbar.differences import Difference, differences
 from pyramid_sessionkit.debugtoolbar.reasons import reasons
-from pyramid_sessionkit.debugtoolbar.recording import Call, recording
+from pyramid_sessionkit.debugtoolbar.recording import Call, RecordingStore
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.outcome import Outcome
@@ -77,7 +77,7 @@ def _observed(factory: SessionFactory) -> Callable[[Any], Persistence]:
         journal = Journal()
         journals.append(journal)
         observed = copy(persistence)
-        observed.store, observed.observer = recording(persistence.store, journal.calls), journal
+        observed.store, observed.observer = RecordingStore(persistence.store, journal.calls), journal
         return observed
 
     return persistence_of

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from zope.interface import directlyProvides, providedBy
-
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
 
 SHOWN_OF_KEY = 8
@@ -24,15 +22,11 @@ class Call(NamedTuple):
     result: str
 
 
-def recording(store: Any, calls: list[Call]) -> RecordingStore:
-    """A store that does what ``store`` does, and provides the interfaces that ``store`` provides."""
-    recorded = RecordingStore(store, calls)
-    directlyProvides(recorded, providedBy(store))
-    return recorded
-
-
 class RecordingStore:
-    """Made for one request, so that the calls of others are not among its own, whatever thread they come from."""
+    """Does what ``store`` does, and has what it has, its interfaces included.
+
+    Made for one request, so that the calls of others are not among its own, whatever thread they come from.
+    """
 
     def __init__(self, store: Any, calls: list[Call]) -> None:
         self._store = store
