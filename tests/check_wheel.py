@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-NEEDED = ("py.typed", "stores/sql.py", "debugtoolbar/templates/sessionkit.dbtmako")
+NEEDED = ("py.typed", "stores/sql.py", "debugtoolbar/templates/session.dbtmako")
 
 
 def main(folder: str) -> int:

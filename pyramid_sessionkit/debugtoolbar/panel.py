@@ -12,13 +12,17 @@ from pyramid_sessionkit.in_use import sessions_in_use
 
 
 class SessionPanel(DebugPanel):  # type: ignore[misc]
-    """What a request did to its session, and what became of that. It keeps text alone, and never the request."""
+    """What a request did to its session, and what became of that. It keeps text alone, and never the request.
 
-    name = "sessionkit"
-    title = "Session of pyramid_sessionkit"
-    nav_title = "Sessionkit"
+    By its name it takes the place of the toolbar's own panel. That one loads every session that is only asked for, loads
+    it again after a transaction was rolled back, and shows values as markup that a visitor chose.
+    """
+
+    name = "session"
+    title = "Session"
+    nav_title = title
     has_content = True
-    template = "pyramid_sessionkit.debugtoolbar:templates/sessionkit.dbtmako"
+    template = "pyramid_sessionkit.debugtoolbar:templates/session.dbtmako"
 
     def __init__(self, request: Any) -> None:
         self._journals: list[Journal] = []

@@ -47,13 +47,13 @@ class Browser:
         """The HTML of the panel of the last request, or of the one so many before it."""
         request_id = self.registry.pdtb_history.last(number + 1)[number][0]
         page = self.app.get(f"/_debug_toolbar/{request_id}").text
-        return page.partition('id="pDebugPanel-sessionkit-content"')[2].partition('<div id="pDebugPanel-')[0]
+        return page.partition('id="pDebugPanel-session-content"')[2].partition('<div id="pDebugPanel-')[0]
 
     @property
     def kept(self) -> bytes:
         """All that the toolbar keeps of the panel."""
         panels = self.registry.pdtb_history.last(1)[0][1].panels
-        return pickle.dumps([vars(panel) for panel in panels if panel.name == "sessionkit"])
+        return pickle.dumps([vars(panel) for panel in panels if panel.name == "session"])
 
 
 def words(html: str) -> str:
@@ -166,7 +166,7 @@ class TestBothModes:
 
 class TestWhatBecameOfIt:
     def test_a_request_that_does_not_use_it_says_so(self, browser: Browser) -> None:
-        assert "request.session was not used" in browser.do(lambda request: Response(""))
+        assert "No session was used" in browser.do(lambda request: Response(""))
 
     def test_one_that_was_read_is_read_only(self, browser: Browser) -> None:
         browser.do(put(cart=1))
