@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,19 @@ from webtest import TestApp
 
 from pyramid_sessionkit import StoreUnavailable, get_sessions
 from tests.conftest import SpyStore
+from tests.test_docs import named_blocks
 from tests.transactions.application import Site, sqlite_urls
 
-TOOLBAR = {"pyramid.includes": "pyramid_debugtoolbar", "debugtoolbar.includes": "pyramid_sessionkit.debugtoolbar"}
-"""As an ini file has it."""
+DOCUMENTED = named_blocks("howto/debugtoolbar.rst")
+
+
+def settings_of(block: str) -> dict[str, str]:
+    parser = ConfigParser()
+    parser.read_string(f"[app:main]\n{DOCUMENTED[block].text}")
+    return dict(parser["app:main"])
+
+
+TOOLBAR = settings_of("debugtoolbar-ini")
 DEVELOPER = {"REMOTE_ADDR": "127.0.0.1"}
 
 View = Callable[[Request], Any]
@@ -208,7 +218,7 @@ class TestWhatBecameOfIt:
     def test_a_token_needs_a_cookie_and_no_store(self, browser: Browser) -> None:
         shown = browser.do(lambda request: Response(get_csrf_token(request)))
         assert "Sent Set-Cookie: an ID that names nothing stored, for the CSRF token" in shown
-        assert "Calls of the store" not in shown
+        assert "Store calls" not in shown
 
     def test_where_no_cookie_can_be_sent_it_says_why(self, start: Callable[..., Browser]) -> None:
         browser = start(cookie_secure="true")
@@ -269,6 +279,14 @@ class TestSeveral:
 
 
 class TestAttacks:
+    def test_the_panels_of_the_page_show_no_id(self, start: Callable[..., Browser]) -> None:
+        browser = start(**settings_of("debugtoolbar-panels"))
+        assert "saved changed: cart" in browser.do(put(cart=1))
+        *_, secret, signature = browser.app.cookies["session"].split(".")
+        page = browser.app.get("/_debug_toolbar/").text
+        assert secret not in page
+        assert signature not in page
+
     def test_what_visitors_put_there_is_no_markup(self, browser: Browser) -> None:
         browser.do(put(**{"<b>": "<script>alert(1)</script>", "trusted": Markup("<script>alert(2)</script>")}))
         shown = browser.shown()
