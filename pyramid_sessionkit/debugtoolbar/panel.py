@@ -14,8 +14,8 @@ from pyramid_sessionkit.in_use import sessions_in_use
 class SessionPanel(DebugPanel):  # type: ignore[misc]
     """What a request did to its session, and what became of that. It keeps text alone, and never the request.
 
-    By its name it takes the place of the toolbar's own panel. That one loads every session that is only asked for, loads
-    it again after a transaction was rolled back, and shows values as markup that a visitor chose.
+    By its name it takes the place of the toolbar's own panel. That one loads each session that a request asks for, if
+    it is used or not, and shows values that a visitor chose as markup.
     """
 
     name = "session"
