@@ -36,10 +36,10 @@ class SessionFactory:
         persistence: Persistence,
         saver: Saver,
         signer: CookieSigner,
+        adoption: Adoption,
         session_class: type[Session] = Session,
         key_prefix: Callable[[Any], str] | None = None,
         joined_mode: JoinedMode | None = None,
-        adoption: Adoption | None = None,
         header: SessionHeader | None = None,
     ) -> None:
         self.name = name

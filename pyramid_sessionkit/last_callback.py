@@ -98,7 +98,4 @@ def own_response(request: Any, response: Any) -> Any:
 
 
 def _sends_a_cookie(in_use: InUse) -> bool:
-    for session in in_use.values():
-        if session.work.cookie is not KEEP:
-            return True
-    return False
+    return bool([session for session in in_use.values() if session.work.cookie is not KEEP])

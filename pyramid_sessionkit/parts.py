@@ -54,10 +54,10 @@ def make_factory(
         persistence,
         saver,
         signer,
+        adoption,
         _session_class(config, settings.session_class, base),
         resolve(config, "key_prefix", settings.key_prefix),
         JoinedMode(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None,
-        adoption,
         header,
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.in_use import find_session
+
 GATE_FAILED = "_sessionkit_gate_failed"
 """Set in the ``__dict__`` of a request that a gate turned away, until some view takes it."""
 
@@ -54,8 +56,8 @@ class FreshLoginPredicate:
         return passed
 
     def _is_fresh(self, request: Any) -> bool:
-        session = request.session
-        at = getattr(session, "authenticated", None)
+        session = find_session(request)
+        at = None if session is None else session.authenticated
         # A login in the future, on a clock that was set back since, is no proof either.
         return at is not None and session.userid == request.authenticated_userid and abs(time() - at) <= self._seconds
 

@@ -14,7 +14,6 @@ from pyramid.request import Request
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.in_use import FACTORIES
-from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.parts import make_factory
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
@@ -45,7 +44,9 @@ class SecondSession(Session):
     __slots__ = ()
 
     def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
-        raise NotSupported("A second session logs nobody in: call pyramid.security.remember(), or request.session.login()")
+        raise NotSupported(
+            "A second session logs nobody in: call pyramid.security.remember(), or request.session.login()"
+        )
 
 
 def add_session(config: Configurator, name: str, prefix: str | None = None) -> None:
