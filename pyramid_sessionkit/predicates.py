@@ -57,9 +57,11 @@ class FreshLoginPredicate:
 
     def _is_fresh(self, request: Any) -> bool:
         session = find_session(request)
-        at = None if session is None else session.authenticated
+        if session is None or session.authenticated is None:
+            return False
         # A login in the future, on a clock that was set back since, is no proof either.
-        return at is not None and session.userid == request.authenticated_userid and abs(time() - at) <= self._seconds
+        is_theirs = session.userid == request.authenticated_userid
+        return is_theirs and abs(time() - session.authenticated) <= self._seconds
 
 
 class SessionHasPredicate:

@@ -25,7 +25,7 @@ log = logging.getLogger("pyramid_sessionkit")
 
 
 def import_(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
-    factory = factory_of(registry, args.session)
+    factory: Any = factory_of(registry, args.session)
     _refuse_without_old_sessions(factory)
     done: Counter[str] = Counter()
     with out.progress(None, "Counting" if args.dry_run else "Importing") as advance:
