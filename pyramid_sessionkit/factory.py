@@ -57,13 +57,11 @@ class SessionFactory:
     def __call__(self, request: Any) -> Session:
         finish_later(request)
         attributes = request.__dict__
-        in_use: InUse | None = attributes.get(IN_USE)
-        if in_use is None:
-            in_use = attributes[IN_USE] = {}
-        elif self in in_use:
+        # Threads that share a request get one session.
+        in_use: InUse = attributes.setdefault(IN_USE, {})
+        if self in in_use:
             return in_use[self]
-        session = in_use[self] = self._new_session(request, attributes[FINISHED])
-        return session
+        return in_use.setdefault(self, self._new_session(request, attributes[FINISHED]))
 
     def _new_session(self, request: Any, closed: bool) -> Session:
         if self._one_process and request.environ.get("wsgi.multiprocess"):

@@ -55,10 +55,11 @@ _CALLBACKS = (finish,)
 
 
 def _finish_sessions(request: Any, response: Any, in_use: InUse) -> None:
-    used = [(factory, session.work) for factory, session in in_use.items() if session.work.found is not None]
     # All are saved before any cookie is sent: where that fails, the response becomes another.
-    for factory, work in used:
-        _save_late(request, response, factory.saver, work)
+    for factory, session in list(in_use.items()):
+        if session.work.used and not session.work.settled:
+            _save_late(request, response, factory.saver, session.work)
+    used = [(factory, session.work) for factory, session in in_use.items() if session.work.found is not None]
     if len(used) > 1:
         # The first goes last: it may say `private`, and only where none of the others has said `no-store`.
         used.sort(key=lambda item: item[0].name == FIRST)
@@ -71,8 +72,6 @@ def _finish_sessions(request: Any, response: Any, in_use: InUse) -> None:
 
 
 def _save_late(request: Any, response: Any, saver: Any, work: UnitOfWork) -> None:
-    if work.settled:
-        return
     try:
         saver.save(request, work, response.status_int, getattr(request, "exception", None))
     except StoreUnavailable as error:

@@ -265,6 +265,23 @@ def test_a_subrequest_has_sessions_of_its_own(two_sessions: TwoSessions) -> None
     assert app.get("/outer").text == "2 20"
 
 
+def test_the_key_of_one_may_depend_on_the_other(two_sessions: TwoSessions, basket: SpyStore) -> None:
+    def tenant(request: Request) -> str:
+        return str(request.session.get("tenant", "none")) + "-"
+
+    app = two_sessions({"/": fill}, **{"basket.key_prefix": tenant})
+    app.get("/")
+    assert [key[:5] for key in basket.store._records] == ["none-"]
+
+
+def test_a_client_with_a_session_header_gets_a_cookie_for_the_basket(two_sessions: TwoSessions) -> None:
+    app = two_sessions({"/": both}, header_name="X-Session")
+    response = app.get("/", headers={"X-Session": ""})
+    assert cookies(response) == ["basket"]
+    assert response.headers.getall("Vary") == ["Cookie, X-Session"]
+    assert app.get("/", headers={"X-Session": response.headers["X-Session"]}).text == "2 20"
+
+
 class TestWithTransactions:
     """pyramid_tm and pyramid_retry."""
 
