@@ -61,13 +61,11 @@ class SessionFactory:
         in_use: InUse = attributes.setdefault(IN_USE, {})
         if self in in_use:
             return in_use[self]
-        return in_use.setdefault(self, self._new_session(request, attributes[FINISHED]))
-
-    def _new_session(self, request: Any, closed: bool) -> Session:
         if self._one_process and request.environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
         persistence = self.persistence if self.joined_mode is None else self.joined_mode.persistence_of(request)
-        return self.session_class(persistence, RequestCarrier(self._options_for(request), request), closed)
+        carrier = RequestCarrier(self._options_for(request), request)
+        return in_use.setdefault(self, self.session_class(persistence, carrier, attributes[FINISHED]))
 
     def _options_for(self, request: Any) -> CarrierOptions:
         if self._in_header is not None and is_carried_in_header(request):

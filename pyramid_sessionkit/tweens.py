@@ -27,9 +27,8 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from pyramid_sessionkit.adoption.adopting import OUTCOME
 from pyramid_sessionkit.adoption.directive import ADOPTION
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
-from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.in_force import warn_unless_in_force
-from pyramid_sessionkit.in_use import IN_USE, InUse
+from pyramid_sessionkit.in_use import IN_USE, InUse, is_first
 from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
@@ -180,15 +179,11 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
         transaction.count_as_aborted()
         return
     # All others are checked before anything is written.
-    for factory, session in sorted(in_use.items(), key=_is_first):
+    for factory, session in sorted(in_use.items(), key=is_first):
         if factory.name != FIRST:
             _check(request, response, factory.saver, session.work)
         elif not session.work.settled:
             _join(request, response, transaction, factory.saver, session.work)
-
-
-def _is_first(item: tuple[SessionFactory, Session]) -> bool:
-    return item[0].name == FIRST
 
 
 def _join(request: Any, response: Any, transaction: RequestTransaction, saver: Saver, work: UnitOfWork) -> None:
