@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from pyramid.config import Configurator
 
 from pyramid_sessionkit.adoption.directive import add_adoption

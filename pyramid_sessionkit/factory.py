@@ -37,10 +37,10 @@ class SessionFactory:
         persistence: Persistence,
         saver: Saver,
         signer: CookieSigner,
+        adoption: Adoption,
         session_class: type[Session] = Session,
         key_prefix: Callable[[Any], str] | None = None,
         joined_mode: JoinedMode | None = None,
-        adoption: Adoption | None = None,
         header: SessionHeader | None = None,
     ) -> None:
         self.name = name
@@ -61,19 +61,15 @@ class SessionFactory:
     def __call__(self, request: Any) -> Session:
         finish_later(request)
         attributes = request.__dict__
-        in_use: InUse | None = attributes.get(IN_USE)
-        if in_use is None:
-            in_use = attributes[IN_USE] = {}
-        elif self in in_use:
+        # Threads that share a request get one session.
+        in_use: InUse = attributes.setdefault(IN_USE, {})
+        if self in in_use:
             return in_use[self]
-        session = in_use[self] = self._new_session(request, attributes[FINISHED])
-        return session
-
-    def _new_session(self, request: Any, closed: bool) -> Session:
         if self._one_process and request.environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
         persistence = self.persistence if self.persistence_of is None else self.persistence_of(request)
-        return self.session_class(persistence, RequestCarrier(self._options_for(request), request), closed)
+        carrier = RequestCarrier(self._options_for(request), request)
+        return in_use.setdefault(self, self.session_class(persistence, carrier, attributes[FINISHED]))
 
     def _options_for(self, request: Any) -> CarrierOptions:
         if self._in_header is not None and is_carried_in_header(request):

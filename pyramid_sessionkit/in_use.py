@@ -55,6 +55,21 @@ def find_session(request: Any) -> Session | None:
     return session if isinstance(session, Session) else _first_in_use(request)
 
 
+def factory_of(registry: Any, name: str = FIRST) -> SessionFactory:
+    """The factory of ours for the session with this name."""
+    factories: dict[str, SessionFactory] = registry.get(FACTORIES, {})
+    if not factories:
+        raise ConfigurationError('This application has no config.include("pyramid_sessionkit")')
+    if name not in factories:
+        raise ConfigurationError(f"This application has no session {name!r}; it has {', '.join(sorted(factories))}")
+    return factories[name]
+
+
+def is_first(item: tuple[SessionFactory, Session]) -> bool:
+    """To sort sessions in use: the first goes last."""
+    return item[0].name == FIRST
+
+
 def _first_in_use(request: Any) -> Session | None:
     in_use: InUse = request.__dict__.get(IN_USE, {})
     return next((session for factory, session in in_use.items() if factory.name == FIRST), None)

@@ -7,8 +7,7 @@ from typing import Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.headers import FORMER, RETURNED, copied, without_former_cookies
-from pyramid_sessionkit.in_use import IN_USE, InUse
-from pyramid_sessionkit.interfaces import FIRST
+from pyramid_sessionkit.in_use import IN_USE, InUse, is_first
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import respond
 from pyramid_sessionkit.state import KEEP
@@ -55,24 +54,25 @@ _CALLBACKS = (finish,)
 
 
 def _finish_sessions(request: Any, response: Any, in_use: InUse) -> None:
-    used = [(factory, session.work) for factory, session in in_use.items() if session.work.found is not None]
     # All are saved before any cookie is sent: where that fails, the response becomes another.
-    for factory, work in used:
-        _save_late(request, response, factory.saver, work)
-    if len(used) > 1:
+    items = list(in_use.items())
+    for factory, session in items:
+        work = session.work
+        if work.found is not None and not work.settled:
+            _save_late(request, response, factory.saver, work)
+    if len(in_use) > 1:
         # The first goes last: it may say `private`, and only where none of the others has said `no-store`.
-        used.sort(key=lambda item: item[0].name == FIRST)
-    for factory, work in used:
-        factory.saver.add_headers(request, response, work)
-        if work.mutable and work.contents is not None:
-            watch(request.environ, work, factory.name)
-    for session in in_use.values():
-        session.work.close()
+        items = sorted(in_use.items(), key=is_first)
+    for factory, session in items:
+        work = session.work
+        if work.found is not None:
+            factory.saver.headers_for(request).add(request, response, work)
+            if work.mutable and work.contents is not None:
+                watch(request.environ, work, factory.name)
+        work.close()
 
 
 def _save_late(request: Any, response: Any, saver: Any, work: UnitOfWork) -> None:
-    if work.settled:
-        return
     try:
         saver.save(request, work, response.status_int, getattr(request, "exception", None))
     except StoreUnavailable as error:
@@ -90,15 +90,12 @@ def own_response(request: Any, response: Any) -> Any:
     if response is not attributes.get("response"):
         first = object()
         # A response callback may still want a cookie for it, while another thread returns it too.
-        if response.__dict__.setdefault(RETURNED, first) is not first or (
-            IN_USE in attributes and _sends_a_cookie(attributes[IN_USE])
-        ):
+        if response.__dict__.setdefault(RETURNED, first) is not first:
             return copied(response)
+        for session in attributes.get(IN_USE, _NONE).values():
+            if session.work.cookie is not KEEP:
+                return copied(response)
     return without_former_cookies(response) if FORMER in response.__dict__ else response
 
 
-def _sends_a_cookie(in_use: InUse) -> bool:
-    for session in in_use.values():
-        if session.work.cookie is not KEEP:
-            return True
-    return False
+_NONE: InUse = {}

@@ -54,10 +54,10 @@ def make_factory(
         persistence,
         saver,
         signer,
+        adoption,
         _session_class(config, settings.session_class, base),
         resolve(config, "key_prefix", settings.key_prefix),
         JoinedMode(persistence, settings.sql.dbsession, app_settings) if settings.sql.dbsession else None,
-        adoption,
         header,
     )
 
@@ -79,19 +79,26 @@ def _check_store(settings: Settings, store: Any) -> None:
 def _session_class(config: Configurator, dotted: Any, base: type[Session]) -> type[Session]:
     if dotted is None:
         return base
-    found: Any = resolve(config, "session_class", dotted)
+    found: Any = _imported(config, "session_class", dotted)
     if not isinstance(found, type) or not issubclass(found, base):
         raise ConfigurationError(
             f"{PREFIX}session_class = {dotted} is not a subclass of {base.__module__}.{base.__qualname__}: derive it "
             "from that, or make a session factory of your own that calls ours"
         )
+    check_arguments(f"{PREFIX}session_class", found)
     return found
 
 
 def resolve(config: Configurator, name: str, dotted: Any) -> Any:
-    """The object that a setting names, or None."""
+    """The function that a setting names, or None."""
     if dotted is None:
         return None
+    found = _imported(config, name, dotted)
+    check_arguments(PREFIX + name, found)
+    return found
+
+
+def _imported(config: Configurator, name: str, dotted: Any) -> Any:
     cure = f"; give the dotted name of a function, such as myapp.sessions.{name}"
     if name == "session_class":
         cure = "; give the dotted name of a class, such as myapp.sessions.MySession"
@@ -108,7 +115,6 @@ def resolve(config: Configurator, name: str, dotted: Any) -> Any:
         ) from error
     if not callable(found):
         raise ConfigurationError(f"{PREFIX}{name} = {dotted} is not callable{cure}")
-    check_arguments(PREFIX + name, found)
     return found
 
 

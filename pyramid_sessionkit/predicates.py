@@ -7,6 +7,8 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.in_use import find_session
+
 GATE_FAILED = "_sessionkit_gate_failed"
 """Set in the ``__dict__`` of a request that a gate turned away, until some view takes it."""
 
@@ -54,10 +56,12 @@ class FreshLoginPredicate:
         return passed
 
     def _is_fresh(self, request: Any) -> bool:
-        session = request.session
-        at = getattr(session, "authenticated", None)
+        session = find_session(request)
+        if session is None or session.authenticated is None:
+            return False
         # A login in the future, on a clock that was set back since, is no proof either.
-        return at is not None and session.userid == request.authenticated_userid and abs(time() - at) <= self._seconds
+        is_theirs = session.userid == request.authenticated_userid
+        return is_theirs and abs(time() - session.authenticated) <= self._seconds
 
 
 class SessionHasPredicate:

@@ -45,7 +45,7 @@ class Saver:
             work.note(Outcome.NOT_SAVED, f"a {status} is not saved, see sessionkit.save_on_error")
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
-        wanted, headers = work.plan(), self._headers_for(request)
+        wanted, headers = work.plan(), self.headers_for(request)
         if needs_cookie(wanted) and (refusal := headers.refusal(request)):
             headers.warn(refusal)
             work.note(Outcome.NOT_SAVED, f"no ID could be sent: {refusal}")
@@ -59,11 +59,8 @@ class Saver:
     def is_wanted(self, status: int) -> bool:
         return status < 500 or self._settings.save_on_error
 
-    def add_headers(self, request: Any, response: Any, work: UnitOfWork) -> None:
-        """Send the cookie, once the response is otherwise ready."""
-        self._headers_for(request).add(request, response, work)
-
-    def _headers_for(self, request: Any) -> ResponseHeaders:
+    def headers_for(self, request: Any) -> ResponseHeaders:
+        """What the client of this request is sent."""
         if self._cookieless is not None and is_carried_in_header(request):
             return self._cookieless
         return self._headers

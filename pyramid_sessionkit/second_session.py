@@ -14,7 +14,6 @@ from pyramid.request import Request
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.in_use import FACTORIES
-from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.parts import make_factory
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
@@ -45,7 +44,9 @@ class SecondSession(Session):
     __slots__ = ()
 
     def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
-        raise NotSupported("A second session logs nobody in: call pyramid.security.remember(), or request.session.login()")
+        raise NotSupported(
+            "A second session logs nobody in: call pyramid.security.remember(), or request.session.login()"
+        )
 
 
 def add_session(config: Configurator, name: str, prefix: str | None = None) -> None:
@@ -62,9 +63,11 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
     def register() -> None:
         factories: dict[str, SessionFactory] = config.registry[FACTORIES]
         with _errors_name(prefix):
+            for other in factories.values():
+                _check_apart(settings, other)
             factory = make_factory(config, settings, app_settings, name, SecondSession)
             for other in factories.values():
-                _check_apart(factory, other)
+                _check_not_same_store(factory, other)
         factories[name] = factory
 
     def session(request: Any) -> Session:
@@ -112,17 +115,20 @@ def _errors_name(prefix: str) -> Iterator[None]:
         raise ConfigurationError(re.sub(rf"(?<!\w){re.escape(PREFIX)}", prefix, str(error))) from error
 
 
-def _check_apart(factory: SessionFactory, other: SessionFactory) -> None:
+def _check_apart(settings: Settings, other: SessionFactory) -> None:
     """Two sessions in one place would take each other's records for their own."""
-    settings, others = factory.persistence.settings, other.persistence.settings
+    others = other.persistence.settings
     if settings.cookie.name == others.cookie.name:
         raise ConfigurationError(
             f"{PREFIX}cookie_name = {settings.cookie.name} is the cookie of request.{other.name} too"
         )
+    for setting, value, _ in _places(settings) & _places(others):
+        raise ConfigurationError(f"{PREFIX}{setting} = {value} is where request.{other.name} is stored too")
+
+
+def _check_not_same_store(factory: SessionFactory, other: SessionFactory) -> None:
     if factory.persistence.store is other.persistence.store:
         raise ConfigurationError(f"{PREFIX}store returned the store of request.{other.name}: give each its own")
-    for place in _places(settings) & _places(others):
-        raise ConfigurationError(f"{PREFIX}{place[0]} = {place[1]} is where request.{other.name} is stored too")
 
 
 def _places(settings: Settings) -> set[tuple[str, str, str]]:

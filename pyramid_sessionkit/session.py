@@ -34,8 +34,10 @@ class Session(MutableMapping[str, Any]):
 
     __slots__ = ("work",)
 
+    work: UnitOfWork
+
     def __init__(self, persistence: Persistence, carrier: Carrier, closed: bool = False) -> None:
-        self.work = UnitOfWork(persistence, carrier, closed)
+        _set_work(self, UnitOfWork(persistence, carrier, closed))
 
     # Reading and writing the contents.
 
@@ -287,6 +289,10 @@ class Session(MutableMapping[str, Any]):
         store refused.
         """
         self.work.save()
+
+
+# Past our own __setattr__, in a third of the time: each session that a request uses pays for it.
+_set_work = vars(Session)["work"].__set__
 
 
 def _no_attribute(name: str) -> str:

@@ -28,7 +28,7 @@ from pyramid_sessionkit.adoption.adopting import OUTCOME
 from pyramid_sessionkit.adoption.directive import ADOPTION
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
 from pyramid_sessionkit.in_force import warn_unless_in_force
-from pyramid_sessionkit.in_use import IN_USE, InUse
+from pyramid_sessionkit.in_use import IN_USE, InUse, is_first
 from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
@@ -99,7 +99,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         try:
             if transaction is not None:
                 transaction.leave()
-            for factory, session in in_use.items():
+            for factory, session in list(in_use.items()):  # key_prefix may use another session
                 if not session.work.settled:
                     _save(request, response, factory.saver, session.work)
         except Exception as error:
@@ -141,7 +141,7 @@ def _checking_tween(handler: Handler) -> Handler:
         _mark_rendered(request, response)
         in_use = request.__dict__.get(IN_USE)
         if in_use is not None and not will_be_retried(request, request.exception):
-            for factory, session in in_use.items():
+            for factory, session in list(in_use.items()):
                 _check(request, response, factory.saver, session.work)
         return response
 
@@ -180,11 +180,10 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
         transaction.count_as_aborted()
         return
     # All others are checked before anything is written.
-    for factory, session in in_use.items():
+    for factory, session in sorted(in_use.items(), key=is_first):
         if factory.name != FIRST:
             _check(request, response, factory.saver, session.work)
-    for factory, session in in_use.items():
-        if factory.name == FIRST and not session.work.settled:
+        elif not session.work.settled:
             _join(request, response, transaction, factory.saver, session.work)
 
 
@@ -237,7 +236,7 @@ def _response_to(error: Exception, request: Any, transaction: RequestTransaction
     if will_be_retried(request, error):
         return None
     in_use: InUse = request.__dict__.get(IN_USE, {})
-    for factory, session in in_use.items():
+    for factory, session in list(in_use.items()):
         _end_after_failure(request, error, factory.saver, session.work)
     return respond(request, error, committed=False) if isinstance(error, SessionError) else None
 
