@@ -28,7 +28,7 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
         self._journals: list[Journal] = []
         request.__dict__[JOURNALS] = self._journals
         self._sessions: list[Explained] = []
-        self.data = {"ended": False, "sessions": self._sessions}
+        self.data = {"ended": False, "recorded": True, "sessions": self._sessions}
         # The last response callback decides what is sent, and may still save: it runs after the toolbar's tween.
         request.add_finished_callback(self._request_ended)
 
@@ -37,6 +37,9 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
             observer = work.persistence.observer
             if isinstance(observer, Journal):
                 self._sessions.append(explain(name, work, observer))
+            else:
+                # The panel alone was named in debugtoolbar.extra_panels.
+                self.data["recorded"] = False
         self.data["ended"] = True
 
     @property

@@ -277,6 +277,11 @@ class TestSeveral:
         browser.app.get("/act?view=now", extra_environ={"REMOTE_ADDR": "192.0.2.1"})
         assert [observer is None for observer in observers] == [False, True]
 
+    def test_a_panel_without_its_setting_names_it(self, start: Callable[..., Browser]) -> None:
+        panel = {"debugtoolbar.panels": "pyramid_sessionkit.debugtoolbar.panel.SessionPanel"}
+        shown = start(**{"debugtoolbar.includes": "", **panel}).do(put(cart=1))
+        assert "debugtoolbar.includes = pyramid_sessionkit.debugtoolbar" in shown
+
 
 class TestAttacks:
     def test_the_panels_of_the_page_show_no_id(self, start: Callable[..., Browser]) -> None:
