@@ -11,7 +11,7 @@ from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 LONGEST = 1000
-"""Characters of a value that are shown."""
+"""Characters of a value or a name that are shown."""
 
 
 class Difference(NamedTuple):
@@ -37,7 +37,7 @@ def differences(work: UnitOfWork) -> tuple[Difference, ...]:
     names = [*work.contents, *(name for name in before if name not in work.contents)]
     pairs = [(name, before.get(name, MISSING), work.contents.get(name, MISSING)) for name in names]
     changed = [pair for pair in pairs if not _same(serializer, *pair[1:])]
-    return tuple(Difference(str(name), _shown(name, old), _shown(name, new)) for name, old, new in changed)
+    return tuple(Difference(_cut(str(name)), _shown(name, old), _shown(name, new)) for name, old, new in changed)
 
 
 def _same(serializer: Serializer, one: Any, other: Any) -> bool:
@@ -59,4 +59,8 @@ def _shown(name: str, value: Any) -> str | None:
         text = str(repr(value))
     except Exception as error:
         return f"(its repr raised {type(error).__name__})"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text)} characters)"
