@@ -84,18 +84,14 @@ def _save_late(request: Any, response: Any, saver: Any, work: UnitOfWork) -> Non
         response.app_iter = instead.app_iter
 
 
-def own_response(request: Any, response: Any) -> Any:
+def own_response(request: Any, response: Any, in_use: InUse | None) -> Any:
     """The response, or a copy of it where it is to carry a cookie: some views return one object to everybody."""
-    attributes = request.__dict__
-    if response is not attributes.get("response"):
+    if response is not request.__dict__.get("response"):
         first = object()
         # A response callback may still want a cookie for it, while another thread returns it too.
         if response.__dict__.setdefault(RETURNED, first) is not first:
             return copied(response)
-        for session in attributes.get(IN_USE, _NONE).values():
+        for session in in_use.values() if in_use else ():
             if session.work.cookie is not KEEP:
                 return copied(response)
     return without_former_cookies(response) if FORMER in response.__dict__ else response
-
-
-_NONE: InUse = {}

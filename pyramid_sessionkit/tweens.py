@@ -95,7 +95,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             finish_later(request)
             if "session" in request.__dict__:
                 _refuse_if_lost(request)
-            return own_response(request, response)
+            return own_response(request, response, None)
         try:
             if transaction is not None:
                 transaction.leave()
@@ -107,7 +107,7 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             response = respond(request, error, committed=was_committed(request))
             if response is None:
                 raise
-        return own_response(request, response)
+        return own_response(request, response, in_use)
 
     return outer_tween
 
