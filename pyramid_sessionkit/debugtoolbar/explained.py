@@ -59,6 +59,8 @@ def _nothing_saved(work: UnitOfWork, journal: Journal) -> Saving:
 def _rows(work: UnitOfWork, found: Found | None) -> list[Row]:
     if found is None:
         return [("Key", "not known, since the session was not read")]
+    if work.contents is None:
+        return [("Key", "not known, since what was read was rolled back"), ("Received", _RECEIVED[found])]
     if work.stored is None:
         return [("Key", "none, since nothing is stored"), ("Received", _RECEIVED[found])]
     record = work.stored.record
@@ -116,11 +118,11 @@ _SENT: dict[Cookie, str] = {
     KEEP: "the cookie of the library that was used before is deleted",
     SEND: "the ID of the session",
     BLANK: "an ID that names nothing stored, for the CSRF token",
-    DELETE: "the cookie is deleted",
+    DELETE: "the client is to forget its ID",
 }
 _NOTHING_SENT: dict[Cookie, str] = {
     KEEP: "nothing, since the client has the right ID or needs none",
     SEND: "nothing, since the request failed",
     BLANK: "nothing, since the request failed",
-    DELETE: "nothing, since the client had no cookie to delete",
+    DELETE: "nothing, since the client had no ID to forget",
 }

@@ -147,7 +147,7 @@ class TestBothModes:
         shown = site_browser.do(log_out)
         assert re.search(r"ended logout \(\w{8}\)", shown)
         assert "Key none" in shown
-        assert "Sent Set-Cookie: the cookie is deleted" in shown
+        assert "Sent Set-Cookie: the client is to forget its ID" in shown
 
     def test_a_request_that_failed_says_why_nothing_is_saved(self, site: Site, site_browser: Browser) -> None:
         site_browser.do(put(cart="empty"))
@@ -155,7 +155,21 @@ class TestBothModes:
             "independent": "not saved changed: cart a 500 is not saved, see sessionkit.save_on_error",
             "joined": "rolled back changed: cart with the transaction",
         }
-        assert why[site.mode] in site_browser.do(put_and_fail)
+        shown = site_browser.do(put_and_fail)
+        assert why[site.mode] in shown
+        assert "nothing is stored" not in shown
+
+    def test_a_commit_that_fails_is_shown_after_the_saving(self, site: Site, site_browser: Browser) -> None:
+        def fail_to_commit(request: Request) -> Response:
+            request.session["cart"] = "full"
+            request.tm.get().addBeforeCommitHook(put_and_fail, (request,))
+            return Response("")
+
+        why = {
+            "independent": "not saved changed: cart",
+            "joined": "saved changed: cart rolled back with the transaction",
+        }
+        assert why[site.mode] in site_browser.do(fail_to_commit)
 
     def test_each_attempt_of_a_retry_is_shown(self, site: Site, site_browser: Browser) -> None:
         from pyramid_retry import RetryableException
