@@ -65,11 +65,6 @@ def factory_of(registry: Any, name: str = FIRST) -> SessionFactory:
     return factories[name]
 
 
-def is_first(item: tuple[SessionFactory, Session]) -> bool:
-    """To sort sessions in use: the first goes last."""
-    return item[0].name == FIRST
-
-
 def _first_in_use(request: Any) -> Session | None:
     in_use: InUse = request.__dict__.get(IN_USE, {})
     return next((session for factory, session in in_use.items() if factory.name == FIRST), None)

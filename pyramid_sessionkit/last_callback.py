@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.headers import FORMER, RETURNED, copied, without_former_cookies
-from pyramid_sessionkit.in_use import IN_USE, InUse, is_first
+from pyramid_sessionkit.in_use import IN_USE, InUse
+from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import respond
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from pyramid_sessionkit.factory import SessionFactory
 
 FINISHED = "_sessionkit_finished"
 """In the ``__dict__`` of a request that has our response callback: whether that has run, after all others."""
@@ -62,7 +67,7 @@ def _finish_sessions(request: Any, response: Any, in_use: InUse) -> None:
             _save_late(request, response, factory.saver, work)
     if len(in_use) > 1:
         # The first goes last: it may say `private`, and only where none of the others has said `no-store`.
-        items = sorted(in_use.items(), key=is_first)
+        items = sorted(in_use.items(), key=_is_first)
     for factory, session in items:
         work = session.work
         if work.found is not None:
@@ -70,6 +75,10 @@ def _finish_sessions(request: Any, response: Any, in_use: InUse) -> None:
             if work.mutable and work.contents is not None:
                 watch(request.environ, work, factory.name)
         work.close()
+
+
+def _is_first(item: tuple[SessionFactory, Session]) -> bool:
+    return item[0].name == FIRST
 
 
 def _save_late(request: Any, response: Any, saver: Any, work: UnitOfWork) -> None:

@@ -28,7 +28,7 @@ from pyramid_sessionkit.adoption.adopting import OUTCOME
 from pyramid_sessionkit.adoption.directive import ADOPTION
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
 from pyramid_sessionkit.in_force import warn_unless_in_force
-from pyramid_sessionkit.in_use import IN_USE, InUse, is_first
+from pyramid_sessionkit.in_use import IN_USE, InUse
 from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
@@ -40,7 +40,6 @@ from pyramid_sessionkit.plan import needs_cookie
 from pyramid_sessionkit.saver import Saver, will_be_retried
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX
-from pyramid_sessionkit.state import DROPPED
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -103,9 +102,9 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
                 if not session.work.settled:
                     _save(request, response, factory.saver, session.work)
         except Exception as error:
-            _give_up(in_use, error)
             response = respond(request, error, committed=was_committed(request))
             if response is None:
+                _end_after_failure(request, error)
                 raise
         return own_response(request, response, in_use)
 
@@ -179,8 +178,7 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
     if transaction.will_abort(response):
         transaction.count_as_aborted()
         return
-    # All others are checked before anything is written.
-    for factory, session in sorted(in_use.items(), key=is_first):
+    for factory, session in list(in_use.items()):
         if factory.name != FIRST:
             _check(request, response, factory.saver, session.work)
         elif not session.work.settled:
@@ -213,31 +211,13 @@ def _save(request: Any, response: Any, saver: Saver, work: UnitOfWork) -> None:
         raise
 
 
-def _give_up(in_use: InUse, error: Exception) -> None:
-    """One of the sessions could not be saved: end the others as far as that was asked for, and save nothing more."""
-    for session in in_use.values():
-        work = session.work
-        if work.used and not work.settled and work.phase is not DROPPED:
-            _end_and_abandon(work, error)
-
-
-def _end_and_abandon(work: UnitOfWork, error: Exception) -> None:
-    try:
-        work.end()
-    except Exception:
-        log.exception("A session of a request that failed could not be ended")
-    work.abandon(error)
-
-
 def _response_to(error: Exception, request: Any, transaction: RequestTransaction | None) -> Any:
     """The response to an error of ours that the application raised; None for any other, which is to be raised again."""
     if transaction is not None:
         _leave_after_failure(request, transaction)
     if will_be_retried(request, error):
         return None
-    in_use: InUse = request.__dict__.get(IN_USE, {})
-    for factory, session in list(in_use.items()):
-        _end_after_failure(request, error, factory.saver, session.work)
+    _end_after_failure(request, error)
     return respond(request, error, committed=False) if isinstance(error, SessionError) else None
 
 
@@ -262,10 +242,15 @@ def _mark_rendered(request: Any, response: Any) -> None:
         mark(request, response, request.exception, committed=False)
 
 
-def _end_after_failure(request: Any, error: Exception, saver: Saver, work: UnitOfWork) -> None:
+def _end_after_failure(request: Any, error: Exception) -> None:
     """Carry out the endings of a request that failed; save the rest only if ``save_on_error`` says so."""
-    if not work.used or work.settled:
-        return
+    in_use: InUse = request.__dict__.get(IN_USE, {})
+    for factory, session in list(in_use.items()):
+        if session.work.used and not session.work.settled:
+            _end_one(request, error, factory.saver, session.work)
+
+
+def _end_one(request: Any, error: Exception, saver: Saver, work: UnitOfWork) -> None:
     try:
         work.end()
         # Without a response no cookie can be sent; and what failed once fails again.
