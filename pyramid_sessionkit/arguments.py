@@ -14,6 +14,7 @@ ARGUMENTS = {
     "key_prefix": ("request",),
     "cookie_options": ("request",),
     "store": ("settings",),
+    "session_class": ("persistence", "carrier", "closed"),
     "adopt": ("settings",),
     "userid": ("request", "contents"),
     "dump": ("value",),

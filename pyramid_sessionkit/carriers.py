@@ -11,6 +11,7 @@ from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError
+from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
 from pyramid_sessionkit.session_header import SessionHeader
@@ -23,7 +24,7 @@ LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
 _is_prefix = re.compile(rf"[A-Za-z0-9_-]{{0,{LONGEST_PREFIX}}}").fullmatch
 
 STANDING = "pyramid_sessionkit.standing"
-"""Where the environ of a request that pyramid_retry may repeat has its :class:`Standing`."""
+"""Where the environ of a request that pyramid_retry may repeat has its :class:`Standing`, with the session's name."""
 
 
 class Standing(NamedTuple):
@@ -49,6 +50,12 @@ class CarrierOptions(NamedTuple):
     events: Events
     key_prefix: Callable[[Any], str] | None = None
     adoption: Adoption | None = None
+    name: str = FIRST
+
+    @property
+    def standing(self) -> str:
+        """Where the environ has the :class:`Standing`."""
+        return f"{STANDING}.{self.name}"
 
     @property
     def adopts(self) -> bool:
@@ -98,10 +105,10 @@ class RequestCarrier:
 
     def _with_standing(self, persistence: Persistence, opened: Opened) -> Opened:
         """A retry keeps the standing of its first attempt, whatever was done to the session meanwhile."""
-        standing: Standing | None = self._environ.get(STANDING)
+        standing: Standing | None = self._environ.get(self._options.standing)
         if opened.found is Found.LIVE and opened.stored is not None:
             if standing is None:
-                self._environ[STANDING] = Standing(opened.stored, Cookie.KEEP, opened.at, self._sent())
+                self._environ[self._options.standing] = Standing(opened.stored, Cookie.KEEP, opened.at, self._sent())
             return opened
         if standing is None or standing.sent != self._sent():
             return opened
@@ -112,7 +119,7 @@ class RequestCarrier:
     def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
         """Remember what was saved, for another attempt at the same request."""
         if "retry.attempts" in self._environ:
-            self._environ[STANDING] = Standing(stored, cookie, at, self._sent())
+            self._environ[self._options.standing] = Standing(stored, cookie, at, self._sent())
 
     def _sent(self) -> str | None:
         sent: str | None = self._environ.get(self._options.signer.variable)
@@ -120,9 +127,9 @@ class RequestCarrier:
 
     def forget(self) -> None:
         """What was saved was rolled back, so that the next attempt begins with what the cookie opens."""
-        standing: Standing | None = self._environ.get(STANDING)
+        standing: Standing | None = self._environ.get(self._options.standing)
         if standing is not None and standing.cookie is not Cookie.KEEP:
-            del self._environ[STANDING]
+            del self._environ[self._options.standing]
 
     def prefix(self) -> str:
         """What a new key begins with: of a tenant or a shard."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from pyramid.interfaces import ISecurityPolicy
 
+from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.security import SessionSecurityPolicy
-from pyramid_sessionkit.session import Session
 
 
 def challenges(request: Any) -> list[str]:
@@ -26,7 +26,8 @@ def refusals(request: Any) -> list[str]:
 
 def _session_was_asked(request: Any) -> bool:
     """Whether the session named a user whose login this request has ended: then no other source was asked."""
-    return isinstance(request.session, Session) and request.session.work.judged is not None
+    session = find_session(request)
+    return session is not None and session.work.judged is not None
 
 
 def _sources(request: Any) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pyramid_sessionkit.headers import HeaderList, ResponseHeaders
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.session_header import SessionHeader
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import KEEP, SEND
@@ -43,6 +44,7 @@ class CookielessHeaders(ResponseHeaders):
         refusal = self.refusal(request)
         if refusal is not None:
             self.warn(refusal)
+            work.note(Outcome.NOT_SENT, refusal)
             return None
         return self._header.sign(work.sent_cookie)
 

@@ -10,6 +10,7 @@ from pyramid.csrf import SessionCSRFStoragePolicy as PyramidsSessionCSRFStorageP
 from pyramid.interfaces import ICSRFStoragePolicy
 
 from pyramid_sessionkit.csrf_tokens import is_old_token, is_token_of
+from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.this_site import is_from_this_site
 from pyramid_sessionkit.tokens import has_form_of_csrf_token
@@ -26,17 +27,17 @@ class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[
         self._login_routes = [route for route in login_routes if route is not None]
 
     def check_csrf_token(self, request: Any, supplied_token: Any) -> bool:
-        session = request.session
-        if not isinstance(session, Session):
+        session = find_session(request)
+        if session is None:
             return isinstance(supplied_token, (str, bytes)) and super().check_csrf_token(request, supplied_token)
         route = request.matched_route
         of_login_form = route is not None and route.name in self._login_routes
         if is_token_of(session.work, supplied_token, of_login_form):
             return True
-        return is_from_this_site(request) and _harms_nobody(request, supplied_token, of_login_form)
+        return is_from_this_site(request) and _harms_nobody(request, session, supplied_token, of_login_form)
 
 
-def _harms_nobody(request: Any, token: Any, of_login_form: bool) -> bool:
+def _harms_nobody(request: Any, session: Session, token: Any, of_login_form: bool) -> bool:
     """Whether a form that a page of this site has sent may be out of date.
 
     Its session may have ended, while another tab has begun a new one: they share no secret. That is no harm where
@@ -44,7 +45,6 @@ def _harms_nobody(request: Any, token: Any, of_login_form: bool) -> bool:
     """
     if of_login_form:
         return has_form_of_csrf_token(token)
-    session = request.session
     # A user whom a header names, or another policy, is logged in though the session is nobody's.
     of_anyone = session.userid is None and request.authenticated_userid is None
     return is_old_token(session.work, token, of_anyone)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pyramid.config.security import DefaultCSRFOptions
-from pyramid.interfaces import IDefaultCSRFOptions, ISecurityPolicy, ISessionFactory
+from pyramid.interfaces import IDefaultCSRFOptions, ISecurityPolicy
 
-from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.in_force import is_factory_in_force
+from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session_header import is_carried_in_header
 from pyramid_sessionkit.sources import SessionSource
@@ -46,15 +47,19 @@ def _is_exempt(request: Any) -> bool:
     """Whether no browser can have sent the request by itself: a header that none sends by itself carries its session,
     or authenticated it without our cookie coming along."""
     policy = request.registry.queryUtility(ISecurityPolicy)
-    factory = request.registry.queryUtility(ISessionFactory)
     # Another policy may have a method of this name too.
-    if not isinstance(policy, SessionSecurityPolicy) or not isinstance(factory, SessionFactory):
+    if not isinstance(policy, SessionSecurityPolicy) or not is_factory_in_force(request.registry):
         return False
     in_header = is_carried_in_header(request)
-    if not in_header and factory.has_cookie(request):
+    if not in_header and _has_cookie(request):
         return False
     source = policy.user(request).source
     if in_header and (source is None or isinstance(source, SessionSource)):
         return True
     # Any other source may have found what a browser does send by itself, such as a password.
     return getattr(source, "exempt_from_csrf", False) is True
+
+
+def _has_cookie(request: Any) -> bool:
+    """Whether a cookie of any of our sessions came with the request."""
+    return any(factory.has_cookie(request) for factory in request.registry[FACTORIES].values())

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from zope.interface import providedBy
+
+from pyramid_sessionkit.interfaces import FIRST
 
 log = logging.getLogger("pyramid_sessionkit")
 security_log = logging.getLogger("pyramid_sessionkit.security")
@@ -18,10 +20,14 @@ security_log = logging.getLogger("pyramid_sessionkit.security")
 
 @dataclass(frozen=True)
 class SessionEvent:
-    """The base of all events: subscribe to it to get all of them."""
+    """The base of all events: subscribe to it to get all of them.
+
+    ``session`` is the name of the session, ``"session"`` unless ``config.add_session`` has added it.
+    """
 
     key: str
     userid: str | None
+    session: str = field(default=FIRST, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,18 @@ _WARNINGS = (SuspiciousCookie, SessionTampered)
 
 
 class Events:
-    """Publishes to the subscribers of a registry and to the log. If one raises, the others still get the event."""
+    """Publishes to the subscribers of a registry and to the log. If one raises, the others still get the event.
 
-    def __init__(self, registry: Any = None) -> None:
+    ``name``: of the session that all these events are about.
+    """
+
+    def __init__(self, registry: Any = None, name: str = FIRST) -> None:
         self._registry = registry
+        self._name = name
 
     def tell(self, event: SessionEvent) -> None:
+        if self._name != FIRST:
+            event = replace(event, session=self._name)
         level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
         if security_log.isEnabledFor(level):
             security_log.log(level, "%s", _line(event))
@@ -103,7 +115,10 @@ class Events:
 
 
 def _line(event: SessionEvent) -> str:
-    values = [f"{field.name}={_word(getattr(event, field.name))}" for field in fields(event)]
+    names = [declared.name for declared in fields(event) if declared.name != "session"]
+    if event.session != FIRST:
+        names.append("session")
+    values = [f"{name}={_word(getattr(event, name))}" for name in names]
     return " ".join([f"event={type(event).__name__}", *values])
 
 

@@ -12,8 +12,11 @@ from zope.interface import implementer
 from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.carriers import CarrierOptions, RequestCarrier
 from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.in_use import IN_USE, InUse
+from pyramid_sessionkit.joined_mode import JoinedMode
+from pyramid_sessionkit.last_callback import FINISHED, finish_later
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.saver import FINISHED
+from pyramid_sessionkit.saver import Saver
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.session_header import SessionHeader, is_carried_in_header
 
@@ -22,39 +25,53 @@ log = logging.getLogger("pyramid_sessionkit")
 
 @implementer(ISessionFactory)
 class SessionFactory:
-    """Makes the session of a request. Nothing is read yet, neither the cookie or header nor the store.
+    """Makes the session of a request, once. Nothing is read yet, neither the cookie or header nor the store.
 
-    ``finish_later(request)`` registers the response callback that sends the cookie; ``persistence_of(request)`` gives a
+    ``name`` is the attribute of the request that has the session; ``persistence_of(request)``, where it is set, gives a
     request a persistence of its own.
     """
 
     def __init__(
         self,
+        name: str,
         persistence: Persistence,
+        saver: Saver,
         signer: CookieSigner,
-        finish_later: Callable[[Any], None],
+        adoption: Adoption,
+        session_class: type[Session] = Session,
         key_prefix: Callable[[Any], str] | None = None,
-        persistence_of: Callable[[Any], Persistence] | None = None,
-        adoption: Adoption | None = None,
+        joined_mode: JoinedMode | None = None,
         header: SessionHeader | None = None,
     ) -> None:
+        self.name = name
         self.persistence = persistence
-        self._persistence_of = persistence_of
+        self.saver = saver
+        self.session_class = session_class
+        self.joined_mode = joined_mode
+        self.persistence_of: Callable[[Any], Persistence] | None = (
+            None if joined_mode is None else joined_mode.persistence_of
+        )
         self.adoption = adoption
+        self.header = header
         self._signer = signer
-        self._cookies = CarrierOptions(signer, persistence.events, key_prefix, adoption)
-        self._in_header = None if header is None else CarrierOptions(header, persistence.events, key_prefix)
-        self._finish_later = finish_later
+        self._cookies = CarrierOptions(signer, persistence.events, key_prefix, adoption, name)
+        self._in_header = None if header is None else CarrierOptions(header, persistence.events, key_prefix, None, name)
         self._one_process = getattr(persistence.store, "process_local", False)
 
     def __call__(self, request: Any) -> Session:
+        finish_later(request)
+        attributes = request.__dict__
+        # Threads that share a request get one session.
+        in_use: InUse = attributes.setdefault(IN_USE, {})
+        if self in in_use:
+            return in_use[self]
         if self._one_process and request.environ.get("wsgi.multiprocess"):
             self._warn_of_other_processes()
-        if "cookies" in request.__dict__:
+        if "cookies" in attributes:
             _put_cookies_in_environ(request)
-        self._finish_later(request)
-        persistence = self.persistence if self._persistence_of is None else self._persistence_of(request)
-        return Session(persistence, RequestCarrier(self._options_for(request), request), request.__dict__[FINISHED])
+        persistence = self.persistence if self.persistence_of is None else self.persistence_of(request)
+        carrier = RequestCarrier(self._options_for(request), request)
+        return in_use.setdefault(self, self.session_class(persistence, carrier, attributes[FINISHED]))
 
     def _options_for(self, request: Any) -> CarrierOptions:
         if self._in_header is not None and is_carried_in_header(request):

@@ -17,6 +17,7 @@ from webob import Response
 from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner, is_same_cookie
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.settings import Settings, override_cookie
 from pyramid_sessionkit.state import BLANK, DELETE, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork
@@ -24,7 +25,7 @@ from pyramid_sessionkit.unit_of_work import UnitOfWork
 log = logging.getLogger("pyramid_sessionkit")
 
 _CHOSEN = "_sessionkit_cookie_headers"
-"""Set in the ``__dict__`` of a request for which ``sessionkit.cookie_options`` was asked."""
+"""Set in the ``__dict__`` of a request, with the cookie's name, where ``sessionkit.cookie_options`` was asked."""
 
 FORMER = "_sessionkit_cookie"
 """Set in the ``__dict__`` of a response that sends an ID for us: the headers that do, and for whom."""
@@ -49,6 +50,7 @@ class ResponseHeaders(ABC):
         self._cookie = CookieHeaders(settings.cookie)
         # Whether the client sent the one decides whether the other was looked at.
         self._vary = ("Cookie",) if settings.header_name is None else ("Cookie", settings.header_name)
+        self._chosen = f"{_CHOSEN}_{settings.cookie.name}"
         self._warned: set[str] = set()
 
     @abstractmethod
@@ -69,33 +71,12 @@ class ResponseHeaders(ABC):
         _vary_on(headers, self._vary)
         sent = self._sent(request, work)
         if sent:
+            work.note(Outcome.SENT, sent[0][0])
             # In this order: another thread may be about to copy the response.
-            response.__dict__[FORMER] = sent, weakref.ref(_outermost(request))
+            response.__dict__[FORMER] = _sent_before(request, response) + sent, weakref.ref(_outermost(request))
             self._send(headers, sent)
         elif work.shows_a_user:
             _keep_private(headers)
-
-    def copied(self, response: Any) -> Any:
-        """A copy that shares the body, if the body can be sent twice, without the cookie of an earlier visitor."""
-        if type(response.app_iter) not in (list, tuple) or not isinstance(response, Response):
-            return self.without_former_cookie(response)
-        headers = list(response.headerlist)
-        copied = response.__class__.__new__(response.__class__)
-        copied.__dict__.update(response.__dict__)
-        copied._headers = None
-        copied._headerlist = headers
-        return self.without_former_cookie(copied)
-
-    def without_former_cookie(self, response: Any) -> Any:
-        """Some views return one response object to everybody: take the cookie of its last visitor out of it.
-
-        The response of a subrequest keeps its cookie: that is this visitor's.
-        """
-        former = response.__dict__.get(FORMER)
-        if former is not None and former[1]() is not _outermost(None):
-            del response.__dict__[FORMER]
-            response.headerlist = [item for item in response.headerlist if item not in former[0]]
-        return response
 
     def warn(self, refusal: str) -> None:
         """Log once for each reason that a session was not stored, since no ID could be sent for it."""
@@ -106,11 +87,11 @@ class ResponseHeaders(ABC):
     def _cookie_for(self, request: Any) -> CookieHeaders:
         if self._overrides is None:
             return self._cookie
-        chosen: CookieHeaders | None = request.__dict__.get(_CHOSEN)
+        chosen: CookieHeaders | None = request.__dict__.get(self._chosen)
         if chosen is None:
             # Once for each response: the function may ask a database.
             chosen = _headers_for(override_cookie(self._settings.cookie, self._overrides(request)))
-            request.__dict__[_CHOSEN] = chosen
+            request.__dict__[self._chosen] = chosen
         return chosen
 
     def _is_https(self, request: Any) -> bool:
@@ -157,6 +138,7 @@ class SessionHeaders(ResponseHeaders):
         refusal = _refusal(cookie, https, request)
         if refusal is not None:
             self.warn(refusal)
+            work.note(Outcome.NOT_SENT, refusal)
             return None
         if deletes:
             return cookie.delete(https)
@@ -172,6 +154,36 @@ class SessionHeaders(ResponseHeaders):
             return None
         end = record.expires if self._settings.rolling else record.deadline
         return MAX_AGE if end is None else max(0, end - int(time()))
+
+
+def copied(response: Any) -> Any:
+    """A copy that shares the body, if the body can be sent twice, without the cookies of an earlier visitor."""
+    if type(response.app_iter) not in (list, tuple) or not isinstance(response, Response):
+        return without_former_cookies(response)
+    headers = list(response.headerlist)
+    copied = response.__class__.__new__(response.__class__)
+    copied.__dict__.update(response.__dict__)
+    copied._headers = None
+    copied._headerlist = headers
+    return without_former_cookies(copied)
+
+
+def without_former_cookies(response: Any) -> Any:
+    """Some views return one response object to everybody: take the cookies of its last visitor out of it.
+
+    The response of a subrequest keeps its cookies: they are this visitor's.
+    """
+    former = response.__dict__.get(FORMER)
+    if former is not None and former[1]() is not _outermost(None):
+        del response.__dict__[FORMER]
+        response.headerlist = [item for item in response.headerlist if item not in former[0]]
+    return response
+
+
+def _sent_before(request: Any, response: Any) -> HeaderList:
+    """What the other sessions of this request have sent with the response."""
+    former = response.__dict__.get(FORMER)
+    return [] if former is None or former[1]() is not _outermost(request) else former[0]
 
 
 def is_https(request: Any, trust_proxy: bool) -> bool:

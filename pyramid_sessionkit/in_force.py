@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from inspect import unwrap
 from typing import Any
 
 from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy, ISessionFactory
@@ -36,15 +37,21 @@ def warn_unless_in_force(registry: Any) -> None:
         log.warning("%s", " ".join(found))
 
 
-def _of_factory(registry: Any) -> str | None:
+def is_factory_in_force(registry: Any) -> bool:
+    """Whether our factory makes ``request.session``, alone or called by one of the application that is marked so."""
     factory = registry.queryUtility(ISessionFactory)
-    if isinstance(factory, SessionFactory):
+    return isinstance(factory if factory is None else unwrap(factory), SessionFactory)
+
+
+def _of_factory(registry: Any) -> str | None:
+    if is_factory_in_force(registry):
         return None
+    factory = registry.queryUtility(ISessionFactory)
     return (
         f"request.session is made by {_name(factory)} and not by pyramid_sessionkit: nothing of {PREFIX}* applies to "
         "it, no session is kept in its store, and its remember() and user_sessions() fail. Remove the other session "
         "factory: Configurator(session_factory=...), config.set_session_factory(...) or the config.include(...) that "
-        "calls it."
+        "calls it. If it calls ours, let it say so with @functools.wraps(ours)."
     )
 
 
@@ -63,7 +70,7 @@ def _of_policy(registry: Any) -> str | None:
 
 def _of_logins(registry: Any) -> str | None:
     policy = _policy(registry)
-    if not isinstance(registry.queryUtility(ISessionFactory), SessionFactory) or not uses_pyramids_helper(policy):
+    if not is_factory_in_force(registry) or not uses_pyramids_helper(policy):
         return None
     return (
         f"{_name(policy)} logs in with pyramid.authentication.SessionAuthenticationHelper, of which the session knows "

@@ -20,6 +20,9 @@ NOT_READ = b"{}"
 """The ``data`` of a record in a list of all sessions, whose contents were not read: see ``without_contents``."""
 
 
+FIRST = "session"
+"""The name of ``request.session``, the session that logs in."""
+
 CREDENTIALS_NOT_KNOWN = "adopted"
 """The ``credentials`` of a session that was adopted from another library, until its user is next asked for."""
 

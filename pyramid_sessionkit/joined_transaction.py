@@ -15,7 +15,7 @@ from typing import Any
 from pyramid.threadlocal import manager
 
 from pyramid_sessionkit.exceptions import StoreError, TransactionFailed
-from pyramid_sessionkit.saver import work_of
+from pyramid_sessionkit.in_use import work_of
 from pyramid_sessionkit.unit_of_work import Snapshot, UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")

@@ -17,6 +17,7 @@ from pyramid_sessionkit.unit_of_work import UnitOfWork
 log = logging.getLogger("pyramid_sessionkit")
 
 WATCHED = "pyramid_sessionkit.watched"
+"""What the environ has :class:`Watched` under, with the name of the session."""
 
 
 class Watched:
@@ -41,8 +42,8 @@ class Watched:
             )
 
 
-def watch(environ: dict[str, Any], work: UnitOfWork) -> None:
+def watch(environ: dict[str, Any], work: UnitOfWork, name: str) -> None:
     """Look again when the server lets go of the environ. For work whose contents were handed out."""
     key = "" if work.stored is None else work.stored.key
     with contextlib.suppress(SessionNotSerializable):
-        environ[WATCHED] = Watched(key, work.read(), work.persistence.serializer)
+        environ[f"{WATCHED}.{name}"] = Watched(key, work.read(), work.persistence.serializer)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Found, Presented
 from pyramid_sessionkit.tokens import opens
 from pyramid_sessionkit.unit_of_work import UnitOfWork
@@ -26,8 +26,8 @@ def why_logged_out(request: Any) -> str | None:
     Sessions that ended in another way leave no trace. Neither do those that were purged, or that expired in a store
     which removes them at once, such as memcached.
     """
-    session = request.session
-    if not isinstance(session, Session):
+    session = find_session(request)
+    if session is None:
         return None
     work = session.work
     work.read()

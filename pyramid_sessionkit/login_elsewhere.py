@@ -14,8 +14,8 @@ from typing import Any
 from pyramid.authentication import SessionAuthenticationHelper
 from pyramid.interfaces import ISecurityPolicy
 
+from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.security import SessionSecurityPolicy
-from pyramid_sessionkit.session import Session
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -42,7 +42,8 @@ def warn_of_login_elsewhere(request: Any) -> None:
     policy = registry.queryUtility(ISecurityPolicy)
     if _WARNED in registry or isinstance(policy, SessionSecurityPolicy):
         return
-    if isinstance(request.session, Session) and not request.session.new:
+    session = find_session(request)
+    if session is not None and not session.new:
         registry[_WARNED] = True
         log.warning(
             "%s %s: the security policy says that somebody is logged in, and their session has no login: fresh_login "

@@ -13,6 +13,7 @@ from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
+from pyramid_sessionkit.outcome import Observer
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
@@ -33,6 +34,9 @@ _opened = partial(tuple.__new__, Opened)  # in a third of the time that a NamedT
 
 class Persistence:
     """What all sessions of an application share: their store, settings and derived keys."""
+
+    observer: Observer | None = None
+    """Who is told what becomes of the sessions: only a copy that was made for one request has one."""
 
     def __init__(
         self,

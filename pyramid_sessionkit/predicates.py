@@ -7,6 +7,7 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.login_elsewhere import warn_of_login_elsewhere
 
 GATE_FAILED = "_sessionkit_gate_failed"
@@ -56,16 +57,15 @@ class FreshLoginPredicate:
         return passed
 
     def _is_fresh(self, request: Any) -> bool:
-        session = request.session
-        at = getattr(session, "authenticated", None)
-        if at is None:
+        session = find_session(request)
+        if session is None or session.authenticated is None:
             warn_of_login_elsewhere(request)
             return False
         # A login in the future, on a clock that was set back since, is no proof either.
-        if abs(time() - at) > self._seconds:
+        if abs(time() - session.authenticated) > self._seconds:
             return False
         # A policy of the application may know its users by number.
-        return bool(session.userid == str(request.authenticated_userid))
+        return session.userid == str(request.authenticated_userid)
 
 
 class SessionHasPredicate:

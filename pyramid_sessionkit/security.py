@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pyramid.authorization import ACLHelper, Authenticated, Everyone
-from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import ICSRFStoragePolicy, ISecurityPolicy
 from pyramid.request import RequestLocalCache
 from zope.interface import implementer
 
 from pyramid_sessionkit.csrf import SessionCSRFStoragePolicy
+from pyramid_sessionkit.in_use import find_session, session_of
 from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN
-from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.sources import SessionSource, Source
 from pyramid_sessionkit.userid import as_userid
 
@@ -150,7 +149,7 @@ class SessionSecurityPolicy:
                 identity = self._load_identity(request, userid)
                 ended = self._why_ended(request, source, identity)
             if ended is not None:
-                request.session.work.end_as_judged(ended)
+                session_of(request).work.end_as_judged(ended)
             return NOBODY if identity is None or ended is not None else User(userid, identity, source)
         return NOBODY
 
@@ -164,16 +163,17 @@ class SessionSecurityPolicy:
 
     def _why_ended(self, request: Any, source: Source, identity: Any) -> str | None:
         """Why the session of this user has to end; None if it may go on, or another source named the user."""
-        if not isinstance(source, SessionSource) or not isinstance(request.session, Session):
+        session = find_session(request) if isinstance(source, SessionSource) else None
+        if session is None:
             return None
         if identity is None:
             # The next user who is given this id must not find it.
             return "user_gone"
         if self._credentials_hash is None:
             return None
-        at_login, now = request.session.credentials or "", _digest(self._credentials_hash(request, identity))
+        at_login, now = session.credentials or "", _digest(self._credentials_hash(request, identity))
         if at_login == CREDENTIALS_NOT_KNOWN:
-            request.session.work.set_credentials(now)
+            session.work.set_credentials(now)
             return None
         return None if hmac.compare_digest(at_login, now) else "credentials_changed"
 
@@ -196,14 +196,3 @@ _INSTEAD = {
     ),
     "tokens": ": return principals from sessionkit.principals",
 }
-
-
-def session_of(request: Any) -> Session:
-    """The session of a request. Raises where that is none of ours."""
-    session = request.session
-    if not isinstance(session, Session):
-        raise ConfigurationError(
-            f"request.session is a {type(session).__name__}, which cannot hold a login: remove the other session "
-            "factory, or use pyramid_sessionkit.testing.make_session() in a unit test"
-        )
-    return session

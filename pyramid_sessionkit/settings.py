@@ -426,6 +426,11 @@ class Settings:
         _dotted,
         "memory, memcached, redis, sql, cached_sql, or the dotted name of a store factory (settings) -> ISessionStore.",
     )
+    session_class: Any = _option(
+        None,
+        _or_none(_dotted),
+        "A subclass of pyramid_sessionkit.Session, or its dotted name, of which sessions are made.",
+    )
     timeout: int | None = _option(1200, _or_none(_duration), "The idle timeout.")
     lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
     reissue_time: int | None = _option(

@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from hashlib import sha256, sha512
 
-from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.interfaces import FIRST, Record
 from pyramid_sessionkit.state import NewSecret, Presented
 
 KEY_LENGTH = 22
@@ -54,14 +54,19 @@ def opens(secret: str, record: Record) -> bool:
 
 
 class Tokens:
-    """All that is derived with ``sessionkit.secret``. The first of several derives; to compare, all are tried."""
+    """All that is derived with ``sessionkit.secret`` for the sessions of one name.
 
-    def __init__(self, application_secrets: Sequence[bytes]) -> None:
-        self._keys = [MessageKey(secret, "new key") for secret in application_secrets]
-        self._secrets = [MessageKey(secret, "new secret") for secret in application_secrets]
-        self._csrf = [MessageKey(secret, "csrf") for secret in application_secrets]
-        self._marks = [MessageKey(secret, "adoption mark") for secret in application_secrets]
-        self._adopted = [MessageKey(secret, "adopted secret") for secret in application_secrets]
+    The first of several secrets derives; to compare, all are tried.
+    """
+
+    def __init__(self, application_secrets: Sequence[bytes], name: str = FIRST) -> None:
+        # A second session on requests has keys of its own: what is derived for one is worth nothing to another.
+        of = "" if name == FIRST else f" of {name}"
+        self._keys = [MessageKey(secret, f"new key{of}") for secret in application_secrets]
+        self._secrets = [MessageKey(secret, f"new secret{of}") for secret in application_secrets]
+        self._csrf = [MessageKey(secret, f"csrf{of}") for secret in application_secrets]
+        self._marks = [MessageKey(secret, f"adoption mark{of}") for secret in application_secrets]
+        self._adopted = [MessageKey(secret, f"adopted secret{of}") for secret in application_secrets]
 
     def key_from(self, seed: Presented, prefix: str = "", number: int = 0) -> str:
         """The key of the session that a visitor with this cookie begins; ``number``: of the next one, if it is taken.

@@ -6,8 +6,10 @@ other way and then through the response callbacks:
 - the inner tween checks that the session can be saved while the transaction can still be aborted; in joined mode
   (``sessionkit.sql.dbsession``) it saves it as a part of the transaction;
 - the outer tween saves it after the transaction ended;
-- :meth:`Saver.finish <pyramid_sessionkit.saver.Saver.finish>`, the last response callback, saves what came later and
-  sends the cookie.
+- :func:`~pyramid_sessionkit.last_callback.finish`, the last response callback, saves what came later and sends the
+  cookie.
+
+A request with several sessions takes each of them through all of this. The first alone may be joined.
 """
 
 from __future__ import annotations
@@ -26,13 +28,19 @@ from pyramid_sessionkit.adoption.adopting import OUTCOME
 from pyramid_sessionkit.adoption.directive import ADOPTION
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
 from pyramid_sessionkit.in_force import warn_unless_in_force
+from pyramid_sessionkit.in_use import IN_USE, InUse
+from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.joined_transaction import RequestTransaction
+from pyramid_sessionkit.last_callback import finish_later, own_response
 from pyramid_sessionkit.login import LOGIN_GATE
 from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.plan import needs_cookie
-from pyramid_sessionkit.saver import SAVER, Saver, will_be_retried, work_of
+from pyramid_sessionkit.saver import Saver, will_be_retried
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.settings import PREFIX
+from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -63,7 +71,6 @@ def _check_explicit_order(listed: list[str]) -> None:
 
 def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
     """Over pyramid_tm: saves after the transaction ended, and responds to errors of the session."""
-    saver: Saver = registry[SAVER]
     joined_mode: JoinedMode | None = registry.get(JOINED_MODE)
     has_tm = _has_tm(registry)
     if joined_mode is not None:
@@ -79,24 +86,27 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
             if not has_tm and request.exception is not None:
                 _mark_rendered(request, response)
         except Exception as error:
-            response = _response_to(error, request, saver, transaction)
+            response = _response_to(error, request, transaction)
             if response is None:
                 raise
-        work = work_of(request) if "session" in request.__dict__ else None
-        if work is None:
-            saver.finish_later(request)
-            return saver.own_response(request, response, None)
+        in_use = request.__dict__.get(IN_USE)
+        if in_use is None:
+            finish_later(request)
+            if "session" in request.__dict__:
+                _refuse_if_lost(request)
+            return own_response(request, response, None)
         try:
             if transaction is not None:
                 transaction.leave()
-            if not work.settled:
-                saver.save(request, work, response.status_int, request.exception)
+            for factory, session in list(in_use.items()):  # key_prefix may use another session
+                if not session.work.settled:
+                    _save(request, response, factory.saver, session.work)
         except Exception as error:
-            work.abandon()
             response = respond(request, error, committed=was_committed(request))
             if response is None:
+                _end_after_failure(request, error)
                 raise
-        return saver.own_response(request, response, work)
+        return own_response(request, response, in_use)
 
     return outer_tween
 
@@ -107,9 +117,8 @@ def inner_tween_factory(handler: Handler, registry: Any) -> Handler:
         handler = _asking_tween(handler)
     if not _has_tm(registry):
         return handler
-    saver: Saver = registry[SAVER]
     joined_mode: JoinedMode | None = registry.get(JOINED_MODE)
-    return _checking_tween(handler, saver) if joined_mode is None else _joined_tween(handler, saver, joined_mode)
+    return _checking_tween(handler) if joined_mode is None else _joined_tween(handler, joined_mode)
 
 
 def _asking_tween(handler: Handler) -> Handler:
@@ -124,35 +133,36 @@ def _asking_tween(handler: Handler) -> Handler:
     return asking_tween
 
 
-def _checking_tween(handler: Handler, saver: Saver) -> Handler:
+def _checking_tween(handler: Handler) -> Handler:
     def checking_tween(request: Any) -> Any:
         """Checks that the session can be saved."""
         response = handler(request)
         _mark_rendered(request, response)
-        work = work_of(request)
-        if (
-            work is not None
-            and not work.settled
-            and saver.is_wanted(response.status_int)
-            and not will_be_retried(request, request.exception)
-        ):
-            note_transaction(request)
-            saver.check(request, work)
+        in_use = request.__dict__.get(IN_USE)
+        if in_use is not None and not will_be_retried(request, request.exception):
+            for factory, session in list(in_use.items()):
+                _check(request, response, factory.saver, session.work)
         return response
 
     return checking_tween
 
 
-def _joined_tween(handler: Handler, saver: Saver, joined_mode: JoinedMode) -> Handler:
+def _check(request: Any, response: Any, saver: Saver, work: UnitOfWork) -> None:
+    if not work.settled and saver.is_wanted(response.status_int):
+        note_transaction(request)
+        saver.check(request, work)
+
+
+def _joined_tween(handler: Handler, joined_mode: JoinedMode) -> Handler:
     def joined_tween(request: Any) -> Any:
-        """Saves the session as a part of the transaction."""
+        """Saves the first session as a part of the transaction, and checks that the others can be saved."""
         transaction = joined_mode.transaction_of(request)
         transaction.enter()
         note_transaction(request)
         try:
             response = handler(request)
             _mark_rendered(request, response)
-            _save_in_transaction(request, response, transaction, saver)
+            _save_in_transaction(request, response, transaction)
         except BaseException:
             transaction.count_as_aborted()
             raise
@@ -161,15 +171,21 @@ def _joined_tween(handler: Handler, saver: Saver, joined_mode: JoinedMode) -> Ha
     return joined_tween
 
 
-def _save_in_transaction(request: Any, response: Any, transaction: RequestTransaction, saver: Saver) -> None:
-    work = work_of(request)
-    if work is None:
+def _save_in_transaction(request: Any, response: Any, transaction: RequestTransaction) -> None:
+    in_use: InUse | None = request.__dict__.get(IN_USE)
+    if in_use is None:
         return
     if transaction.will_abort(response):
         transaction.count_as_aborted()
         return
-    if work.settled:
-        return
+    for factory, session in list(in_use.items()):
+        if factory.name != FIRST:
+            _check(request, response, factory.saver, session.work)
+        elif not session.work.settled:
+            _join(request, response, transaction, factory.saver, session.work)
+
+
+def _join(request: Any, response: Any, transaction: RequestTransaction, saver: Saver, work: UnitOfWork) -> None:
     try:
         saver.save(request, work, response.status_int, request.exception)
     except TransactionFailed as error:
@@ -177,13 +193,31 @@ def _save_in_transaction(request: Any, response: Any, transaction: RequestTransa
         transaction.doom()
 
 
-def _response_to(error: Exception, request: Any, saver: Saver, transaction: RequestTransaction | None) -> Any:
+def _refuse_if_lost(request: Any) -> None:
+    """Nobody saves a session that the application made itself, and no success may be reported."""
+    session = request.__dict__["session"]
+    if isinstance(session, Session) and session.work.used and not session.work.settled:
+        raise SessionError(
+            f"request.session is a {type(session).__name__} that its session factory did not make, and what was put "
+            "into it would be lost: call its save(), or set sessionkit.session_class for a class of your own"
+        )
+
+
+def _save(request: Any, response: Any, saver: Saver, work: UnitOfWork) -> None:
+    try:
+        saver.save(request, work, response.status_int, request.exception)
+    except Exception as error:
+        work.abandon(error)
+        raise
+
+
+def _response_to(error: Exception, request: Any, transaction: RequestTransaction | None) -> Any:
     """The response to an error of ours that the application raised; None for any other, which is to be raised again."""
     if transaction is not None:
         _leave_after_failure(request, transaction)
     if will_be_retried(request, error):
         return None
-    _end_after_failure(request, error, saver)
+    _end_after_failure(request, error)
     return respond(request, error, committed=False) if isinstance(error, SessionError) else None
 
 
@@ -208,19 +242,24 @@ def _mark_rendered(request: Any, response: Any) -> None:
         mark(request, response, request.exception, committed=False)
 
 
-def _end_after_failure(request: Any, error: Exception, saver: Saver) -> None:
+def _end_after_failure(request: Any, error: Exception) -> None:
     """Carry out the endings of a request that failed; save the rest only if ``save_on_error`` says so."""
-    work = work_of(request)
-    if work is None or not work.used or work.settled:
-        return
+    in_use: InUse = request.__dict__.get(IN_USE, {})
+    for factory, session in list(in_use.items()):
+        if session.work.used and not session.work.settled:
+            _end_one(request, error, factory.saver, session.work)
+
+
+def _end_one(request: Any, error: Exception, saver: Saver, work: UnitOfWork) -> None:
     try:
         work.end()
         # Without a response no cookie can be sent; and what failed once fails again.
         if isinstance(error, SessionError) or needs_cookie(work.plan()):
+            work.note(Outcome.NOT_SAVED, f"the request failed: {type(error).__name__}")
             work.drop_changes()
         saver.save(request, work, 500, error)
-    except Exception:
-        work.abandon()
+    except Exception as failure:
+        work.abandon(failure)
         log.exception("The session of a request that failed could not be saved or ended either")
 
 

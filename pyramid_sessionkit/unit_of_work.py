@@ -13,8 +13,9 @@ from pyramid_sessionkit.contents.graft import graft
 from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.serializer import Contents
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
-from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionReplaced
+from pyramid_sessionkit.exceptions import SessionClosed, SessionError, SessionGone, SessionReplaced
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
 from pyramid_sessionkit.saving import Job, Saved
@@ -397,6 +398,11 @@ class UnitOfWork:
     # For the saver.
 
     @property
+    def pending(self) -> Pending:
+        """What is not saved yet, to be looked at."""
+        return self._pending or Pending()
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is left to be done for this session."""
         return self._pending is None and (not self.mutable or self.phase is GONE)
@@ -417,7 +423,10 @@ class UnitOfWork:
             ending = pending.endings[-1]
             if ending.condition is Condition.NEVER:
                 refused += (ending,)
-            elif not self.persistence.end(ending):
+            elif self.persistence.end(ending):
+                self.note(Outcome.ENDED, f"{ending.reason} ({ending.key[:8]})")
+            else:
+                self.note(Outcome.NOT_ENDED, f"{ending.reason} ({ending.key[:8]})")
                 self._could_not_end(ending)
             pending.endings = pending.endings[:-1]
         pending.endings = refused
@@ -440,6 +449,7 @@ class UnitOfWork:
         except SessionGone as error:
             why = str(error)
         if self._is_a_loss(wanted):
+            self.note(Outcome.DROPPED, why)
             log.warning("%s: changes were dropped", why)
         self._pending = None
 
@@ -462,7 +472,8 @@ class UnitOfWork:
             return
         try:
             self._carry_out(self.plan())
-        except SessionGone:
+        except SessionGone as error:
+            self.note(Outcome.DROPPED, str(error))
             self._pending = None
             raise
 
@@ -470,8 +481,9 @@ class UnitOfWork:
         """Save nothing more. What the request ended is still to be ended."""
         self.phase = DROPPED
 
-    def abandon(self) -> None:
+    def abandon(self, error: Exception) -> None:
         """Save and end nothing more, and leave the browser's cookie alone: the store failed."""
+        self.note(Outcome.NOT_SAVED, str(error) if isinstance(error, SessionError) else type(error).__name__)
         self.phase = DROPPED
         if self._pending is not None:
             self._pending.endings = ()
@@ -485,6 +497,7 @@ class UnitOfWork:
 
     def revert(self) -> None:
         """Forget what the request did: it was part of a transaction that was rolled back."""
+        self.note(Outcome.ROLLED_BACK, "with the transaction")
         self._reset()
         self._carrier.forget()
         if self.cookie is not BLANK or self._cookie_forgets:
@@ -506,12 +519,19 @@ class UnitOfWork:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to that state: what was saved since was part of a savepoint that was rolled back."""
+        self.note(Outcome.ROLLED_BACK, "to a savepoint")
         found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
         self.found = found or self.found
         if contents is None or self.contents is None:
             self.contents = contents
         else:
             graft(self.contents, contents, self.persistence.serializer.dumps)
+
+    def note(self, outcome: Outcome, detail: str = "") -> None:
+        """Say what became of the session, where somebody listens."""
+        observer = self.persistence.observer
+        if observer is not None:
+            observer.note(self, outcome, detail)
 
     def close(self) -> None:
         """From now on a change raises :exc:`SessionClosed`."""
@@ -542,6 +562,8 @@ class UnitOfWork:
             try:
                 saved = saving.carry_out(job, wanted, self.found, self.phase)
                 pending.encoded = None  # what others stored may be merged into the contents now
+                if self.persistence.observer is not None:
+                    self._note_saved(saved)
                 self._keep(saved)
             except SessionGone:
                 self.phase, self.cookie = GONE, KEEP
@@ -549,6 +571,12 @@ class UnitOfWork:
         elif isinstance(wanted, Refused):
             raise session_replaced_error(wanted)
         self._pending = None
+
+    def _note_saved(self, saved: Saved) -> None:
+        if saved.stale:
+            self.note(Outcome.SAVED_IN_PART, "the contents alone, since another request has replaced the ID meanwhile")
+        else:
+            self.note(Outcome.SAVED)
 
     def _keep(self, saved: Saved) -> None:
         """Go on from what is stored now."""

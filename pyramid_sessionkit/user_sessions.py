@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pyramid.exceptions import ConfigurationError
-from pyramid.interfaces import ISecurityPolicy, ISessionFactory
+from pyramid.interfaces import ISecurityPolicy
 
 from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported
-from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, IListable, IPurgeable, IUserIndex, Record
-from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.security import SessionSecurityPolicy, session_of
+from pyramid_sessionkit.factory import SessionFactory
+from pyramid_sessionkit.in_use import factory_of, session_of
+from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, FIRST, IListable, IPurgeable, IUserIndex, Record
+from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
 from pyramid_sessionkit.tokens import is_mark
@@ -95,7 +95,7 @@ class UserSessions:
         return self._end([key for key, _ in self._stored()])
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
-        _user_index(_persistence(self._request.registry).store)
+        _user_index(factory_of(self._request.registry).persistence.store)
         return [] if self._userid is None else self._session.work.persistence.store.sessions_of(self._userid)
 
     def _end(self, keys: builtins.list[str]) -> int:
@@ -112,9 +112,11 @@ def user_sessions(request: Any) -> UserSessions:
 class Sessions:
     """All sessions of an application, for scripts and ``pshell``. Nothing here waits for the end of a request."""
 
-    def __init__(self, persistence: Persistence) -> None:
-        self._persistence = persistence
-        self.store = persistence.store
+    def __init__(self, factory: SessionFactory) -> None:
+        self._session_class = factory.session_class
+        self._persistence = factory.persistence
+        self.settings = factory.persistence.settings
+        self.store = factory.persistence.store
 
     def of_user(self, userid: str) -> list[SessionInfo]:
         """The sessions of a user that are alive, by time of login."""
@@ -151,7 +153,7 @@ class Sessions:
 
     def open(self, key: str) -> Session:
         """The session with this key, to read and change; call its ``save()``. It is new if there is none."""
-        return Session(self._persistence, KeyCarrier(key))
+        return self._session_class(self._persistence, KeyCarrier(key))
 
     def revoke(self, key: str) -> bool:
         """End a session; False if there was none."""
@@ -176,22 +178,15 @@ class Sessions:
         return _info(self._persistence.serializer, key, record)
 
 
-def get_sessions(registry: Any) -> Sessions:
-    """All sessions of the application with this registry: ``get_sessions(request.registry)``."""
-    return Sessions(_persistence(registry))
+def get_sessions(registry: Any, name: str = FIRST) -> Sessions:
+    """All sessions of the application with this registry: ``get_sessions(request.registry)``.
+
+    ``name``: of the sessions that ``config.add_session`` has added.
+    """
+    return Sessions(factory_of(registry, name))
 
 
 _is_key = re.compile("[A-Za-z0-9_-]{22,64}").fullmatch
-
-
-def _persistence(registry: Any) -> Persistence:
-    persistence: Persistence | None = getattr(registry.queryUtility(ISessionFactory), "persistence", None)
-    if persistence is None:
-        raise ConfigurationError(
-            "The application with this registry has no sessions of pyramid_sessionkit: "
-            'config.include("pyramid_sessionkit") plugs them in, in a unit test too'
-        )
-    return persistence
 
 
 def _info(serializer: Serializer, key: str, record: Record, current: str | None = None) -> SessionInfo:

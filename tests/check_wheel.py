@@ -8,6 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 OURS = ("pyramid_sessionkit/", "pyramid_sessionkit-", "pytest_pyramid_sessionkit.py")
+NEEDED = ("py.typed", "stores/sql.py", "debugtoolbar/templates/session.dbtmako")
 
 
 def main(folder: str) -> int:
@@ -19,7 +20,7 @@ def main(folder: str) -> int:
     foreign = sorted(name for name in names if not name.startswith(OURS))
     # Without the entry point nobody would miss the module: pytest would not find the fixtures.
     plugins = {f"{module}.py" for module in dict(entry_points["pytest11"]).values()}
-    missing = {"pyramid_sessionkit/py.typed", "pyramid_sessionkit/stores/sql.py", *plugins} - names
+    missing = {*(f"pyramid_sessionkit/{name}" for name in NEEDED), *plugins} - names
     if foreign or missing:
         print(f"{path.name}: should not be in it: {foreign}; is missing: {sorted(missing)}")
     return int(bool(foreign or missing))

@@ -34,6 +34,7 @@ DEFAULTS = {
     "seal_key": (),
     "seal_migrate": False,
     "store": "memory",
+    "session_class": None,
     "timeout": 20 * 60,
     "lifetime": 12 * 3600,
     "reissue_time": 2 * 60,

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
-from pyramid.interfaces import ISessionFactory
-
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.interfaces import UNREADABLE, IListable
 from pyramid_sessionkit.scripts.checks import all_checks
@@ -98,7 +96,7 @@ def create_table(args: argparse.Namespace, sessions: Sessions, out: Output, regi
     store: Any = sessions.store
     if not hasattr(store, "create_table"):
         raise NotSupported("This store has no table: sql and cached_sql do")
-    name = registry.getUtility(ISessionFactory).persistence.settings.sql.table
+    name = sessions.settings.sql.table
     there = store.has_table()
     store.create_table()
     out.answer({"table": name, "created": not there}, f"The table {name} {'was there already' if there else 'is made'}")
@@ -106,7 +104,7 @@ def create_table(args: argparse.Namespace, sessions: Sessions, out: Output, regi
 
 
 def check(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
-    settings = registry.getUtility(ISessionFactory).persistence.settings
+    settings = sessions.settings
     results, reachable = all_checks(settings, sessions.store)
     if reachable:
         results.extend(seal_checks(settings, sessions.store))

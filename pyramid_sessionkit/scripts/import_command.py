@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pyramid.interfaces import ISecurityPolicy, ISessionFactory
+from pyramid.interfaces import ISecurityPolicy
 from pyramid.threadlocal import get_current_request
 
 from pyramid_sessionkit.adoption import Adopted
 from pyramid_sessionkit.exceptions import StoreUnavailable
+from pyramid_sessionkit.in_use import factory_of
 from pyramid_sessionkit.scripts.commands import DONE, Refused, number_of_sessions
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.user_sessions import Sessions
@@ -24,7 +25,7 @@ log = logging.getLogger("pyramid_sessionkit")
 
 
 def import_(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
-    factory = registry.getUtility(ISessionFactory)
+    factory: Any = factory_of(registry, args.session)
     _refuse_without_old_sessions(factory)
     done: Counter[str] = Counter()
     with out.progress(None, "Counting" if args.dry_run else "Importing") as advance:

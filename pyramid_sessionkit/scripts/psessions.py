@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from plaster.exceptions import PlasterError  # type: ignore[import-untyped]
 from pyramid.exceptions import ConfigurationError
-from pyramid.interfaces import ISessionFactory
 from pyramid.paster import bootstrap, setup_logging
 
 from pyramid_sessionkit.exceptions import SessionError, StoreUnavailable
+from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.scripts import commands, import_command, seal_command
 from pyramid_sessionkit.scripts.commands import EVERY, REFUSED, UNAVAILABLE, USAGE, Refused
 from pyramid_sessionkit.user_sessions import get_sessions
@@ -75,9 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, out: Output) -> int:
     with _bootstrap(args.config_uri, dict(args.var)) as env:
         registry = env["registry"]
-        if not hasattr(registry.queryUtility(ISessionFactory), "persistence"):
-            raise ConfigurationError('This application has no config.include("pyramid_sessionkit")')
-        sessions = get_sessions(registry)
+        sessions = get_sessions(registry, args.session)
         if getattr(sessions.store, "process_local", False) and args.run is not commands.check:
             print("Sessions are in the memory of the server's process, where psessions sees none", file=sys.stderr)
         try:
@@ -144,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a variable of the ini file, such as %%(NAME)s; may be given several times",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with times in epoch seconds")
+    parser.add_argument(
+        "--session", metavar="NAME", default=FIRST, help="the sessions that config.add_session has added by this name"
+    )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(run: Callable[..., int], name: str, about: str) -> argparse.ArgumentParser:

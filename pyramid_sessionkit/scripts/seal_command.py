@@ -6,8 +6,6 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pyramid.interfaces import ISessionFactory
-
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.scripts.commands import DONE, Refused, number_of_sessions
 from pyramid_sessionkit.scripts.seal_checks import count_by_seal
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 def seal(args: argparse.Namespace, sessions: Sessions, out: Output, registry: Any) -> int:
     store: Any = sessions.store
-    _refuse_without_key(registry.getUtility(ISessionFactory).persistence.settings)
+    _refuse_without_key(sessions.settings)
     counts = count_by_seal(store)
     if counts is None:
         raise NotSupported("This store cannot list its sessions: memory, redis, sql and cached_sql can")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyramid_sessionkit.session import Session, no_attribute
+from pyramid_sessionkit.session import Session
 
 
 class MockableSession(Session):
@@ -18,12 +18,9 @@ class MockableSession(Session):
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
-            found = getattr(type(self), name, None)
-            if found is None:
-                raise AttributeError(no_attribute(name))
-            if isinstance(found, property):
+            if isinstance(getattr(type(self), name, None), property):
                 raise AttributeError(_property(name))
-            object.__setattr__(self, name, value)
+            super().__setattr__(name, value)
 
 
 def _property(name: str) -> str:
