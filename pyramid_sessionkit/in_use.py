@@ -59,7 +59,10 @@ def factory_of(registry: Any, name: str = FIRST) -> SessionFactory:
     """The factory of ours for the session with this name."""
     factories: dict[str, SessionFactory] = registry.get(FACTORIES, {})
     if not factories:
-        raise ConfigurationError('This application has no config.include("pyramid_sessionkit")')
+        raise ConfigurationError(
+            "The application with this registry has no sessions of pyramid_sessionkit: "
+            'config.include("pyramid_sessionkit") plugs them in, in a unit test too'
+        )
     if name not in factories:
         raise ConfigurationError(f"This application has no session {name!r}; it has {', '.join(sorted(factories))}")
     return factories[name]

@@ -62,11 +62,12 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
 
     def register() -> None:
         factories: dict[str, SessionFactory] = config.registry[FACTORIES]
+        others = [factory for factory in factories.values() if factory.name != name]
         with _errors_name(prefix):
-            for other in factories.values():
+            for other in others:
                 _check_apart(settings, other)
             factory = make_factory(config, settings, app_settings, name, SecondSession)
-            for other in factories.values():
+            for other in others:
                 _check_not_same_store(factory, other)
         factories[name] = factory
 

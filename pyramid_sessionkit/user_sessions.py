@@ -14,9 +14,9 @@ from pyramid.interfaces import ISecurityPolicy
 from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported
-from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.in_use import factory_of, session_of
 from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, FIRST, IListable, IPurgeable, IUserIndex, Record
+from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
@@ -112,11 +112,11 @@ def user_sessions(request: Any) -> UserSessions:
 class Sessions:
     """All sessions of an application, for scripts and ``pshell``. Nothing here waits for the end of a request."""
 
-    def __init__(self, factory: SessionFactory) -> None:
-        self._session_class = factory.session_class
-        self._persistence = factory.persistence
-        self.settings = factory.persistence.settings
-        self.store = factory.persistence.store
+    def __init__(self, persistence: Persistence, session_class: type[Session] = Session) -> None:
+        self._persistence = persistence
+        self._session_class = session_class
+        self.settings = persistence.settings
+        self.store = persistence.store
 
     def of_user(self, userid: str) -> list[SessionInfo]:
         """The sessions of a user that are alive, by time of login."""
@@ -183,7 +183,8 @@ def get_sessions(registry: Any, name: str = FIRST) -> Sessions:
 
     ``name``: of the sessions that ``config.add_session`` has added.
     """
-    return Sessions(factory_of(registry, name))
+    factory = factory_of(registry, name)
+    return Sessions(factory.persistence, factory.session_class)
 
 
 _is_key = re.compile("[A-Za-z0-9_-]{22,64}").fullmatch

@@ -161,6 +161,15 @@ def test_two_of_one_name_are_a_conflict() -> None:
         configured(twice)
 
 
+def test_after_a_commit_the_later_one_is_in_force() -> None:
+    def again(config: Configurator) -> None:
+        config.add_session("basket")
+        config.commit()
+        config.add_session("basket", prefix="shop.")
+
+    assert settings_of(configured(again, **{"shop.timeout": "7m"})).timeout == 420
+
+
 def test_three_sessions_and_a_prefix_of_ones_own() -> None:
     def add(config: Configurator) -> None:
         config.add_session("basket", prefix="shop.basket.")
