@@ -218,6 +218,7 @@ class UnitOfWork:
             "created": int(now),
             "renewed": int(now),
             "timeout": settings.timeout,
+            "own_timeout": False,
             "deadline": None if settings.lifetime is None else int(now) + settings.lifetime,
             "persistent": settings.persistent if persistent is None else bool(persistent),
         }
