@@ -83,7 +83,10 @@ class Persistence:
         return best or Opened(Found.NOTHING, None, None, {}, time())
 
     def find_by_key(self, key: str, fresh: bool = False) -> Opened:
-        """The session with this key, opened without its secret: for scripts, which no browser waits for."""
+        """The session with this key, opened without its secret: for scripts, which no browser waits for.
+
+        It is opened as of its last renewal: that a script writes to it does not mean that its visitor is still there.
+        """
         record = self.load(key, fresh)
         if record is not None and record.data == UNREADABLE and not fresh:
             # Perhaps only a cached copy is.
@@ -91,7 +94,7 @@ class Persistence:
         contents = None if record is None else self.decoded(key, record)
         if record is None or contents is None:
             return Opened(Found.NOTHING, None, None, {}, time())
-        return Opened(Found.LIVE, None, Stored(key, record, None), contents, time())
+        return Opened(Found.LIVE, None, Stored(key, record, None), contents, record.renewed)
 
     def _open(self, presented: Presented, fresh: bool) -> Opened:
         key, secret = presented

@@ -127,7 +127,7 @@ class UnitOfWork:
 
     def _take(self, opened: Opened) -> Contents:
         self.found, seed, self.stored, contents, at, phase, cookie = opened
-        self.at = at or time()
+        self.at = at if self.stored is not None else at or time()
         if seed is not None or self.cookie is not BLANK:
             self.seed = seed
             self.cookie = cookie

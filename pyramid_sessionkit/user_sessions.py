@@ -162,9 +162,10 @@ class Sessions:
         Raises :exc:`~pyramid_sessionkit.SessionGone` if none that is alive has this key. What is saved is merged with
         what requests save at the same time. It does not restart the idle timeout, unless ``touch()`` is called.
         """
+        if not _is_of_session(key):
+            raise SessionGone("No session has such a key")
         session = Session(self._persistence, KeyCarrier(key))
-        if not _is_of_session(key) or session.new:
-            raise SessionGone("No session that is alive has this key")
+        session.work.read()
         return session
 
     def revoke(self, key: str) -> bool:
