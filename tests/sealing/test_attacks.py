@@ -257,7 +257,8 @@ def make_the_timeout_longer(site: Site) -> bool:
 
 @on_table
 def say_that_a_timeout_is_the_sessions_own(site: Site) -> bool:
-    site.write(site.key_of(site.logged_in("ada")), own_timeout=True)
+    site.browsers = [site.logged_in("ada")]
+    site.write(site.key_of(site.browsers[-1]), own_timeout=True)
     site.restart(timeout="5m")
     site.advance(600)
     return is_ada(site.browsers[-1])
