@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from kombu.transport.memory import Channel
 from pyramid.config import Configurator
+from pyramid.events import BeforeRender
 from pyramid.paster import get_app
 from pyramid.request import Request
 from pyramid.security import forget, remember
@@ -32,7 +34,12 @@ class Site:
         """The messages, as the broker has them."""
         self.wsgi = get_app(str(ini))
         self.results: list[Any] = []
-        self.browser = TestApp(self.wsgi)
+
+    def browser(self) -> TestApp:
+        """One in which Ada is logged in."""
+        browser = TestApp(self.wsgi)
+        browser.get("/in")
+        return browser
 
     def finish(self) -> list[str]:
         """Wait for the tasks that were queued, and return what they returned."""
@@ -48,6 +55,7 @@ def app(global_config: Any, **settings: Any) -> Any:
     for name, view in {"in": log_in, "out": log_out, "look": look}.items():
         config.add_route(name, f"/{name}")
         config.add_view(view, route_name=name, renderer="json")
+    config.add_subscriber(fail, BeforeRender)
     config.add_route("report", "/report")
     config.add_route("slow", "/slow")
     config.add_view(slow, route_name="slow", renderer="json")
@@ -71,6 +79,12 @@ def look(request: Request) -> dict[str, Any]:
     return dict(request.session)
 
 
+def fail(event: BeforeRender) -> None:
+    """After the view, and before the commit."""
+    if "fail" in event["request"].params:
+        raise RuntimeError("the page cannot be rendered")
+
+
 def slow(request: Request) -> None:
     """It has read its session before the task runs, and writes after it."""
     session = request.session
@@ -79,68 +93,79 @@ def slow(request: Request) -> None:
     session["task"] = result.get(timeout=SECONDS)
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    ini = tmp_path / "app.ini"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("celery")
+    ini = folder / "app.ini"
     ini.write_text(
         f"[app:main]\nuse = call:{__name__}:app\nsessionkit.secret = {SECRET}\nsessionkit.store = sql\n"
-        f"sessionkit.sql.url = sqlite:///{tmp_path}/sessions.sqlite\nsessionkit.sql.create_table = true\n"
+        f"sessionkit.sql.url = sqlite:///{folder}/sessions.sqlite\nsessionkit.sql.create_table = true\n"
     )
-    monkeypatch.setenv("MYAPP_INI", str(ini))
-    monkeypatch.setenv("MYAPP_BROKER", "memory://")
-    tasks = module_of("howto/tasks.rst", "tasks-worker", "tasks-view")
-    tasks.queue.conf.update(result_backend="cache+memory://", task_default_queue=tmp_path.name)
-    monkeypatch.setitem(globals(), "VIEWS", [tasks])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYAPP_INI", str(ini))
+        patch.setenv("MYAPP_BROKER", "memory://")
+        tasks = module_of("howto/tasks.rst", "tasks-worker", "tasks-view")
+        tasks.queue.conf.result_backend = "cache+memory://"
+        VIEWS.append(tasks)
+        found = Site(ini, tasks, _noted_messages(patch))
+        patch.setattr(tasks.make_report, "delay", _noting_results(tasks.make_report.delay, found.results))
+        with start_worker(tasks.queue, pool="solo", perform_ping_check=False, shutdown_timeout=SECONDS):
+            yield found
+    VIEWS.clear()
+
+
+def _noted_messages(patch: pytest.MonkeyPatch) -> list[str]:
     sent: list[str] = []
     put = Channel._put
 
     def noted(self: Any, queue: str, message: Any, **kwargs: Any) -> Any:
-        sent.append(json.dumps(message))
+        sent.append(json.dumps(message) + b64decode(message["body"]).decode())
         return put(self, queue, message, **kwargs)
 
-    monkeypatch.setattr(Channel, "_put", noted)
-    found = Site(ini, tasks, sent)
-    delay = tasks.make_report.delay
+    patch.setattr(Channel, "_put", noted)
+    return sent
 
+
+def _noting_results(delay: Any, results: list[Any]) -> Any:
     def delayed(*args: Any) -> Any:
-        result = delay(*args)
-        found.results.append(result)
-        return result
+        results.append(delay(*args))
+        return results[-1]
 
-    monkeypatch.setattr(tasks.make_report, "delay", delayed)
-    with start_worker(tasks.queue, pool="solo", perform_ping_check=False, shutdown_timeout=SECONDS):
-        yield found
+    return delayed
 
 
 def test_a_task_finds_the_session_without_its_secret(site: Site) -> None:
-    site.browser.get("/in")
-    key, secret, signature = site.browser.cookies["session"].strip('"').split(".")
-    assert site.browser.post("/report").json == {"report": "in preparation"}
+    browser = site.browser()
+    key, secret, signature = browser.cookies["session"].strip('"').split(".")
+    site.sent.clear()
+    assert browser.post("/report").json == {"report": "in preparation"}
     assert site.finish() == ["done"]
-    assert site.browser.get("/look").json == {"report": "/reports/ada.pdf"}
+    assert browser.get("/look").json == {"report": "/reports/ada.pdf"}
     (message,) = [text for text in site.sent if "make_report" in text]
-    decoded = message + str(json.loads(message))
-    assert key in _opened(message)
-    assert not [part for part in (secret, signature) if part in decoded or part in _opened(message)]
-
-
-def _opened(message: str) -> str:
-    """The body of a message, which is base64."""
-    from base64 import b64decode
-
-    return b64decode(json.loads(message)["body"]).decode()
+    assert key in message
+    assert secret not in message
+    assert signature not in message
 
 
 def test_a_task_and_a_request_at_once_both_arrive(site: Site) -> None:
-    site.browser.get("/in")
-    site.browser.get("/slow")
-    assert site.browser.get("/look").json == {"read": 0, "report": "/reports/ada.pdf", "task": "done"}
+    browser = site.browser()
+    browser.get("/slow")
+    assert browser.get("/look").json == {"read": 0, "report": "/reports/ada.pdf", "task": "done"}
 
 
 def test_a_task_of_a_user_who_left_brings_nothing_back(site: Site) -> None:
-    site.browser.get("/in")
-    key = site.browser.cookies["session"].strip('"').partition(".")[0]
-    site.browser.get("/out")
+    browser = site.browser()
+    key = browser.cookies["session"].strip('"').partition(".")[0]
+    browser.get("/out")
+    site.results.clear()
     site.tasks.make_report.delay(key, "ada")
     assert site.finish() == ["logged out"]
-    assert site.browser.get("/look").json == {}
+    assert browser.get("/look").json == {}
+
+
+def test_nothing_is_queued_for_a_request_that_fails(site: Site) -> None:
+    browser = site.browser()
+    site.results.clear()
+    with pytest.raises(RuntimeError):
+        browser.post("/report?fail=1")
+    assert site.results == []
