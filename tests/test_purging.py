@@ -58,9 +58,9 @@ def test_it_is_in_the_security_log_too(sessions_of: Any, caplog: pytest.LogCaptu
 
 def test_where_nobody_listens_a_purge_tells_nothing(sessions_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(MemoryStore, "purge", lambda self, *args: given.append(args) or 0)
+    monkeypatch.setattr(MemoryStore, "purge", lambda self, limit, tell=None: given.append((limit, tell)) or 0)
     sessions_of(MemoryStore(), [], LoggedIn).purge(7)
-    assert given == [(7,)]
+    assert given == [(7, None)]
 
 
 def test_a_subscriber_that_fails_stops_no_purge(sessions_of: Any) -> None:
@@ -128,3 +128,21 @@ def test_more_than_one_batch_is_told(sessions_of: Any, sql_store: SQLStore, monk
         sql_store.create(numbered(number), expired_record())
     assert (sessions.purge(3), len(told)) == (3, 3)
     assert (sessions.purge(), len(told)) == (4, 7)
+
+
+def test_what_another_purge_removes_is_left_to_it(sql_store: SQLStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyramid_sessionkit.stores.sql.TOLD_BATCH", 4)
+    keys = [numbered(number) for number in range(9)]
+    for key in keys:
+        sql_store.create(key, expired_record())
+    told: list[str] = []
+
+    def tell(key: str, record: Record) -> None:
+        told.append(key)
+        others = [other for other in keys if other not in told]
+        if len(told) == 1:
+            assert sql_store.delete(others[0])
+            keys.remove(others[0])
+
+    assert sql_store.purge(None, tell) == len(told) == 8
+    assert sorted(told) == keys
