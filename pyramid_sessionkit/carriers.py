@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import Events, SuspiciousCookie
-from pyramid_sessionkit.exceptions import SessionError
+from pyramid_sessionkit.exceptions import SessionError, SessionGone
 from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
@@ -178,7 +178,12 @@ class KeyCarrier:
         return []
 
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened:
-        return persistence.find([]) if self._key is None else persistence.find_by_key(self._key, fresh)
+        if self._key is None:
+            return persistence.find([])
+        opened = persistence.find_by_key(self._key, fresh)
+        if opened.stored is None:
+            raise SessionGone(f"No session that is alive has the key {self._key[:8]}")
+        return opened
 
     def keep(self, stored: Stored, cookie: Cookie, at: float) -> None:
         """A script is not repeated."""

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from zope.interface import providedBy
+from zope.interface import implementedBy, providedBy
 
 from pyramid_sessionkit.interfaces import FIRST
 
@@ -42,11 +42,12 @@ class SessionRegenerated(SessionEvent):
 
 @dataclass(frozen=True)
 class SessionEnded(SessionEvent):
-    """A session ended before its time.
+    """A session ended: before its time, or it was purged after it.
 
     ``reason``: ``logout`` (also any other ``session.invalidate()``, and a login as another user), ``revoked``,
     ``limit`` (too many sessions of one user), ``credentials_changed``, ``user_gone`` (the identity function knows no
-    such user), or ``unreadable`` (its record cannot be understood; its bytes stay).
+    such user), ``unreadable`` (its record cannot be understood; its bytes stay), or ``expired`` (its time was over, and
+    ``purge()`` removed it; stores that remove such sessions by themselves tell nothing: memcached, and Redis).
     """
 
     reason: str
@@ -98,6 +99,12 @@ class Events:
     def __init__(self, registry: Any = None, name: str = FIRST) -> None:
         self._registry = registry
         self._name = name
+
+    def has_subscribers(self, kind: type[SessionEvent]) -> bool:
+        """Whether somebody subscribes to these events."""
+        if self._registry is None or not self._registry.has_listeners:
+            return False
+        return bool(self._registry.adapters.subscriptions([implementedBy(kind)], None))
 
     def tell(self, event: SessionEvent) -> None:
         if self._name != FIRST:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -58,6 +58,8 @@ class Record(NamedTuple):
     """Whether its cookie outlives the browser."""
     version: Any = None
     """Which state of the stored record this is. Only the store writes and understands it; others compare it."""
+    own_timeout: bool = False
+    """Whether ``timeout`` was set for this session alone, so that it stays whatever the setting is."""
 
     @property
     def expires(self) -> int | None:
@@ -74,7 +76,7 @@ class Record(NamedTuple):
 
     def versioned(self, version: Any) -> Record:
         """This record as another version."""
-        return _record((*self[:_VERSION], version))
+        return _record((*self[:_VERSION], version, *self[_LATER:]))
 
     def with_data(self, data: bytes) -> Record:
         """This record with other contents, and everything else as it is."""
@@ -82,7 +84,7 @@ class Record(NamedTuple):
 
     def without_contents(self) -> Record:
         """This record as a list of all sessions has it. It has no version, so that no store takes an update of it."""
-        return Record._make((NOT_READ, *self[1:_VERSION], None, *self[_VERSION + 1 :]))
+        return Record._make((NOT_READ, *self[1:_VERSION], None, *self[_LATER:]))
 
     def renewed_with(self, data: bytes, renewed: int) -> Record:
         """This record with other contents, and its idle timeout restarted: what most requests that write need."""
@@ -91,12 +93,13 @@ class Record(NamedTuple):
 
 _record = partial(tuple.__new__, Record)  # as Record._make, which also counts the fields, in half the time
 _VERSION = Record._fields.index("version")
+_LATER = _VERSION + 1
 _RENEWED = Record._fields.index("renewed")
 
 
 def unreadable(version: Any = None) -> Record:
     """What a store returns for a record that it found and cannot understand. It belongs to nobody and never expires."""
-    return Record(UNREADABLE, "", "", None, None, None, None, 0, 0, None, None, False, version)
+    return Record(UNREADABLE, "", "", None, None, None, None, 0, 0, None, None, False, version, own_timeout=True)
 
 
 def lasting(item: tuple[str, Record]) -> tuple[bool, int, int, str]:
@@ -109,6 +112,8 @@ def lasting(item: tuple[str, Record]) -> tuple[bool, int, int, str]:
 def is_sound(record: Record) -> bool:
     """Whether all fields but the version have the types they should have: a stored record may have been damaged."""
     if tuple(map(type, record[:_VERSION])) not in _SOUND or not record.verifier.isascii():
+        return False
+    if type(record.own_timeout) is not bool:
         return False
     return record.authenticated is None or (
         record.authenticated < _END_OF_TIME and (record.credentials is None or record.credentials.isascii())
@@ -185,10 +190,10 @@ class ISessionStore(Interface):
 
 
 class IContentsUpdate(Interface):
-    """A store that saves work where it knows that nothing but the contents changed, as in nearly all requests."""
+    """A store that saves work where it knows that little but the contents changed, as in nearly all requests."""
 
     def update_contents(key: str, record: Record) -> Record | None:
-        """As ``update``, where only ``data`` and ``renewed`` differ from the stored version.
+        """As ``update``, where only ``data``, ``renewed`` and ``timeout`` differ from the stored version.
 
         It has the same misses and errors, and is never sent again either.
         """
@@ -244,11 +249,14 @@ class IListable(Interface):
 class IPurgeable(Interface):
     """A store that keeps expired records until it is told to remove them."""
 
-    def purge(limit: int | None = None) -> int:
+    def purge(limit: int | None = None, tell: Callable[[str, Record], None] | None = None) -> int:
         """Remove records that expired more than :data:`GRACE` seconds ago, ``limit`` at most; return how many.
 
         0 if there are none, or ``limit`` is 0. It may come a little late, and never takes what can still be updated. An
         outage raises ``StoreUnavailable``; some of the records may have been removed then.
+
+        ``tell(key, record)`` is called for each record that was removed, as soon as that is certain: of several purges
+        at once by the one that removed it. A record that cannot be understood is :func:`unreadable`.
         """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyramid_sessionkit.idle_timeout import with_timeout_in_force
 from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.state import Found, Presented
@@ -37,11 +38,12 @@ def why_logged_out(request: Any) -> str | None:
 
 
 def _why_expired(work: UnitOfWork, presented: Presented) -> str | None:
-    record = work.persistence.store.load(presented.key, True, BEFORE_ALL)
+    persistence = work.persistence
+    record = persistence.store.load(presented.key, True, BEFORE_ALL)
     # Only the browser that had the session may know.
     if record is None or record.userid is None or not opens(presented.secret, record):
         return None
-    return _limit_that_passed(record, work.at)
+    return _limit_that_passed(with_timeout_in_force(record, persistence.settings.timeout), work.at)
 
 
 def _limit_that_passed(record: Record, at: float) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import monotonic, sleep, time
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
+from pyramid_sessionkit.idle_timeout import with_timeout_in_force
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
 from pyramid_sessionkit.outcome import Observer
 from pyramid_sessionkit.sealing.format import head_in
@@ -53,6 +54,7 @@ class Persistence:
         self.tokens = tokens or Tokens(settings.secret)
         self.serializer = serializer or Serializer()
         self._defer = defer or _now
+        self._timeout = settings.timeout
         self._has_contents_update = hasattr(store, "update_contents")
 
     def tell(self, event: SessionEvent) -> None:
@@ -85,20 +87,25 @@ class Persistence:
         return best or Opened(Found.NOTHING, None, None, {}, time())
 
     def find_by_key(self, key: str, fresh: bool = False) -> Opened:
-        """The session with this key, opened without its secret: for scripts, which no browser waits for."""
-        record = self.store.load(key, fresh)
+        """The session with this key, opened without its secret: for scripts, which no browser waits for.
+
+        It is opened as of its last renewal: that a script writes to it does not mean that its visitor is still there.
+        """
+        record = self.load(key, fresh)
         if record is not None and record.data == UNREADABLE and not fresh:
             # Perhaps only a cached copy is.
-            record = self.store.load(key, True)
+            record = self.load(key, True)
         contents = None if record is None else self.decoded(key, record)
         if record is None or contents is None:
             return Opened(Found.NOTHING, None, None, {}, time())
-        return Opened(Found.LIVE, None, Stored(key, record, None), contents, time())
+        return Opened(Found.LIVE, None, Stored(key, record, None), contents, record.renewed)
 
     def _open(self, presented: Presented, fresh: bool) -> Opened:
         key, secret = presented
         at = time()
         record = self.store.load(key, True) if fresh else self.store.load(key)
+        if record is not None and record.timeout != self._timeout:
+            record = self.in_force(record, at)
         if record is None:
             return Opened(Found.DEAD, presented, None, {}, at)
         if opens(secret, record):
@@ -136,10 +143,26 @@ class Persistence:
             self.events.tell(SessionEnded(key, record.userid, "unreadable"))
             return None
 
+    def load(self, key: str, fresh: bool = False) -> Record | None:
+        """The record of a session that is alive, as it is in force: see :mod:`pyramid_sessionkit.idle_timeout`."""
+        record = self.store.load(key, fresh)
+        return None if record is None else self.in_force(record, time())
+
+    def in_force(self, record: Record, at: float) -> Record | None:
+        """The record with the idle timeout that holds for it; None if it has expired by that."""
+        found = with_timeout_in_force(record, self._timeout)
+        return None if found is not record and found.expired(at) else found
+
+    def all_in_force(self, records: Iterable[tuple[str, Record]]) -> list[tuple[str, Record]]:
+        """Those of a list that are alive."""
+        at = time()
+        found = ((key, self.in_force(record, at)) for key, record in records)
+        return [(key, record) for key, record in found if record is not None]
+
     # Storing.
 
     def update_contents(self, key: str, record: Record) -> Record | None:
-        """Update a session of which nothing but the contents and the renewal changed."""
+        """Update a session of which nothing but the contents, the renewal and a lowered idle timeout changed."""
         store = self.store
         update = store.update_contents if self._has_contents_update else store.update
         updated: Record | None = update(key, record)
@@ -170,7 +193,9 @@ class Persistence:
 
         What expired a moment ago still counts: this request may have loaded it in time.
         """
-        found: Record | None = self.store.load(key, True, time() - GRACE)
+        at = time() - GRACE
+        stored: Record | None = self.store.load(key, True, at)
+        found = None if stored is None else self.in_force(stored, at)
         if found is None:
             raise SessionGone(f"Session {key[:8]} was ended by another request")
         return found
@@ -225,7 +250,7 @@ class Persistence:
 
     def _end_oldest(self, userid: str, most: int) -> None:
         while True:
-            sessions = sorted(self.store.sessions_of(userid), key=_by_login)
+            sessions = sorted(self.all_in_force(self.store.sessions_of(userid)), key=_by_login)
             changed = [key for key, record in sessions[:-most] if not self._end_by_limit(key, record)]
             if not changed:
                 return

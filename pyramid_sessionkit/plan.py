@@ -90,6 +90,8 @@ def next_record(record: Record, pending: Pending, data: bytes, loaded: float) ->
     changes: dict[str, Any] = {"data": data, "renewed": renewed, **pending.fields}
     if pending.limits:
         limits = dict(pending.limits)
+        if "timeout" in limits:
+            limits["own_timeout"] = True
         if "lifetime" in limits:
             lifetime = limits.pop("lifetime")
             created = changes.get("created", record.created)

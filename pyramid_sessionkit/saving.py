@@ -221,7 +221,7 @@ def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None 
     stored = job.stored
     assert stored is not None
     key, base, secret = stored
-    logs_in = job.pending.logs_in
+    logs_in, opened_by_key = job.pending.logs_in, secret is None
     changes: dict[str, Any] = {}
     if why is not None:
         secret = _next_secret(job, key, why, secret, base.salt)
@@ -231,7 +231,11 @@ def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None 
     def build(current: Record) -> Record:
         nonlocal merged
         if current.verifier != base.verifier:
-            raise _SecretReplaced if current.salt == base.salt else SessionGone(_another(key))
+            if current.salt != base.salt:
+                raise SessionGone(_another(key))
+            # Whoever opened the session without its secret does not mind another one, unless they replace it too.
+            if why is not None or not opened_by_key:
+                raise _SecretReplaced
         if plan is not None and current.version == base.version:
             record = plan.record
         else:

@@ -270,7 +270,8 @@ class Session(MutableMapping[str, Any]):
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
         """Set other limits for this session: seconds, or None for no limit.
 
-        ``lifetime`` counts from its creation or login. A later login starts with the limits of the settings again.
+        ``lifetime`` counts from its creation or login. They stay also where a setting is lowered. A later login starts
+        with the limits of the settings again.
         """
         for name, value in (("timeout", timeout), ("lifetime", lifetime)):
             if value not in (_UNSET, None) and (type(value) is not int or not 0 < value <= LONGEST_DURATION):

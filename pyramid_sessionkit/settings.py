@@ -431,7 +431,9 @@ class Settings:
         _or_none(_dotted),
         "A subclass of pyramid_sessionkit.Session, or its dotted name, of which sessions are made.",
     )
-    timeout: int | None = _option(1200, _or_none(_duration), "The idle timeout.")
+    timeout: int | None = _option(
+        1200, _or_none(_duration), "The idle timeout. Lowered, it holds for the sessions that are stored already, too."
+    )
     lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
     reissue_time: int | None = _option(
         None, _or_none(_duration), "Renew at most this often. Default: a tenth of timeout. none: only writes renew."

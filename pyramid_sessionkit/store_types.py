@@ -5,7 +5,7 @@ A store need not inherit from any of them. ``store: SessionStore = MyStore(...)`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from pyramid_sessionkit.interfaces import Record
@@ -50,4 +50,4 @@ class Listable(Protocol):
 class Purgeable(Protocol):
     """What :class:`IPurgeable` says, for type checkers."""
 
-    def purge(self, limit: int | None = None) -> int: ...
+    def purge(self, limit: int | None = None, tell: Callable[[str, Record], None] | None = None) -> int: ...

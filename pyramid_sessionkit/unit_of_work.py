@@ -128,7 +128,7 @@ class UnitOfWork:
 
     def _take(self, opened: Opened) -> Contents:
         self.found, seed, self.stored, contents, at, phase, cookie = opened
-        self.at = at or time()
+        self.at = at if self.stored is not None else at or time()
         if seed is not None or self.cookie is not BLANK:
             self.seed = seed
             self.cookie = cookie
@@ -219,6 +219,7 @@ class UnitOfWork:
             "created": int(now),
             "renewed": int(now),
             "timeout": settings.timeout,
+            "own_timeout": False,
             "deadline": None if settings.lifetime is None else int(now) + settings.lifetime,
             "persistent": settings.persistent if persistent is None else bool(persistent),
         }

@@ -13,10 +13,11 @@ from pyramid.interfaces import ISecurityPolicy
 
 from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
-from pyramid_sessionkit.exceptions import NotSupported
+from pyramid_sessionkit.exceptions import NotSupported, SessionGone
 from pyramid_sessionkit.in_use import factory_of, session_of
 from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, FIRST, IListable, IPurgeable, IUserIndex, Record
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.purging import purge
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
@@ -59,13 +60,13 @@ class UserSessions:
         Those whose credentials have changed since their login are left out: their next request ends them.
         """
         session = self._session
-        serializer = session.work.persistence.serializer
+        persistence = session.work.persistence
         current = None if session.new else session.key
         # A user whom another source has named, and not this session, may be logged in with any credentials.
         judges = session.userid is not None and session.userid == self._userid and self._compares_credentials
         return [
-            _info(serializer, key, record, current)
-            for key, record in self._stored()
+            _info(persistence.serializer, key, record, current)
+            for key, record in persistence.all_in_force(self._stored())
             # What this request has changed about its own session is not stored yet.
             if not judges or key == current or record.credentials in (session.credentials, CREDENTIALS_NOT_KNOWN)
         ]
@@ -95,6 +96,7 @@ class UserSessions:
         return self._end([key for key, _ in self._stored()])
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
+        """Also those that a lowered idle timeout has ended: it may be raised again, and they must be revoked too."""
         _user_index(factory_of(self._request.registry).persistence.store)
         return [] if self._userid is None else self._session.work.persistence.store.sessions_of(self._userid)
 
@@ -120,7 +122,12 @@ class Sessions:
 
     def of_user(self, userid: str) -> list[SessionInfo]:
         """The sessions of a user that are alive, by time of login."""
-        return [self._info(key, record) for key, record in _user_index(self.store).sessions_of(userid)]
+        stored = _user_index(self.store).sessions_of(userid)
+        return [self._info(key, record) for key, record in self._persistence.all_in_force(stored)]
+
+    def keys_of(self, userid: str) -> builtins.list[str]:
+        """The keys of all that a user has stored, to revoke them: also those that a lowered idle timeout has ended."""
+        return [key for key, _ in _user_index(self.store).sessions_of(userid)]
 
     def all(self, limit: int) -> list[SessionInfo]:
         """Those that are alive, ``limit`` at most, without their contents; :meth:`get` has those of one.
@@ -131,10 +138,10 @@ class Sessions:
 
     def _live(self, limit: int) -> builtins.list[tuple[str, Record]]:
         """Without the marks of adopted sessions: those expire last, so that a short list would have nothing else."""
-        asked, store = limit, _listable(self.store)
+        asked, store, in_force = limit, _listable(self.store), self._persistence.all_in_force
         while True:
             found = list(store.live_sessions(asked))
-            sessions = [item for item in found if not is_mark(item[0])][:limit]
+            sessions = in_force(item for item in found if not is_mark(item[0]))[:limit]
             if len(sessions) == limit or len(found) < asked:
                 return sessions
             asked *= 4
@@ -144,7 +151,7 @@ class Sessions:
 
         A mark is none. To revoke one would let an old cookie in again.
         """
-        record = self.store.load(key, True) if _is_key(key) and not is_mark(key) else None
+        record = self._persistence.load(key, True) if _is_of_session(key) else None
         return None if record is None else self._info(key, record)
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
@@ -152,23 +159,38 @@ class Sessions:
         return list(_listable(self.store).find_keys(prefix, limit))
 
     def open(self, key: str) -> Session:
-        """The session with this key, to read and change; call its ``save()``. It is new if there is none."""
-        return self._session_class(self._persistence, KeyCarrier(key))
+        """The session with this key, to read and change; call its ``save()``. See :doc:`/howto/tasks`.
+
+        Raises :exc:`~pyramid_sessionkit.SessionGone` if none that is alive has this key. What is saved is merged with
+        what requests save at the same time. It does not restart the idle timeout, unless ``touch()`` is called.
+        """
+        if not _is_of_session(key):
+            raise SessionGone("No session has such a key")
+        session = self._session_class(self._persistence, KeyCarrier(key))
+        session.work.read()
+        return session
 
     def revoke(self, key: str) -> bool:
-        """End a session; False if there was none."""
-        info = self.get(key)
-        if info is None:
+        """End a session; False if there was none. One that a lowered idle timeout has ended is removed too."""
+        record = self.store.load(key, True) if _is_of_session(key) else None
+        if record is None:
             return False
-        return self._persistence.end(Ending(key, info.userid, "revoked", Condition.ALWAYS))
+        return self._persistence.end(Ending(key, record.userid, "revoked", Condition.ALWAYS))
 
     def count(self, expired: bool = False) -> int:
-        """How many are alive; or how many have expired and wait to be purged."""
+        """How many are alive; or how many have expired and wait to be purged. It goes by what is stored.
+
+        So a session that a lowered idle timeout has ended is still counted as alive.
+        """
         return int(_listable(self.store).count(expired))
 
     def purge(self, limit: int | None = None) -> int:
-        """Remove expired ones, ``limit`` at most, and return how many."""
-        return int(_purgeable(self.store).purge(limit))
+        """Remove expired ones, ``limit`` at most, and return how many.
+
+        Where somebody subscribes to :class:`~pyramid_sessionkit.SessionEnded`, each is told, with the reason
+        ``expired``.
+        """
+        return purge(_purgeable(self.store), self._persistence.events, limit)
 
     def contents_as_json(self, info: SessionInfo) -> dict[str, Any]:
         """The contents of a session in types of JSON alone, as they are stored: ``{"~date": "2026-11-22"}``."""
@@ -188,6 +210,11 @@ def get_sessions(registry: Any, name: str = FIRST) -> Sessions:
 
 
 _is_key = re.compile("[A-Za-z0-9_-]{22,64}").fullmatch
+
+
+def _is_of_session(key: str) -> bool:
+    """Whether a session may have this key: that of a mark is one of none."""
+    return _is_key(key) is not None and not is_mark(key)
 
 
 def _info(serializer: Serializer, key: str, record: Record, current: str | None = None) -> SessionInfo:

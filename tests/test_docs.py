@@ -312,7 +312,7 @@ def test_a_store_of_ones_own_by_its_settings(tmp_path: Path) -> None:
 
 
 def test_old_records_load_when_records_have_more_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Later(namedtuple("Later", [*Record._fields, "colour"], defaults=[None, "blue"])):
+    class Later(namedtuple("Later", [*Record._fields, "colour"], defaults=[None, False, "blue"])):
         expires = Record.expires
         expired = Record.expired
 

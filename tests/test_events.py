@@ -22,6 +22,7 @@ from pyramid_sessionkit import (
     get_sessions,
     user_sessions,
 )
+from pyramid_sessionkit.interfaces import unreadable
 from tests.conftest import SpyStore
 
 PASSWORD = {"ada": "1"}
@@ -145,13 +146,14 @@ def test_user_gone(make_app: Any, spy: SpyStore) -> None:
     assert spy.store.count() == 0
 
 
-def test_unreadable(site: Site, spy: SpyStore) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_unreadable(site: Site, spy: SpyStore, whole: bool) -> None:
     site.browser.get("/in")
     (key,) = spy.store._records
-    spy.store._records[key] = spy.store._records[key]._replace(data=b"junk")
+    spy.store._records[key] = unreadable(1) if whole else spy.store._records[key]._replace(data=b"junk")
     site.told.clear()
     site.browser.get("/write")
-    assert site.told[0] == SessionEnded(key, "ada", "unreadable")
+    assert site.told[0] == SessionEnded(key, None if whole else "ada", "unreadable")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def imported_record(record: Record, adopted: Adopted, credentials: str | None) -
         renewed=NOT_YET,
         timeout=None,
         deadline=_end(adopted, time()),
+        own_timeout=True,
     )
 
 
@@ -67,7 +68,9 @@ def begun_record(record: Record, mark: Record, settings: Settings) -> Record:
         return record
     now = time()
     deadline = _deadline(settings, now, _in_mark(mark, _EXPIRES))
-    return record._replace(created=int(now), renewed=int(now), timeout=settings.timeout, deadline=deadline)
+    return record._replace(
+        created=int(now), renewed=int(now), timeout=settings.timeout, deadline=deadline, own_timeout=False
+    )
 
 
 def mark_record(key: str, adopted: Adopted) -> Record:

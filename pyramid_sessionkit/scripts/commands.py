@@ -56,7 +56,7 @@ def revoke(args: argparse.Namespace, sessions: Sessions, out: Output, registry: 
     if args.all:
         keys = _all_keys(args, sessions)
     elif args.user is not None:
-        keys = [info.key for info in sessions.of_user(args.user)]
+        keys = sessions.keys_of(args.user)
         if not keys:
             raise Refused("This user has no sessions")
     else:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from operator import itemgetter
 from os import urandom
 from typing import Any
 
@@ -26,15 +25,9 @@ FORMAT = MAGIC[-1]
 NONCE_SIZE = 12
 _SEALED_FROM = HEAD_SIZE + NONCE_SIZE
 
-_bound_fields: Any = itemgetter(
-    *(number for number, name in enumerate(Record._fields) if name not in ("data", "version"))
-)
-"""All that is bound: every field but the data, which are encrypted, and the version, which the store makes.
-
-A field that comes later is bound without a change here, and then no older row opens any more: so it needs a new format.
-A row of format 1 is then to be opened with the fields of format 1, and only if the later ones have their defaults.
-Otherwise somebody could write another value into a new column of an old row.
-"""
+_VERSION = Record._fields.index("version")
+_LATER = Record._fields[_VERSION + 1 :]
+_DEFAULTS = tuple(Record._field_defaults[name] for name in _LATER)
 
 
 class NotOpened(Exception):
@@ -86,6 +79,19 @@ class Sealer:
     def _bound(self, key: str, record: Record) -> bytes:
         """What was sealed opens only with the same of all these. JSON, so that none of them runs into the next."""
         return orjson.dumps((FORMAT, self._application, key, *_bound_fields(record)))
+
+
+def _bound_fields(record: Record) -> Sequence[Any]:
+    """All that is bound: every field but the data, which are encrypted, and the version, which the store makes.
+
+    Those behind the version came later. Each is bound unless it has its default: so an older row still opens, and
+    nobody can write another value into a new column of it.
+    """
+    fields, later = record[1:_VERSION], record[_VERSION + 1 :]
+    if later == _DEFAULTS:
+        return fields
+    named = zip(_LATER, later, _DEFAULTS, strict=True)
+    return *fields, {name: value for name, value, default in named if value != default}
 
 
 @lru_cache(1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -9,6 +10,7 @@ from zope.interface import directlyProvides, implementer, providedBy
 
 from pyramid_sessionkit.events import Events, SessionTampered
 from pyramid_sessionkit.interfaces import UNREADABLE, ISessionStore, Record, unreadable
+from pyramid_sessionkit.purging import takes_tell
 from pyramid_sessionkit.sealing.keys import NotOpened, Sealer
 
 TRIES = 20
@@ -31,6 +33,8 @@ def sealing(store: Any, sealer: Sealer, events: Events) -> SealedStore:
     if hasattr(store, "update_contents"):
         # Others ask whether a store has it.
         sealed.update_contents = sealed._update_contents
+    if hasattr(store, "purge") and takes_tell(store):
+        sealed.purge = sealed._purge
     return sealed
 
 
@@ -42,6 +46,7 @@ class SealedStore:
     """
 
     update_contents: Any
+    purge: Any
 
     def __init__(self, store: Any, sealer: Sealer, events: Events) -> None:
         self._store = store
@@ -113,6 +118,15 @@ class SealedStore:
             if self._store.update(key, self.sealer.seal(key, record)) is not None:
                 return Resealed.DONE
         return Resealed.REFUSED
+
+    def _purge(self, limit: int | None = None, tell: Callable[[str, Record], None] | None = None) -> int:
+        if tell is None:
+            return int(self._store.purge(limit))
+
+        def tell_opened(key: str, record: Record) -> None:
+            tell(key, self._opened(key, record, False) or unreadable())
+
+        return int(self._store.purge(limit, tell_opened))
 
     def _opened(self, key: str, record: Record, tell: bool = True) -> Record | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import Counter
+from collections.abc import Callable
 from itertools import count, islice
 from threading import Lock
 from time import monotonic, time
@@ -131,7 +132,7 @@ class MemoryStore:
             self._order.cleared()
             return removed
 
-    def purge(self, limit: int | None = None) -> int:
+    def purge(self, limit: int | None = None, tell: Callable[[str, Record], None] | None = None) -> int:
         before = time() - GRACE
         removed = 0
         while limit is None or removed < limit:
@@ -139,8 +140,11 @@ class MemoryStore:
                 key = self._order.expired(before)
                 if key is None:
                     break
+                record = self._records[key]
                 self._remove(key)
             removed += 1
+            if tell is not None:
+                tell(key, record)
         return removed
 
     def _live(self) -> list[tuple[str, Record]]:

@@ -43,6 +43,7 @@ from pyramid_sessionkit.stores.sql_table import (
     listed_records,
     record_of,
     row_of,
+    row_record,
     rows_of,
     sessions_table,
     updated,
@@ -54,7 +55,11 @@ __all__ = ["SQLStore", "from_settings", "sessions_table"]
 
 DEFAULT_LIMITS = Limits()
 
+Tell = Callable[[str, Record], None]
+
 PURGE_BATCH = 1000
+TOLD_BATCH = 100
+"""Fewer: they are read with their contents."""
 KEYS_BATCH = 1000
 
 ABOVE_ALL = "{"
@@ -167,11 +172,13 @@ class SQLStore:
         values = (int(time()), prefix, prefix + ABOVE_ALL, limit)
         return [row[0] for row in self._find_keys.fetch_all(values)]
 
-    def purge(self, limit: int | None = None) -> int:
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> int:
         """Remove records that expired more than a minute ago.
 
         Some stay a little longer, since the column that finds them is rounded up: see ``ROUNDING``.
         """
+        if tell is not None:
+            return self._purge_one_by_one(limit, tell)
         purged = 0
         while limit is None or purged < limit:
             batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - purged)
@@ -190,6 +197,29 @@ class SQLStore:
             # MariaDB before 10.6 and MySQL before 8 know no SKIP LOCKED: there a second purge waits for the first.
             self._purge = self._purge_waiting
             return self._purge.run(values, again=True)
+
+    def _purge_one_by_one(self, limit: int | None, tell: Tell) -> int:
+        """So that the number of rows says which of several purges removed a session."""
+        purged = 0
+        while limit is None or purged < limit:
+            batch = TOLD_BATCH if limit is None else min(TOLD_BATCH, limit - purged)
+            before = _grace()
+            found = self._expired.fetch_all((before, batch))
+            removed = sum(self._purge_row(row, before, tell) for row in found)
+            purged += removed
+            # Another purge that removed all of them goes on with the rest.
+            if len(found) < batch or not removed:
+                break
+        return purged
+
+    def _purge_row(self, row: Sequence[Any], before: int, tell: Tell) -> bool:
+        # Not by the version, which may be damaged: what expired so long ago takes no update, and is as it was read.
+        # Not once more after a lost answer: nobody would know whether it was removed here.
+        if not self._delete_expired.run((row[0], before), again=False):
+            return False
+        if type(row[0]) is str:  # SQLite takes anything as a key
+            tell(row[0], row_record(row[1:]))
+        return True
 
     def count(self, expired: bool = False) -> int:
         row = (self._count_expired if expired else self._count).fetch((int(time()),), again=True)
@@ -298,6 +328,8 @@ class SQLStore:
         purge, waiting = sql.purge.get(self.engine.dialect.name, sql.purge["sqlite"])
         self._purge = self._statement(purge, "before", "batch")
         self._purge_waiting = self._statement(waiting, "before", "batch")
+        self._expired = self._statement(sql.expired, "before", "batch")
+        self._delete_expired = self._statement(sql.delete_expired, "key", "before")
         self._count = self._statement(sql.count, "now")
         self._count_expired = self._statement(sql.count_expired, "now")
         self._keys_after = self._statement(sql.keys_after, "key", "batch")

@@ -57,7 +57,7 @@ _EXACT = literal_column("0e0", BigInteger)
 ROW = (*FIELDS, "expires")
 """The columns of a row, without its key."""
 
-CONTENTS = ("data", "renewed", "version", "expires")
+CONTENTS = ("data", "renewed", "timeout", "version", "expires")
 """The columns that change with the contents."""
 
 NEW_ROW = (*ROW, "session_key")
@@ -87,6 +87,7 @@ def sessions_table(metadata: MetaData, name: str = "sessions") -> Table:
         Column("timeout", BigInteger),
         Column("deadline", BigInteger),
         Column("persistent", Boolean, nullable=False),
+        Column("own_timeout", Boolean, nullable=False),
         Column("expires", BigInteger, index=True),
         Column("version", BigInteger, nullable=False),
         schema=schema or None,
@@ -124,6 +125,8 @@ class SessionStatements:
         # The column alone would be enough for what we wrote; it finds the rows, and they say whether it is right.
         over = (c.expires <= before) & _expired(c, before)
         expired = select(c.session_key).where(over).limit(batch)
+        self.expired = select(*keyed).where(over).limit(batch)
+        self.delete_expired = delete(table).where(is_key & _expired(c, before))
 
         self.load = select(*keyed).where(is_key)
         self.load_and_lock = self.load.with_for_update()
@@ -232,7 +235,7 @@ def row_of(record: Record) -> tuple[Any, ...]:
 
 def contents_of(record: Record) -> tuple[Any, ...]:
     """The values of :data:`CONTENTS`."""
-    return record.data, record.renewed, record.version, _rounded(record)
+    return record.data, record.renewed, record.timeout, record.version, _rounded(record)
 
 
 _END_OF_VERSIONS = 2**62
@@ -273,10 +276,13 @@ def record_of(key: str, row: Sequence[Any] | None) -> Record | None:
 
 def row_record(row: Sequence[Any]) -> Record:
     """The record in a row of :data:`FIELDS`, whatever is in it."""
-    if type(row[0]) is not bytes or type(row[-2]) is not bool:
-        row = _bytes(row[0]), *row[1:-2], _bool(row[-2]), row[-1]
+    if type(row[0]) is not bytes or type(row[_PERSISTENT]) is not bool:
+        row = _bytes(row[0]), *row[1:_PERSISTENT], _bool(row[_PERSISTENT]), row[_VERSION], _bool(row[_OWN_TIMEOUT])
     record = Record._make(row)
     return record if _is_version(record.version) and is_sound(record) else unreadable(record.version)
+
+
+_PERSISTENT, _VERSION, _OWN_TIMEOUT = map(FIELDS.index, ("persistent", "version", "own_timeout"))
 
 
 def _is_version(version: Any) -> bool:
@@ -287,9 +293,9 @@ def _bytes(data: Any) -> Any:
     return bytes(data) if isinstance(data, (memoryview, bytearray)) else data
 
 
-def _bool(persistent: Any) -> Any:
+def _bool(value: Any) -> Any:
     """Two of our databases have numbers for it."""
-    return bool(persistent) if type(persistent) is int and persistent in (0, 1) else persistent
+    return bool(value) if type(value) is int and value in (0, 1) else value
 
 
 def keyed_records(rows: Sequence[Sequence[Any]]) -> list[tuple[str, Record]]:

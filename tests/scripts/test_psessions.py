@@ -101,7 +101,7 @@ class Place:
         for key, stored in {
             ADA: record("ada", contents, age=300),
             ADAS_OTHER: record("ada", age=200),
-            BOB: record("bob[red]\x1b[1m", timeout=None, deadline=None),
+            BOB: record("bob[red]\x1b[1m", timeout=None, deadline=None, own_timeout=True),
             OLD: record("ada", age=99999),
         }.items():
             self.store.create(key, stored)

@@ -39,6 +39,8 @@ COLUMNS = (*Record._fields, "expires")
 
 COPY_MAC = 16
 COPY_TIME = 8
+COPIED = [name for name in Record._fields if name != "version"]
+"""The fields in the line of a copy, where the version has the place of the data."""
 PREFIX = "sessionkit:"
 
 
@@ -210,7 +212,7 @@ class Site:
         line, _, data = body[COPY_TIME:].partition(b"\n")
         values = orjson.loads(line)
         for name, value in fields.items():
-            values[COLUMNS.index(name)] = value
+            values[COPIED.index(name)] = value
         when = body[:COPY_TIME] if at is None else int(at).to_bytes(COPY_TIME, "big")
         body = when + orjson.dumps(values) + b"\n" + data
         return (head if self.settings.get("seal_key") else b"copy" + crc32(body).to_bytes(4, "big")) + body

@@ -247,12 +247,21 @@ def outlives(site: Site, seconds: int, **columns: Any) -> bool:
 
 @on_table
 def take_the_timeout_away(site: Site) -> bool:
-    return outlives(site, HOUR, timeout=None)
+    return outlives(site, HOUR, timeout=None, own_timeout=True)
 
 
 @on_table
 def make_the_timeout_longer(site: Site) -> bool:
-    return outlives(site, HOUR, timeout=2 * HOUR)
+    return outlives(site, HOUR, timeout=2 * HOUR, own_timeout=True)
+
+
+@on_table
+def say_that_a_timeout_is_the_sessions_own(site: Site) -> bool:
+    site.browsers = [site.logged_in("ada")]
+    site.write(site.key_of(site.browsers[-1]), own_timeout=True)
+    site.restart(timeout="5m")
+    site.advance(600)
+    return is_ada(site.browsers[-1])
 
 
 @on_table
@@ -262,13 +271,13 @@ def renew_a_session_in_the_future(site: Site) -> bool:
 
 @on_table
 def take_both_limits_away(site: Site) -> bool:
-    return outlives(site, 13 * HOUR, timeout=None, deadline=None)
+    return outlives(site, 13 * HOUR, timeout=None, deadline=None, own_timeout=True)
 
 
 @on_table
 def put_the_deadline_off(site: Site) -> bool:
     browser = site.logged_in("ada")
-    site.write(site.key_of(browser), timeout=20 * HOUR)
+    site.write(site.key_of(browser), timeout=20 * HOUR, own_timeout=True)
     site.write(site.key_of(browser), deadline=int(time.time()) + 20 * HOUR)
     site.advance(13 * HOUR)
     return is_ada(browser)
@@ -400,7 +409,7 @@ def make_a_copy_live_longer(site: Site) -> bool:
     key = site.key_of(browser)
     copy = site.copy(key)
     site.advance(HOUR)
-    site.put_copy(key, site.forged(copy, at=time.time() + HOUR, timeout=2 * HOUR))
+    site.put_copy(key, site.forged(copy, at=time.time() + HOUR, timeout=2 * HOUR, own_timeout=True))
     return is_ada(browser)
 
 

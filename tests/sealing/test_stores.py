@@ -45,6 +45,7 @@ from pyramid_sessionkit.testing.conformance.outages import Outages
 from pyramid_sessionkit.testing.conformance.purging import Purging
 from pyramid_sessionkit.testing.conformance.users import Users
 from pyramid_sessionkit.testing.conformance.versions import Versions
+from tests.sealing.site import COPIED
 from tests.sealing.site import KEY as FIRST_KEY
 from tests.sealing.site import OTHER_KEY as SECOND_KEY
 from tests.servers.process import free_port
@@ -196,6 +197,7 @@ class TestSealedCachedSQL(WhatTheSealMayBreak):
         ("credentials", "c" * 64),
         ("authenticated", 9),
         ("timeout", None),
+        ("own_timeout", True),
         ("deadline", None),
         ("renewed", 2**33),
     ],
@@ -220,7 +222,7 @@ def _edit(store: MemcachedStore, name: str, key: str, value: Any) -> None:
     def edit(client: Any) -> bool:
         line, _, data = client.gets(f"{name}:{key}")[0].partition(b"\n")
         fields = orjson.loads(line)
-        fields[Record._fields.index(name)] = value
+        fields[COPIED.index(name)] = value
         return bool(client.set(f"{name}:{key}", orjson.dumps(fields) + b"\n" + data, 100))
 
     assert store.nodes.call(key, edit, again=True)

@@ -42,6 +42,12 @@ class RemoteServer(Server):
 class DamageableStore(MemoryStore):
     """Can make a session unreadable."""
 
+    def purged(self, limit: int | None) -> list[tuple[str, Any]]:
+        """What a purge has removed."""
+        removed: list[tuple[str, Any]] = []
+        self.purge(limit, lambda *item: removed.append(item))
+        return removed
+
     def damage(self, key: str) -> None:
         damaged = unreadable(self._records[key].version)
         self.delete(key)

@@ -54,8 +54,11 @@ class RemoteStore:
     def clear(self) -> Any:
         return self._call("clear")
 
-    def purge(self, limit: int | None = None) -> Any:
-        return self._call("purge", limit)
+    def purge(self, limit: int | None = None, tell: Any = None) -> Any:
+        removed = self._call("purged", limit)
+        for item in removed if tell is not None else ():
+            tell(*item)
+        return len(removed)
 
     def close(self) -> None:
         for connection in self._idle.pop(os.getpid(), []):

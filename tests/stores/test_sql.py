@@ -151,6 +151,7 @@ WRONG: dict[str, list[Any]] = {
     "timeout": ["text", b"blob"],
     "deadline": ["text", b"blob"],
     "persistent": ["text", b"blob", 2, None],
+    "own_timeout": ["text", b"blob", 2, None],
     "version": ["text", b"blob", 1.5, None],
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pyramid_sessionkit import ContentsUpdate, Listable, Purgeable, Record, SessionStore, UserIndex
@@ -31,7 +31,7 @@ class Fits(Writes):
     def sessions_of(self, userid: str) -> Iterator[tuple[str, Record]]:
         return iter(())
 
-    def purge(self, limit: int | None = None) -> int:
+    def purge(self, limit: int | None = None, tell: Callable[[str, Record], None] | None = None) -> int:
         return 0
 
 

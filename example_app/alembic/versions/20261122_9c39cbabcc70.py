@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("timeout", sa.BigInteger(), nullable=True),
         sa.Column("deadline", sa.BigInteger(), nullable=True),
         sa.Column("persistent", sa.Boolean(), nullable=False),
+        sa.Column("own_timeout", sa.Boolean(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_key", name=op.f("pk_sessions")),

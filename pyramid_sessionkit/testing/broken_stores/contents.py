@@ -98,6 +98,15 @@ class StoresNoneAsZero(_Changing):
         return record._replace(timeout=record.timeout or 0, deadline=record.deadline or 0)
 
 
+class ForgetsWhoseTimeoutItIs(_Changing):
+    """A field that came later is not stored."""
+
+    found_by = ("test_all_fields_come_back",)
+
+    def changed(self, record: Record) -> Record:
+        return record._replace(own_timeout=False)
+
+
 class _OtherTypes(BrokenStore):
     """Loads records whose fields are equal, but of other types."""
 
@@ -175,13 +184,25 @@ class NeverForgetsALogin(BrokenStore):
 class ContentsWithoutTheirTime(BrokenStore):
     """``update_contents`` does not restart the idle timeout."""
 
-    promise = "update_contents stores data and renewed."
+    promise = "update_contents stores data, renewed and timeout."
     needs = IContentsUpdate
     found_by = ("test_an_update_of_the_contents_is_an_update",)
 
     def update_contents(self, key: str, record: Record) -> Any:
         stored = self.stored(key)
         return stored and super().update_contents(key, record._replace(renewed=stored.renewed))
+
+
+class ContentsWithoutTheirTimeout(BrokenStore):
+    """``update_contents`` does not store the idle timeout."""
+
+    promise = "update_contents stores data, renewed and timeout."
+    needs = IContentsUpdate
+    found_by = ("test_an_update_of_the_contents_is_an_update",)
+
+    def update_contents(self, key: str, record: Record) -> Any:
+        stored = self.stored(key)
+        return stored and super().update_contents(key, record._replace(timeout=stored.timeout))
 
 
 class _OtherKeys(BrokenStore):

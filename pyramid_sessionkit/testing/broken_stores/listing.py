@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pyramid_sessionkit.interfaces import IListable, IPurgeable, IUserIndex, Record
@@ -15,7 +16,9 @@ COUNTS_ALL = "count says how many live sessions there are, or how many have expi
 CLEARS_ALL = "clear removes every record, and says how many."
 PURGES_ALL = "purge removes what expired more than a minute ago, limit at most, and says how many."
 ANY_TIME = "Methods are called from many threads at once."
+TELLS_ALL = "purge tells each record that it removed, once."
 Listed = list[tuple[str, Record]]
+Tell = Callable[[str, Record], None]
 ORDER = ("test_those_that_last_longest_are_listed_first",)
 
 
@@ -235,23 +238,23 @@ class _Purges(BrokenStore):
 class PurgeRemovesNothing(_Purges):
     """``purge`` removes nothing."""
 
-    def purge(self, limit: int | None = None) -> Any:
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
         return 0
 
 
 class PurgeForgetsOne(_Purges):
     """``purge`` leaves one."""
 
-    def purge(self, limit: int | None = None) -> Any:
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
         expired = [item for item in self.known() if item[1].expired(time.time() - 60)]
-        return self.good.purge(max(0, min(len(expired) - 1, len(expired) if limit is None else limit)))
+        return self.good.purge(max(0, min(len(expired) - 1, len(expired) if limit is None else limit)), tell)
 
 
 class PurgeHasNoLimit(_Purges):
     """``purge`` ignores its limit."""
 
-    def purge(self, limit: int | None = None) -> Any:
-        return self.good.purge()
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
+        return self.good.purge(None, tell)
 
 
 class PurgeTakesNoLimitForNone(_Purges):
@@ -259,8 +262,8 @@ class PurgeTakesNoLimitForNone(_Purges):
 
     found_by = ("test_a_limit_of_none_at_all_purges_nothing",)
 
-    def purge(self, limit: int | None = None) -> Any:
-        return self.good.purge(limit or None)
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
+        return self.good.purge(limit or None, tell)
 
 
 class PurgeTakesWhatCanBeSaved(_Purges):
@@ -268,7 +271,7 @@ class PurgeTakesWhatCanBeSaved(_Purges):
 
     found_by = ("test_purging_leaves_what_can_still_be_saved",)
 
-    def purge(self, limit: int | None = None) -> Any:
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
         late = [key for key, record in self.known() if record.expired(time.time())]
         return sum(self.good.delete(key) for key in late[:limit])
 
@@ -276,9 +279,9 @@ class PurgeTakesWhatCanBeSaved(_Purges):
 class PurgeTakesTheEndless(_Purges):
     """``purge`` takes no limit for one that is over."""
 
-    def purge(self, limit: int | None = None) -> Any:
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
         endless = [key for key, record in self.known() if record.expires is None]
-        return self.good.purge(limit) + sum(self.good.delete(key) for key in endless)
+        return self.good.purge(limit, tell) + sum(self.good.delete(key) for key in endless)
 
 
 class PurgeTakesTheIdle(_Purges):
@@ -286,9 +289,47 @@ class PurgeTakesTheIdle(_Purges):
 
     found_by = ("test_purging_takes_nothing_that_is_alive",)
 
-    def purge(self, limit: int | None = None) -> Any:
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
         old = [key for key, record in self.known() if record._replace(renewed=record.created).expired(time.time() - 60)]
         return sum(self.good.delete(key) for key in old[:limit])
+
+
+class _Tells(BrokenStore):
+    """Breaks what ``purge`` tells."""
+
+    promise = TELLS_ALL
+    needs = IPurgeable
+    found_by = ("test_purging_tells_what_it_removed",)
+
+
+class PurgeTellsNothing(_Tells):
+    """``purge`` tells nothing."""
+
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
+        return self.good.purge(limit)
+
+
+class PurgeTellsWithoutUsers(_Tells):
+    """What ``purge`` tells has no users."""
+
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
+        if tell is None:
+            return self.good.purge(limit)
+        return self.good.purge(limit, lambda key, record: tell(key, record._replace(userid=None, authenticated=None)))
+
+
+class PurgeTellsWhatItFinds(_Tells):
+    """``purge`` tells what it is about to remove, and another may be faster."""
+
+    found_by = ("test_purges_at_once_tell_each_session_once",)
+
+    def purge(self, limit: int | None = None, tell: Tell | None = None) -> Any:
+        found = [item for item in self.known() if item[1].expired(time.time() - 60)][:limit]
+        time.sleep(0.01)
+        if tell is not None:
+            for item in found:
+                tell(*item)
+        return self.good.purge(limit)
 
 
 class ListsFailDuringWrites(BrokenStore):

@@ -107,13 +107,12 @@ class Concurrency:
 
 def _end_or_write(store: Any, key: str, number: int) -> bool:
     session = open_session(store, key)
-    if number == 7:
-        session.invalidate()
-    else:
-        session[f"key{number}"] = number
     try:
+        if number == 7:
+            session.invalidate()
+        else:
+            session[f"key{number}"] = number
         save(session)
     except SessionGone:
         return False
-    # One that came too late to find the session has made another.
     return session.new or session.key == key

@@ -28,6 +28,7 @@ FULL: dict[str, Any] = {
     "authenticated": 1_700_000_000_000_002,
     "credentials": "fedcba9876543210" * 4,
     "persistent": True,
+    "own_timeout": True,
 }
 """Fields that the record of an anonymous visitor does not have."""
 
@@ -101,6 +102,7 @@ class Contents:
             timeout=None,
             deadline=now + 5,
             persistent=True,
+            own_timeout=True,
         )
         stored = store.update(KEY, changed.versioned(first.version))
         assert unversioned(stored) == changed

@@ -25,7 +25,7 @@ class ContentsUpdate:
     def test_an_update_of_the_contents_is_an_update(self, store: Any) -> None:
         _needs_contents_update(store)
         first = store.create(KEY, make_record(userid="ada", authenticated=5))
-        after = first.renewed_with(b'{"a":2}', first.renewed + 1)
+        after = first.renewed_with(b'{"a":2}', first.renewed + 1)._replace(timeout=first.timeout - 1)
         second = store.update_contents(KEY, after)
         assert unversioned(second) == unversioned(after)
         assert types_of(second) == types_of(after)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, IUserIndex
+from pyramid_sessionkit.testing.conformance.at_once import in_threads
 from pyramid_sessionkit.testing.conformance.records import (
     DAY,
     EXPIRED,
@@ -17,6 +18,7 @@ from pyramid_sessionkit.testing.conformance.records import (
     expired_record,
     make_record,
     numbered,
+    unversioned,
 )
 
 
@@ -83,6 +85,31 @@ class Purging:
             assert store.count(expired=True) == 0
         if IUserIndex.providedBy(store):
             assert list(store.sessions_of("ada")) == []
+
+    def test_purging_tells_what_it_removed(self, store: Any) -> None:
+        _needs_purge(store)
+        stored = {}
+        for number in range(3):
+            stored[numbered(number)] = store.create(numbered(number), expired_record(userid="ada", authenticated=5))
+        store.create(KEY, make_record())
+        told: list[Any] = []
+        assert store.purge(1, lambda *item: told.append(item)) == len(told) == 1
+        assert store.purge(tell=lambda *item: told.append(item)) == 2
+        assert {key: unversioned(record) for key, record in told} == {
+            key: unversioned(record) for key, record in stored.items()
+        }
+        assert store.purge(None, lambda *item: told.append(item)) == 0
+        assert len(told) == 3
+
+    def test_purges_at_once_tell_each_session_once(self, store: Any) -> None:
+        _needs_purge(store)
+        keys = [numbered(number) for number in range(20)]
+        for key in keys:
+            store.create(key, expired_record())
+        told: list[str] = []
+        removed = in_threads(lambda number: store.purge(None, lambda key, record: told.append(key)))
+        assert sorted(told) == keys
+        assert sum(removed) == len(keys)
 
 
 def _needs_purge(store: Any) -> None:
