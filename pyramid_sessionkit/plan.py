@@ -64,7 +64,7 @@ def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, set
     if not (pending.renew or pending.new_secret or pending.fields or pending.limits or data != record.data):
         return NOTHING
     after = next_record(record, pending, data, loaded)
-    return Update(after, pending.new_secret, _must_resend(record, after, settings))
+    return Update(after, pending.new_secret, _must_resend(record, after, pending, settings))
 
 
 def _plan_new(found: Found, pending: Pending, data: bytes, settings: Settings, loaded: float) -> Plan:
@@ -84,7 +84,7 @@ def new_record(settings: Settings, created: float) -> Record:
 
 def next_record(record: Record, pending: Pending, data: bytes, loaded: float) -> Record:
     """The record with these contents and what the request wants of its fields. Its secret is as before."""
-    renewed = max(record.renewed, int(loaded))
+    renewed = record.renewed if pending.polls else max(record.renewed, int(loaded))
     if not (pending.fields or pending.limits):
         return record.renewed_with(data, renewed)
     changes: dict[str, Any] = {"data": data, "renewed": renewed, **pending.fields}
@@ -103,8 +103,9 @@ def merged_record(stored: Record, data: bytes) -> Record:
     return stored._replace(data=data)
 
 
-def _must_resend(before: Record, after: Record, settings: Settings) -> bool:
+def _must_resend(before: Record, after: Record, pending: Pending, settings: Settings) -> bool:
     """Renewals do not send a cookie again: one that arrives late would overwrite the cookie of a login."""
     if after.persistent is not before.persistent:
         return True
-    return after.persistent and (settings.rolling or after.deadline != before.deadline)
+    rolls = settings.rolling and not (pending.polls and after.expires == before.expires)
+    return after.persistent and (rolls or after.deadline != before.deadline)

@@ -92,6 +92,7 @@ class UnitOfWork:
         "mutable",
         "persistence",
         "phase",
+        "polls",
         "private",
         "seed",
         "stored",
@@ -109,6 +110,7 @@ class UnitOfWork:
         self.phase = CLOSED if closed else OPEN
         self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
+        self.polls = False  # what it stores does not restart the idle timeout
         self._left = False  # the visitor ended the session that they had
         self.private = False  # a session that is no longer this request's was a user's
         self.mutable = False  # a list or dict of the contents is in the view's hands
@@ -134,7 +136,7 @@ class UnitOfWork:
         if self.phase is not CLOSED:
             self.phase = phase
         if self._is_to_be_saved_unasked(opened):
-            self._pending = Pending(renew=opened.stored is not None)
+            self._pending = Pending(renew=opened.stored is not None, polls=self.polls)
         contents = {} if contents is None else contents
         self.contents = contents  # last, since other threads look at it
         return contents
@@ -143,6 +145,8 @@ class UnitOfWork:
         settings = self.persistence.settings
         if opened.stored is None:
             return settings.save_uninitialized
+        if self.polls:
+            return False
         if settings.rolling or settings.resave:
             return True
         reissue = settings.reissue_time
@@ -153,14 +157,11 @@ class UnitOfWork:
     def open(self) -> Pending:
         """What is pending, before anything is added to it."""
         if self.phase is CLOSED:
-            raise SessionClosed(
-                "The session was changed after the response callbacks ran, when it could not be saved any more: "
-                "change it in the view, a tween or a response callback"
-            )
+            raise _closed_error()
         if self.contents is None:
             self._load()
         if self._pending is None:
-            self._pending = Pending()
+            self._pending = Pending(polls=self.polls)
         return self._pending
 
     def write(self) -> Contents:
@@ -183,6 +184,17 @@ class UnitOfWork:
         pending = self.open()
         pending.renew = True
         pending.fields["renewed"] = int(time())
+
+    def do_not_renew(self) -> None:
+        """Leave the idle timeout as it is, whatever else the request does. A later ``renew`` or login goes first."""
+        if self.phase is CLOSED:
+            raise _closed_error()
+        self.polls = True
+        pending = self._pending
+        if pending is not None:
+            pending.polls, pending.renew = True, False
+            if not pending.logs_in:
+                pending.fields.pop("renewed", None)
 
     def set_credentials(self, credentials: str) -> None:
         """What the login of an adopted session depends on, which was not known before."""
@@ -361,7 +373,7 @@ class UnitOfWork:
         self.stored = None
         self.contents = self.contents if keep_contents else {}
         self.mutable = self.mutable and keep_contents
-        self._pending = Pending(asked)
+        self._pending = Pending(asked, polls=self.polls)
         self._pending.touched = keep_contents
         if self.phase is GONE:
             self.phase = OPEN
@@ -405,7 +417,7 @@ class UnitOfWork:
         """What is to be stored; raises if the contents could not be."""
         found, pending = self.found, self._pending
         assert found is not None
-        return plan(found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at)
+        return plan(found, self.stored, pending or Pending(polls=self.polls), self._encoded(), self.persistence.settings, self.at)
 
     def end(self) -> None:
         """Carry out the endings that the request asked for, except those that it may not ask for."""
@@ -537,7 +549,7 @@ class UnitOfWork:
 
     def _carry_out(self, wanted: Plan) -> None:
         if isinstance(wanted, (Update, Create)):
-            pending, seed = self._pending or Pending(), self._a_seed()
+            pending, seed = self._pending or Pending(polls=self.polls), self._a_seed()
             job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
             try:
                 saved = saving.carry_out(job, wanted, self.found, self.phase)
@@ -574,6 +586,13 @@ class UnitOfWork:
             assert record.userid is not None
             tell(LoggedIn(key, record.userid))
             self.persistence.limit_sessions(record.userid)
+
+
+def _closed_error() -> SessionClosed:
+    return SessionClosed(
+        "The session was changed after the response callbacks ran, when it could not be saved any more: "
+        "change it in the view, a tween or a response callback"
+    )
 
 
 def session_replaced_error(refused: Refused) -> SessionReplaced:
