@@ -40,7 +40,8 @@ class SessionEnded(SessionEvent):
 
     ``reason``: ``logout`` (also any other ``session.invalidate()``, and a login as another user), ``revoked``,
     ``limit`` (too many sessions of one user), ``credentials_changed``, ``user_gone`` (the identity function knows no
-    such user), or ``unreadable`` (its record cannot be understood; its bytes stay).
+    such user), ``emptied`` (nothing was left in it: ``sessionkit.delete_empty``), or ``unreadable`` (its record cannot
+    be understood; its bytes stay).
     """
 
     reason: str

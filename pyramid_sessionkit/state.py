@@ -133,7 +133,18 @@ class Ending(NamedTuple):
 class Pending:
     """What a request wants of its session and has not saved yet. A save replaces it as a whole."""
 
-    __slots__ = ("applied", "attempt", "encoded", "endings", "fields", "limits", "new_secret", "polls", "renew", "touched")
+    __slots__ = (
+        "applied",
+        "attempt",
+        "encoded",
+        "endings",
+        "fields",
+        "limits",
+        "new_secret",
+        "polls",
+        "renew",
+        "touched",
+    )
 
     def __init__(self, endings: tuple[Ending, ...] = (), renew: bool = False, polls: bool = False) -> None:
         self.endings = endings

@@ -12,11 +12,22 @@ from pyramid_sessionkit import endings, saving
 from pyramid_sessionkit.contents.graft import graft
 from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.serializer import Contents
-from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
+from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionEnded, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionGone, SessionReplaced
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
+from pyramid_sessionkit.plan import (
+    EMPTY,
+    Create,
+    Plan,
+    Refused,
+    Remove,
+    Update,
+    new_record,
+    next_record,
+    plan,
+    was_removed,
+)
 from pyramid_sessionkit.saving import Job, Saved
 from pyramid_sessionkit.state import (
     BLANK,
@@ -95,6 +106,7 @@ class UnitOfWork:
         "polls",
         "private",
         "seed",
+        "shows_token",
         "stored",
     )
 
@@ -113,6 +125,7 @@ class UnitOfWork:
         self.polls = False  # what it stores does not restart the idle timeout
         self._left = False  # the visitor ended the session that they had
         self.private = False  # a session that is no longer this request's was a user's
+        self.shows_token = False  # a CSRF token was made for the response
         self.mutable = False  # a list or dict of the contents is in the view's hands
 
     # Reading.
@@ -295,6 +308,7 @@ class UnitOfWork:
 
     def needs_cookie_for_token(self) -> None:
         """A token was made: if there is no session for it, send a blank cookie."""
+        self.shows_token = True
         if self.stored is not None or self.phase is not OPEN:
             return
         if self.cookie is DELETE:
@@ -417,7 +431,14 @@ class UnitOfWork:
         """What is to be stored; raises if the contents could not be."""
         found, pending = self.found, self._pending
         assert found is not None
-        return plan(found, self.stored, pending or Pending(polls=self.polls), self._encoded(), self.persistence.settings, self.at)
+        return plan(
+            found,
+            self.stored,
+            pending or Pending(polls=self.polls),
+            self._encoded(),
+            self.persistence.settings,
+            self.at,
+        )
 
     def end(self) -> None:
         """Carry out the endings that the request asked for, except those that it may not ask for."""
@@ -548,7 +569,7 @@ class UnitOfWork:
         return EMPTY if self.stored is None else self.stored.record.data
 
     def _carry_out(self, wanted: Plan) -> None:
-        if isinstance(wanted, (Update, Create)):
+        if isinstance(wanted, (Update, Create, Remove)):
             pending, seed = self._pending or Pending(polls=self.polls), self._a_seed()
             job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
             try:
@@ -556,8 +577,10 @@ class UnitOfWork:
                 pending.encoded = None  # what others stored may be merged into the contents now
                 self._keep(saved)
             except SessionGone:
-                self.phase, self.cookie = GONE, KEEP
-                raise
+                if not isinstance(wanted, Remove):
+                    self.phase, self.cookie = GONE, KEEP
+                    raise
+                self._forget_stored()  # as this request wants it
         elif isinstance(wanted, Refused):
             raise session_replaced_error(wanted)
         self._pending = None
@@ -568,6 +591,9 @@ class UnitOfWork:
         if saved.stale:
             self.phase, self.cookie = STALE, KEEP
             return
+        if was_removed(saved.stored.record):
+            self._was_removed(saved.stored.key)
+            return
         self.phase, self.found = OPEN, LIVE
         if saved.contents is not None and self.contents is not None:
             graft(self.contents, saved.contents, self.persistence.serializer.dumps)
@@ -575,6 +601,17 @@ class UnitOfWork:
             self.cookie = SEND if saved.stored.secret is not None else KEEP
             self._carrier.keep(saved.stored, self.cookie, self.at)
             self._tell(saved)
+
+    def _was_removed(self, key: str) -> None:
+        """Nothing was left in the session."""
+        self._forget_stored()
+        # A form in the response works with the cookie that the browser has.
+        self.cookie = KEEP if self.shows_token else DELETE
+        self.persistence.tell(SessionEnded(key, None, "emptied"))
+
+    def _forget_stored(self) -> None:
+        """Nothing is stored any more: the next thing that is put into the session begins another one."""
+        self.stored, self.contents, self.found, self.mutable = None, {}, Found.DEAD, False
 
     def _tell(self, saved: Saved) -> None:
         tell, (key, record, _) = self.persistence.tell, saved.stored
