@@ -12,10 +12,12 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import remember
 from webtest import TestApp
+from zope.interface import directlyProvides, providedBy
 
 from pyramid_sessionkit import SessionCreated, SessionEnded, SessionGone, get_sessions
 from pyramid_sessionkit.interfaces import GRACE
 from tests.conftest import SpyStore
+from tests.sealing.site import KEY
 
 Clock = Callable[[float], None]
 
@@ -74,6 +76,12 @@ def renew(request: Request) -> Response:
     return Response()
 
 
+def empty_and_log_in(request: Request) -> Response:
+    request.session.clear()
+    remember(request, "ada")
+    return Response()
+
+
 def refill(request: Request) -> Response:
     """Empties the session and goes on with another one."""
     request.session.clear()
@@ -82,7 +90,21 @@ def refill(request: Request) -> Response:
     return Response()
 
 
-VIEW_FUNCTIONS = (put, look, empty, flash, flashed, form, new_token, send, login, replace_id, renew, refill)
+VIEW_FUNCTIONS = (
+    put,
+    look,
+    empty,
+    flash,
+    flashed,
+    form,
+    new_token,
+    send,
+    login,
+    empty_and_log_in,
+    replace_id,
+    renew,
+    refill,
+)
 VIEWS = {f"/{view.__name__}": view for view in VIEW_FUNCTIONS}
 
 
@@ -91,6 +113,7 @@ class Site:
 
     def __init__(self, make_app: Any, store: Any, **settings: Any) -> None:
         self.spy = SpyStore(store)
+        directlyProvides(self.spy, providedBy(store))
         self.told: list[str] = []
         settings.setdefault("delete_empty", "true")
         factory = store if callable(store) else lambda _: self.spy
@@ -167,6 +190,12 @@ def test_a_login_with_nothing_in_it_stays(site: Site) -> None:
     assert site.count == 1
 
 
+def test_a_login_in_the_request_that_empties_it_stays(site: Site) -> None:
+    site.browser.get("/put?name=a")
+    site.browser.get("/empty_and_log_in")
+    assert (site.count, site.told) == (1, ["created"])
+
+
 def test_a_token_that_was_renewed_is_something(site: Site) -> None:
     site.browser.get("/put?name=a")
     assert not deletes_cookie(site.browser.get("/new_token"))
@@ -223,6 +252,19 @@ def test_a_script_may_empty_a_session(site: Site) -> None:
 def test_a_contradiction_is_refused(make_app: Any) -> None:
     with pytest.raises(ConfigurationError, match="contradict each other"):
         make_app({}, delete_empty="true", save_uninitialized="true")
+
+
+def test_a_sealed_session_goes_too(make_app: Any, any_store: Any) -> None:
+    pytest.importorskip("cryptography")
+    site = Site(make_app, any_store, seal_key=KEY)
+    site.browser.get("/put?name=a")
+    tab, other = site.tab(), site.tab()
+    site.spy.before["update"] = lambda: other.get("/empty")
+    tab.get("/put?name=b")
+    assert tab.get("/look").text == "b"
+    assert deletes_cookie(site.browser.get("/flashed")) is False
+    site.browser.get("/empty")
+    assert site.count == 0
 
 
 def test_a_client_with_a_session_header_forgets_its_id(make_app: Any, any_store: Any) -> None:
@@ -303,6 +345,21 @@ def test_what_keeps_nothing_brings_nothing_back(site: Site, other: str, caplog: 
     first.get("/empty")
     assert (site.count, site.told) == (0, ["created", "emptied"])
     assert "dropped" not in caplog.text
+
+
+def test_a_stale_request_brings_it_back_for_nobody(site: Site, caplog: Any) -> None:
+    """It may send no cookie, and the browser has none any more."""
+    site.browser.get("/put?name=a")
+    tab, other = site.tab(), site.tab()
+
+    def replace_and_empty() -> None:
+        other.get("/replace_id")
+        other.get("/empty")
+
+    site.spy.before["update"] = replace_and_empty
+    assert "Set-Cookie" not in tab.get("/put?name=b").headers
+    assert site.count == 0
+    assert "since it was empty: changes were dropped" in caplog.text
 
 
 def test_a_logout_meanwhile_stays_a_logout(site: Site, any_store: Any) -> None:
