@@ -374,13 +374,13 @@ class UnitOfWork:
         asked = self.open().endings
         return asked if self.stored is None else (*asked, endings.judged(self.stored, reason))
 
-    def end_other(self, key: str, userid: str, reason: str) -> None:
+    def end_other(self, key: str, record: Record, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
         pending = self.open()
         if self.stored is not None and key == self.stored.key:
             self.invalidate(reason)
         elif key not in [ending.key for ending in pending.endings]:
-            pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
+            pending.endings += (Ending(key, record.userid, reason, Condition.ALWAYS, record),)
 
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.private = self.shows_a_user

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pyramid.interfaces import ISecurityPolicy, ISessionFactory
 
@@ -19,7 +19,9 @@ from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
-from pyramid_sessionkit.tokens import is_mark
+from pyramid_sessionkit.tokens import is_no_session
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -83,25 +85,25 @@ class UserSessions:
         record = self._session.work.persistence.store.load(key)
         if record is None or record.userid != self._userid:
             return False
-        self._end([key])
+        self._end([(key, record)])
         return True
 
     def revoke_others(self) -> int:
         """End all but that of this request, after the view, and return how many those are."""
-        return self._end([key for key, _ in self._stored() if key != self._session.key])
+        return self._end([(key, record) for key, record in self._stored() if key != self._session.key])
 
     def revoke_all(self) -> int:
         """End all, that of this request too, after the view, and return how many those are."""
-        return self._end([key for key, _ in self._stored()])
+        return self._end(builtins.list(self._stored()))
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
         _user_index(_persistence(self._request.registry).store)
         return [] if self._userid is None else self._session.work.persistence.store.sessions_of(self._userid)
 
-    def _end(self, keys: builtins.list[str]) -> int:
-        for key in keys:
-            self._session.work.end_other(key, str(self._userid), "revoked")
-        return len(keys)
+    def _end(self, stored: builtins.list[tuple[str, Record]]) -> int:
+        for key, record in stored:
+            self._session.work.end_other(key, record, "revoked")
+        return len(stored)
 
 
 def user_sessions(request: Any) -> UserSessions:
@@ -128,26 +130,23 @@ class Sessions:
         return [self._info(key, record) for key, record in self._live(limit)]
 
     def _live(self, limit: int) -> builtins.list[tuple[str, Record]]:
-        """Without the marks of adopted sessions: those expire last, so that a short list would have nothing else."""
-        asked, store = limit, _listable(self.store)
-        while True:
-            found = list(store.live_sessions(asked))
-            sessions = [item for item in found if not is_mark(item[0])][:limit]
-            if len(sessions) == limit or len(found) < asked:
-                return sessions
-            asked *= 4
+        return _of_sessions(_listable(self.store).live_sessions, limit, lambda item: item[0])
 
     def get(self, key: str) -> SessionInfo | None:
         """The session with this key; None if there is none that is alive.
 
         A mark is none. To revoke one would let an old cookie in again.
         """
-        record = self.store.load(key, True) if _is_key(key) and not is_mark(key) else None
+        record = self._load(key)
         return None if record is None else self._info(key, record)
+
+    def _load(self, key: str) -> Record | None:
+        return self.store.load(key, True) if _is_key(key) and not is_no_session(key) else None
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
         """The keys of live sessions that begin so, ``limit`` at most."""
-        return list(_listable(self.store).find_keys(prefix, limit))
+        store = _listable(self.store)
+        return _of_sessions(lambda asked: store.find_keys(prefix, asked), limit, lambda key: key)
 
     def open(self, key: str) -> Session:
         """The session with this key, to read and change; call its ``save()``. It is new if there is none."""
@@ -155,13 +154,16 @@ class Sessions:
 
     def revoke(self, key: str) -> bool:
         """End a session; False if there was none."""
-        info = self.get(key)
-        if info is None:
+        record = self._load(key)
+        if record is None:
             return False
-        return self._persistence.end(Ending(key, info.userid, "revoked", Condition.ALWAYS))
+        return self._persistence.end(Ending(key, record.userid, "revoked", Condition.ALWAYS, record))
 
     def count(self, expired: bool = False) -> int:
-        """How many are alive; or how many have expired and wait to be purged."""
+        """How many are alive; or how many have expired and wait to be purged.
+
+        The marks of adopted sessions count, and the traces of those that were ended.
+        """
         return int(_listable(self.store).count(expired))
 
     def purge(self, limit: int | None = None) -> int:
@@ -197,6 +199,19 @@ def _info(serializer: Serializer, key: str, record: Record, current: str | None 
     return SessionInfo(
         key, record.userid, record.created, record.renewed, record.expires, key == current, MappingProxyType(contents)
     )
+
+
+def _of_sessions(
+    find: Callable[[int], Iterable[Item]], limit: int, key_of: Callable[[Item], str]
+) -> builtins.list[Item]:
+    """The first of those that are found, without marks and traces: a short list might have nothing else."""
+    asked = limit
+    while True:
+        found = list(find(asked))
+        sessions = [item for item in found if not is_no_session(key_of(item))][:limit]
+        if len(sessions) == limit or len(found) < asked:
+            return sessions
+        asked *= 4
 
 
 def _user_index(store: Any) -> Any:

@@ -12,7 +12,6 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import remember
 from webtest import TestApp
-from zope.interface import directlyProvides, providedBy
 
 from pyramid_sessionkit import SessionCreated, SessionEnded, SessionGone, get_sessions
 from pyramid_sessionkit.interfaces import GRACE
@@ -113,7 +112,6 @@ class Site:
 
     def __init__(self, make_app: Any, store: Any, **settings: Any) -> None:
         self.spy = SpyStore(store)
-        directlyProvides(self.spy, providedBy(store))
         self.told: list[str] = []
         settings.setdefault("delete_empty", "true")
         factory = store if callable(store) else lambda _: self.spy

@@ -15,6 +15,7 @@ from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISession
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory_order import Order
+from pyramid_sessionkit.tokens import is_trace
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,9 @@ WARN_EVERY = 60
 class MemoryStore:
     """A dict behind a lock. Records are immutable and their contents bytes, so nothing can be changed in place.
 
-    A full store removes a session for each that is created: one that has expired, or an anonymous one, or else one of
-    those logged in; of these the one that was written or renewed the longest time ago.
+    A full store removes a session for each that is created: one that has expired, or the trace of one that was ended,
+    or an anonymous one, or else one of those logged in; of these the one that was written or renewed the longest time
+    ago.
     """
 
     process_local = True
@@ -168,7 +170,7 @@ class MemoryStore:
         key = self._order.expired(time())
         if key is None:
             key = self._order.unused_for_longest()
-            self._ended += key is not None
+            self._ended += key is not None and not is_trace(key)
         if key is not None:
             self._remove(key)
 
