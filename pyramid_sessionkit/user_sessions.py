@@ -160,10 +160,7 @@ class Sessions:
         return self._persistence.end(Ending(key, record.userid, "revoked", Condition.ALWAYS, record))
 
     def count(self, expired: bool = False) -> int:
-        """How many are alive; or how many have expired and wait to be purged.
-
-        The marks of adopted sessions count, and the traces of those that were ended.
-        """
+        """How many are alive; or how many have expired and wait to be purged."""
         return int(_listable(self.store).count(expired))
 
     def purge(self, limit: int | None = None) -> int:

@@ -16,7 +16,6 @@ from pyramid_sessionkit.state import Cookie, Opened, Presented, Stored
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.stores.sql import SQLStore
 from pyramid_sessionkit.stores.sql_engine import create_session_engine
-from pyramid_sessionkit.tokens import is_no_session
 
 SECRET = "a-secret-of-thirty-two-characters-at-least"
 
@@ -142,11 +141,6 @@ def open_session(make_persistence: Callable[..., Persistence]) -> Callable[..., 
         return Session(persistence, SentCookies(*sent))
 
     return open_
-
-
-def sessions_in(store: Any) -> list[str]:
-    """The keys of the live sessions, without the traces of those that were ended."""
-    return [key for key in store.find_keys("", 9999) if not is_no_session(key)]
 
 
 def stored(open_session: Callable[..., Session], contents: dict[str, Any], **settings: Any) -> Presented:

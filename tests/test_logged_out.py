@@ -285,7 +285,7 @@ def test_a_trace_is_no_session(devices: Devices) -> None:
     assert sessions.open(trace).new
     assert sessions.keys_beginning_with(trace[:6]) == []
     assert [info.key for info in sessions.all(1)] == [info.key for info in sessions.of_user("ada")]
-    assert len(sessions.all(9)) == 1
+    assert len(sessions.all(9)) == sessions.count() == 1
 
 
 def test_a_trace_has_the_prefix_of_its_session() -> None:

@@ -115,7 +115,7 @@ class MemoryStore:
         now = time()
         with self._lock:
             stored = list(self._records.values())
-        return sum(record.expired(now) is expired for record in stored)
+        return sum(record.expired(now) is expired and (expired or bool(record.verifier)) for record in stored)
 
     def count_by_seal(self) -> dict[bytes, int]:
         """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""
