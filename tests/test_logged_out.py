@@ -13,7 +13,7 @@ from pyramid.response import Response
 from pyramid.security import forget, remember
 from webtest import TestApp
 
-from pyramid_sessionkit import StoreUnavailable, get_sessions, user_sessions, why_logged_out
+from pyramid_sessionkit import LoginRequired, StoreUnavailable, get_sessions, user_sessions, why_logged_out
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.tokens import is_no_session, is_trace, trace_key
@@ -323,6 +323,33 @@ def test_a_trace_that_was_damaged_says_nothing(devices: Devices, data: bytes) ->
     trace = devices.spy.store.load(key)
     devices.spy.store.update(key, trace.with_data(data))
     assert devices.phone.get("/why").text == "None"
+
+
+def test_what_a_browser_sent_is_kept_as_soon_as_it_can_be(make_app: Any) -> None:
+    """Not in the request that finds out: another one may be saving a new login of this browser just now."""
+    passwords, told = {"ada": "first"}, []
+
+    def keep(event: LoginRequired) -> None:
+        told.append((event.why, event.keeps))
+        if event.keeps:
+            event.request.session["kept"] = "text"
+
+    def configure(config: Configurator) -> None:
+        config.set_session_identity(lambda request, userid: passwords.get(userid))
+        config.set_session_credentials_hash(lambda request, password: password)
+        config.add_subscriber(keep, LoginRequired)
+        config.add_route("gated", "/gated", logged_in=True)
+        config.add_view(why, route_name="gated")
+        config.add_route("kept", "/kept")
+        config.add_view(lambda request: Response(str(request.session.get("kept"))), route_name="kept")
+
+    browser = make_app(VIEWS, configure=configure, login_route="/login")
+    browser.get("/login")
+    passwords["ada"] = "second"
+    browser.post("/gated", status=303)
+    browser.post("/gated", status=303)
+    assert told == [("credentials_changed", False), ("credentials_changed", True)]
+    assert browser.get("/kept").text == "text"
 
 
 def test_a_full_store_drops_traces_before_sessions() -> None:
