@@ -69,7 +69,7 @@ def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, set
     if stored is None:
         return _plan_new(found, pending, data, settings, loaded)
     record = stored.record
-    removes = is_to_be_removed(record, pending, data, settings)
+    removes = settings.delete_empty and is_to_be_removed(record, pending, data)
     asked = pending.renew or pending.new_secret or pending.fields or pending.limits
     if not (asked or removes or data != record.data):
         return NOTHING
@@ -80,9 +80,9 @@ def plan(found: Found, stored: Stored | None, pending: Pending, data: bytes, set
     return Update(after, pending.new_secret, resend)
 
 
-def is_to_be_removed(record: Record, pending: Pending, data: bytes, settings: Settings) -> bool:
-    """Whether this request leaves an empty session that belongs to nobody, where the settings do not keep those."""
-    if not settings.delete_empty or data != EMPTY or record.userid is not None or pending.logs_in:
+def is_to_be_removed(record: Record, pending: Pending, data: bytes) -> bool:
+    """Whether this request leaves an empty session that belongs to nobody: ``sessionkit.delete_empty`` removes it."""
+    if data != EMPTY or record.userid is not None or pending.logs_in:
         return False
     return pending.touched or record.data != EMPTY
 
@@ -148,5 +148,7 @@ def _must_resend(before: Record, after: Record, pending: Pending, settings: Sett
     """Renewals do not send a cookie again: one that arrives late would overwrite the cookie of a login."""
     if after.persistent is not before.persistent:
         return True
+    if not after.persistent:
+        return False
     rolls = settings.rolling and not (pending.polls and after.expires == before.expires)
-    return after.persistent and (rolls or after.deadline != before.deadline)
+    return rolls or after.deadline != before.deadline

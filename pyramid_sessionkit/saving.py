@@ -74,6 +74,8 @@ class Saved(NamedTuple):
     stale: bool = False
     """Only changes of the contents were merged; ``stored`` is what this request goes on with."""
     logged_in: bool = False
+    removed: bool = False
+    """Nothing was left in it; ``stored`` is what was put in its place."""
 
 
 class _SecretReplaced(Exception):
@@ -264,7 +266,7 @@ def _replace(
             again = was_removed(current)
             if again:
                 current = _begun_again(job, key, current, data, secret)
-            elif is_to_be_removed(current, job.pending, data, job.persistence.settings):
+            elif job.persistence.settings.delete_empty and is_to_be_removed(current, job.pending, data):
                 return removed_record(current, time())
             record = next_record(current, job.pending, data, job.at)
         if changes:
@@ -273,7 +275,7 @@ def _replace(
 
     saved = job.persistence.replace(key, base, build, tried)
     if was_removed(saved):
-        return Saved(Stored(key, saved, None), merged)
+        return Saved(Stored(key, saved, None), removed=True)
     resend = again or (plan is not None and plan.resend)
     return Saved(Stored(key, saved, secret), merged, again, why is not None, resend, logged_in=logs_in)
 

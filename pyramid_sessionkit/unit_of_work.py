@@ -26,7 +26,6 @@ from pyramid_sessionkit.plan import (
     new_record,
     next_record,
     plan,
-    was_removed,
 )
 from pyramid_sessionkit.saving import Job, Saved
 from pyramid_sessionkit.state import (
@@ -429,16 +428,9 @@ class UnitOfWork:
 
     def plan(self) -> Plan:
         """What is to be stored; raises if the contents could not be."""
-        found, pending = self.found, self._pending
+        found, pending = self.found, self._pending or Pending(polls=self.polls)
         assert found is not None
-        return plan(
-            found,
-            self.stored,
-            pending or Pending(polls=self.polls),
-            self._encoded(),
-            self.persistence.settings,
-            self.at,
-        )
+        return plan(found, self.stored, pending, self._encoded(pending), self.persistence.settings, self.at)
 
     def end(self) -> None:
         """Carry out the endings that the request asked for, except those that it may not ask for."""
@@ -552,8 +544,8 @@ class UnitOfWork:
 
     # Saving.
 
-    def _encoded(self) -> bytes:
-        start, contents, pending = self._start, self.contents, self._pending or Pending()
+    def _encoded(self, pending: Pending) -> bytes:
+        start, contents = self._start, self.contents
         if contents is None or not (self.mutable or pending.touched):
             return start
         if pending.encoded is not None and not self.mutable:
@@ -591,7 +583,7 @@ class UnitOfWork:
         if saved.stale:
             self.phase, self.cookie = STALE, KEEP
             return
-        if was_removed(saved.stored.record):
+        if saved.removed:
             self._was_removed(saved.stored.key)
             return
         self.phase, self.found = OPEN, LIVE
