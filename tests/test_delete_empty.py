@@ -114,8 +114,8 @@ class Site:
         self.spy = SpyStore(store)
         self.told: list[str] = []
         settings.setdefault("delete_empty", "true")
-        factory = store if callable(store) else lambda _: self.spy
-        self.browser: TestApp = make_app(VIEWS, configure=self._listen, **{"sessionkit.store": factory}, **settings)
+        settings["sessionkit.store"] = lambda _: self.spy
+        self.browser: TestApp = make_app(VIEWS, configure=self._listen, **settings)
 
     def _listen(self, config: Any) -> None:
         config.add_subscriber(lambda event: self.told.append("created"), SessionCreated)
