@@ -132,10 +132,10 @@ def was_removed(record: Record) -> bool:
 
 
 def begun_again(removed: Record, settings: Settings, now: float) -> Record:
-    """The session that begins where one was removed: with its secret, and with limits that count from now."""
+    """The session that begins where one was removed: a new one, which the same secret opens."""
     begun = new_record(settings, now)
-    return removed._replace(
-        created=begun.created, renewed=begun.renewed, timeout=begun.timeout, deadline=begun.deadline
+    return begun._replace(
+        verifier=removed.verifier, salt=removed.salt, replaced=removed.replaced, version=removed.version
     )
 
 
