@@ -8,6 +8,8 @@ WHY = {
     "lifetime": "You were logged out, since your login was too long ago.",
     "credentials_changed": "You were logged out, since your password was changed.",
     "user_gone": "You were logged out, since your account was deleted.",
+    "revoked": "You were logged out from another device, or by an administrator.",
+    "limit": "You were logged out here, since you have logged in on too many other devices.",
 }
 
 # Where a visitor was going, by route.

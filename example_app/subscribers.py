@@ -22,6 +22,5 @@ def session_ended(event: SessionEnded) -> None:
 
 @subscriber(LoginRequired)
 def login_required(event: LoginRequired) -> None:
-    # This request has just ended the session, and gets no other to keep anything in.
-    if event.why not in ("credentials_changed", "user_gone"):
+    if event.keeps:
         kept_form.keep(event.request)

@@ -236,7 +236,8 @@ class IListable(Interface):
     def count(expired: bool = False) -> int:
         """How many live sessions there are; or how many that have expired and were not removed yet.
 
-        An outage raises ``StoreUnavailable``, and is never 0.
+        A live record without a verifier is not counted: nothing opens it, so that it is no session. An outage raises
+        ``StoreUnavailable``, and is never 0.
         """
 
     def clear() -> int:

@@ -22,10 +22,14 @@ def why_logged_out(request: Any) -> str | None:
 
     - ``timeout``: the session was not used for longer than its idle timeout;
     - ``lifetime``: it came to the end of its lifetime;
-    - ``credentials_changed``, ``user_gone``: this request has found that out, and ended the session.
+    - ``credentials_changed``, ``user_gone``: this request has found that out, and ended the session, or another one
+      has in the last seven days;
+    - ``revoked``: it was ended in the last seven days from another device, or by an administrator;
+    - ``limit``: in the last seven days its user logged in elsewhere once too often
+      (``sessionkit.max_sessions_per_user``).
 
-    Sessions that ended in another way leave no trace. Neither do those that were purged, or that expired in a store
-    which removes them at once, such as memcached.
+    A logout leaves no trace. Neither do sessions that were purged, or that expired in a store which removes them at
+    once, such as memcached.
     """
     session = find_session(request)
     if session is None:
@@ -34,14 +38,16 @@ def why_logged_out(request: Any) -> str | None:
     work.read()
     if work.judged in JUDGEMENTS:
         return work.judged
-    return _why_expired(work, work.seed) if work.found is Found.DEAD and work.seed is not None else None
+    return _why_ended(work, work.seed) if work.found is Found.DEAD and work.seed is not None else None
 
 
-def _why_expired(work: UnitOfWork, presented: Presented) -> str | None:
+def _why_ended(work: UnitOfWork, presented: Presented) -> str | None:
     persistence = work.persistence
     record = persistence.store.load(presented.key, True, BEFORE_ALL)
+    if record is None:
+        return persistence.why_ended(presented)
     # Only the browser that had the session may know.
-    if record is None or record.userid is None or not opens(presented.secret, record):
+    if record.userid is None or not opens(presented.secret, record):
         return None
     return _limit_that_passed(with_timeout_in_force(record, persistence.settings.timeout), work.at)
 

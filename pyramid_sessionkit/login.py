@@ -22,7 +22,9 @@ from pyramid_sessionkit.predicates import (
     LoggedInPredicate,
     SessionHasPredicate,
 )
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.session_header import is_carried_in_header
+from pyramid_sessionkit.state import REPLACED
 
 NEXT = "next"
 """The parameter of the login page that says where to go afterwards."""
@@ -70,13 +72,15 @@ def _is_path_of_this_origin(target: str) -> bool:
 class LoginRequired:
     """A gate has turned a browser away, which is about to be sent to ``route``: the login page, or ``confirm_route``.
 
-    For subscribers that want to keep what the browser sent. What they put into the session is saved. ``why`` is what
-    :func:`~pyramid_sessionkit.why_logged_out` knows.
+    For subscribers that want to keep what the browser sent. What they put into the session is saved if ``keeps`` is
+    true; it is not where this request has just found out that the login is over, or came with a cookie that was just
+    replaced. ``why`` is what :func:`~pyramid_sessionkit.why_logged_out` knows.
     """
 
     request: Any
     route: str
     why: str | None
+    keeps: bool = True
 
 
 def add_gates(config: Configurator, login_route: str | None, confirm_route: str | None = None) -> None:
@@ -127,7 +131,7 @@ class LoginGate:
 
     def _to_login(self, request: Any) -> Any:
         route, why = self.route_for(request), why_logged_out(request)
-        request.registry.notify(LoginRequired(request, route, why))
+        request.registry.notify(LoginRequired(request, route, why, _can_keep(request.session)))
         query = {name: value for name, value in ((NEXT, self._next(request)), (WHY, why)) if value is not None}
         return HTTPSeeOther(request.route_path(route, **({"_query": query} if query else {})))
 
@@ -136,6 +140,10 @@ class LoginGate:
         if _is_at(request, self._confirm_route):
             return safe_next(request, default="") or None
         return _came_from(request)
+
+
+def _can_keep(session: Any) -> bool:
+    return not (isinstance(session, Session) and session.work.found is REPLACED)
 
 
 def _forget_traceback(request: Any) -> None:

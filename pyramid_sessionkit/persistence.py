@@ -11,14 +11,15 @@ from typing import Any
 
 from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.events import Events, LoggedOut, SessionEnded, SessionEvent, SuspiciousCookie
-from pyramid_sessionkit.exceptions import SessionConflict, SessionGone
+from pyramid_sessionkit.exceptions import SessionConflict, SessionGone, StoreError
 from pyramid_sessionkit.idle_timeout import with_timeout_in_force
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
 from pyramid_sessionkit.outcome import Observer
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
-from pyramid_sessionkit.tokens import Tokens, opens
+from pyramid_sessionkit.tokens import Tokens, is_no_session, opens, trace_key
+from pyramid_sessionkit.traces import TRACED, reason_in, trace_of
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -87,18 +88,15 @@ class Persistence:
         return best or Opened(Found.NOTHING, None, None, {}, time())
 
     def find_by_key(self, key: str, fresh: bool = False) -> Opened:
-        """The session with this key, opened without its secret: for scripts, which no browser waits for.
-
-        It is opened as of its last renewal: that a script writes to it does not mean that its visitor is still there.
-        """
-        record = self.load(key, fresh)
+        """The session with this key, opened without its secret: for scripts, which no browser waits for."""
+        record = None if is_no_session(key) else self.load(key, fresh)
         if record is not None and record.data == UNREADABLE and not fresh:
             # Perhaps only a cached copy is.
             record = self.load(key, True)
         contents = None if record is None else self.decoded(key, record)
         if record is None or contents is None:
             return Opened(Found.NOTHING, None, None, {}, time())
-        return Opened(Found.LIVE, None, Stored(key, record, None), contents, record.renewed)
+        return Opened(Found.LIVE, None, Stored(key, record, None), contents, time())
 
     def _open(self, presented: Presented, fresh: bool) -> Opened:
         key, secret = presented
@@ -212,6 +210,8 @@ class Persistence:
             ended, kept = self._end_if_it_applies(ending)
         if ended:
             self._tell_of_ending(ending)
+            if ending.judged is not None:
+                self._leave_trace(ending.key, ending.judged, ending.reason)
         return not kept
 
     def _end_if_it_applies(self, ending: Ending) -> tuple[bool, bool]:
@@ -229,6 +229,24 @@ class Persistence:
         self.tell(SessionEnded(ending.key, ending.userid, ending.reason))
         if ending.reason == "logout" and ending.userid is not None:
             self.tell(LoggedOut(ending.key, ending.userid))
+
+    # Why a login was ended.
+
+    def _leave_trace(self, key: str, ended: Record, reason: str) -> None:
+        if ended.userid is not None and reason in TRACED:
+            # Once the ending is certain, and not in the request's transaction, which must not fail for it.
+            self._defer(self._store_trace, key, ended, reason)
+
+    def _store_trace(self, key: str, ended: Record, reason: str) -> None:
+        try:
+            self.store.create(trace_key(key), trace_of(ended, reason))
+        except StoreError as error:
+            log.warning("Session %s was ended, and its browser cannot be told why: %s", key[:8], error)
+
+    def why_ended(self, presented: Presented) -> str | None:
+        """Why the session of this cookie was ended; None if it left no trace."""
+        trace: Record | None = self.store.load(trace_key(presented.key), True)
+        return None if trace is None else reason_in(trace, presented.secret)
 
     # The limit of sessions.
 
@@ -259,6 +277,7 @@ class Persistence:
         """False if it changed since it was listed, so that it has to be judged again."""
         if self.store.delete(key, record):
             self.tell(SessionEnded(key, record.userid, "limit"))
+            self._leave_trace(key, record, "limit")
             return True
         return self.store.load(key, True) is None
 

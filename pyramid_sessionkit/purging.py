@@ -9,7 +9,8 @@ from typing import Any
 
 from pyramid_sessionkit.events import Events, SessionEnded
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.tokens import is_mark
+from pyramid_sessionkit.plan import was_removed
+from pyramid_sessionkit.tokens import is_no_session
 
 log = logging.getLogger("pyramid_sessionkit")
 
@@ -26,7 +27,8 @@ def purge(store: Any, events: Events, limit: int | None) -> int:
         return int(store.purge(limit))
 
     def tell(key: str, record: Record) -> None:
-        if not is_mark(key):
+        # One that was removed since it was empty was told then.
+        if not (is_no_session(key) or was_removed(record)):
             events.tell(SessionEnded(key, record.userid, "expired"))
 
     return int(store.purge(limit, tell))

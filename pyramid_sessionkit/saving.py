@@ -14,7 +14,19 @@ from pyramid_sessionkit.contents.serializer import Contents, Serializer
 from pyramid_sessionkit.exceptions import SessionGone, StoreError
 from pyramid_sessionkit.interfaces import UNREADABLE, Record
 from pyramid_sessionkit.persistence import REPLACED_SECONDS, Persistence, is_recent
-from pyramid_sessionkit.plan import EMPTY, Create, Update, merged_record, new_record, next_record
+from pyramid_sessionkit.plan import (
+    EMPTY,
+    Create,
+    Remove,
+    Update,
+    begun_again,
+    is_to_be_removed,
+    merged_record,
+    new_record,
+    next_record,
+    removed_record,
+    was_removed,
+)
 from pyramid_sessionkit.state import (
     BLANK_KEY,
     REPLACED,
@@ -62,21 +74,24 @@ class Saved(NamedTuple):
     stale: bool = False
     """Only changes of the contents were merged; ``stored`` is what this request goes on with."""
     logged_in: bool = False
+    removed: bool = False
+    """Nothing was left in it; ``stored`` is what was put in its place."""
 
 
 class _SecretReplaced(Exception):
     """The session has another secret than this request knows."""
 
 
-def carry_out(job: Job, wanted: Create | Update, found: Found | None, phase: Phase) -> Saved:
+def carry_out(job: Job, wanted: Create | Update | Remove, found: Found | None, phase: Phase) -> Saved:
     """Store what is planned, as far as what was found, and what became of it since, allow."""
     logs_in, stored = job.pending.logs_in, job.stored
     if isinstance(wanted, Create):
         return begin_another(job) if found is REPLACED else create(job, wanted)
     assert stored is not None
-    if phase is not STALE:
-        return update(job, wanted, stored.record.data)
-    return begin_another(job) if logs_in else merge_stale(job, stored.key, stored.record.data)
+    start = stored.record.data
+    if phase is STALE:
+        return begin_another(job) if logs_in else merge_stale(job, stored.key, start)
+    return update(job, wanted, start) if isinstance(wanted, Update) else remove(job, wanted, start)
 
 
 # New sessions.
@@ -212,7 +227,18 @@ def begin_another(job: Job) -> Saved:
     return create(job, Create(next_record(record, job.pending, job.data, job.at)))
 
 
-def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None = None, tried: bool = False) -> Saved:
+def remove(job: Job, plan: Remove, start: bytes) -> Saved:
+    """Remove the session, unless another request has put something into it: then merge with that."""
+    try:
+        return _replace(job, start, job.pending.new_secret, plan)
+    except _SecretReplaced:
+        assert job.stored is not None
+        return merge_stale(job, job.stored.key, start)
+
+
+def _replace(
+    job: Job, start: bytes, why: NewSecret | None, plan: Update | Remove | None = None, tried: bool = False
+) -> Saved:
     """Replace the record of ``job.stored``, with a new secret if there is a reason for one (``why``).
 
     ``plan``: what to store if nothing changed since the request loaded; without it merge in any case. ``tried``: that
@@ -227,27 +253,45 @@ def _replace(job: Job, start: bytes, why: NewSecret | None, plan: Update | None 
         secret = _next_secret(job, key, why, secret, base.salt)
         changes = {"verifier": verifier_of(secret), "replaced": _microseconds()}
     merged: Contents | None = None
+    again = False
 
     def build(current: Record) -> Record:
-        nonlocal merged
+        nonlocal merged, again
         if current.verifier != base.verifier:
             if current.salt != base.salt:
                 raise SessionGone(_another(key))
             # Whoever opened the session without its secret does not mind another one, unless they replace it too.
             if why is not None or not opened_by_key:
                 raise _SecretReplaced
-        if plan is not None and current.version == base.version:
+        if isinstance(plan, Update) and current.version == base.version:
             record = plan.record
         else:
             merged, data = _merged(job, start, current)
+            again = was_removed(current)
+            if again:
+                current = _begun_again(job, key, current, data, secret)
+            elif job.persistence.settings.delete_empty and is_to_be_removed(current, job.pending, data):
+                return removed_record(current, time())
             record = next_record(current, job.pending, data, job.at)
         if changes:
             record = record._replace(**changes)
         return _logged_in_now(job.persistence, record) if logs_in else record
 
     saved = job.persistence.replace(key, base, build, tried)
-    resend = plan is not None and plan.resend
-    return Saved(Stored(key, saved, secret), merged, new_secret=why is not None, resend=resend, logged_in=logs_in)
+    if was_removed(saved):
+        return Saved(Stored(key, saved, None), removed=True)
+    resend = again or (plan is not None and plan.resend)
+    return Saved(Stored(key, saved, secret), merged, again, why is not None, resend, logged_in=logs_in)
+
+
+def _begun_again(job: Job, key: str, removed: Record, data: bytes, secret: str | None) -> Record:
+    """The session that another request has removed, for a request that has something to keep in it.
+
+    Its browser may have lost the cookie, and gets it again. Without the secret there is none to send.
+    """
+    if secret is None or (data == EMPTY and not job.pending.logs_in):
+        raise SessionGone(_removed(key))
+    return begun_again(removed, job.persistence.settings, time())
 
 
 # Stale requests.
@@ -263,6 +307,9 @@ def merge_stale(job: Job, key: str, start: bytes) -> Saved:
     def build(current: Record) -> Record:
         if known is not None and current.salt != known.salt:
             raise SessionGone(_another(key))
+        if was_removed(current):
+            # There is no cookie for it any more, and this request may send none.
+            raise SessionGone(_removed(key))
         return _with_stale(job, start, current)
 
     if job.data != start:
@@ -285,19 +332,23 @@ def _with_stale(job: Job, start: bytes, current: Record) -> Record:
 def _merge_into(job: Job, base: Stored, start: bytes) -> Saved | None:
     """Merge the contents into this session; None if it got another secret meanwhile, or was ended."""
     merged: Contents | None = None
+    again = False
 
     def build(current: Record) -> Record:
-        nonlocal merged
+        nonlocal merged, again
         if current.verifier != base.record.verifier:
             raise _SecretReplaced
         merged, data = _merged(job, start, current)
+        again = was_removed(current)
+        if again:
+            current = _begun_again(job, base.key, current, data, base.secret)
         return _with_later_login(job, merged_record(current, data))
 
     try:
         saved = job.persistence.replace(base.key, base.record, build)
     except (_SecretReplaced, SessionGone):
         return None
-    return Saved(base._replace(record=saved), merged, resend=True)
+    return Saved(base._replace(record=saved), merged, created=again, resend=True)
 
 
 # Parts.
@@ -316,6 +367,10 @@ def _contents(serializer: Serializer, record: Record) -> Contents:
         return serializer.loads(record.data)
     except ValueError:
         raise StoreError("What is stored for this session cannot be decoded any more") from None
+
+
+def _removed(key: str) -> str:
+    return f"Session {key[:8]} was removed by another request, since it was empty"
 
 
 def _another(key: str) -> str:

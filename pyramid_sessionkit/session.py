@@ -267,6 +267,15 @@ class Session(MutableMapping[str, Any]):
         """Restart the idle timeout now."""
         self.work.renew()
 
+    def do_not_renew(self) -> None:
+        """Do not restart the idle timeout in this request, even if it reads the session or puts something into it.
+
+        For a request that a page sends by itself, such as a poll: so a user who has left is still logged out. Call it
+        anywhere in the request. It reads nothing, and stores and sends nothing. :meth:`touch` and a login that come
+        after it still restart the idle timeout.
+        """
+        self.work.do_not_renew()
+
     def set_expiry(self, *, timeout: Any = _UNSET, lifetime: Any = _UNSET, persistent: Any = _UNSET) -> None:
         """Set other limits for this session: seconds, or None for no limit.
 

@@ -443,6 +443,13 @@ class Settings:
     )
     rolling: bool = _option(False, _boolean, "Renew on every request that uses the session.")
     save_uninitialized: bool = _option(False, _boolean, "Store a session that was used though nothing was put into it.")
+    delete_empty: bool = _option(
+        False,
+        _boolean,
+        "Remove a session, with its cookie, when a request has emptied it and nobody is logged in. If another request "
+        "of the browser puts something into it at that moment, and its answer arrives first, the browser loses the "
+        "cookie.",
+    )
     resave: bool = _option(False, _boolean, "Write a session that was used though nothing in it changed.")
     save_on_error: bool = _option(False, _boolean, "Save also when the response is a 5xx.")
     max_size: int = _option(262_144, _whole, "The most bytes that serialized contents may take.")
@@ -497,6 +504,11 @@ class Settings:
             raise ConfigurationError(
                 f"{PREFIX}reissue_time = {self.reissue_time}s is above {PREFIX}timeout = {self.timeout}s: "
                 "the session would end before it could be renewed"
+            )
+        if self.delete_empty and self.save_uninitialized:
+            raise ConfigurationError(
+                f"{PREFIX}delete_empty and {PREFIX}save_uninitialized contradict each other: one removes the sessions "
+                "that the other stores"
             )
         if any(urlsafe_b64encode(key).rstrip(b"=") in self.secret for key in self.seal_key):
             raise ConfigurationError(

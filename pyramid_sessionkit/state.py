@@ -133,10 +133,23 @@ class Ending(NamedTuple):
 class Pending:
     """What a request wants of its session and has not saved yet. A save replaces it as a whole."""
 
-    __slots__ = ("applied", "attempt", "encoded", "endings", "fields", "limits", "new_secret", "renew", "touched")
+    __slots__ = (
+        "applied",
+        "attempt",
+        "encoded",
+        "endings",
+        "fields",
+        "limits",
+        "new_secret",
+        "polls",
+        "renew",
+        "touched",
+    )
 
-    def __init__(self, endings: tuple[Ending, ...] = (), renew: bool = False) -> None:
+    def __init__(self, endings: tuple[Ending, ...] = (), renew: bool = False, polls: bool = False) -> None:
         self.endings = endings
+        self.polls = polls
+        """Whether nothing that the request stores restarts the idle timeout, except ``touch()`` and a login."""
         self.renew = renew
         """Whether to restart the idle timeout."""
         self.touched = False
@@ -153,7 +166,7 @@ class Pending:
         """The secret and the salt of a new session that a store may have stored, though it did not say so."""
 
     def copy(self) -> Pending:
-        copied = Pending(self.endings, self.renew)
+        copied = Pending(self.endings, self.renew, self.polls)
         copied.touched, copied.applied, copied.new_secret = self.touched, self.applied, self.new_secret
         copied.attempt = self.attempt
         copied.fields, copied.limits = dict(self.fields), dict(self.limits)

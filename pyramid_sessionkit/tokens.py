@@ -23,6 +23,9 @@ KEY_LENGTH = 22
 MARK = "adopted-"
 """What the keys of marks begin with, after the application's prefix: see ``adoption/adopting.py``."""
 
+TRACE = "ended-"
+"""What the keys of traces begin with, after the application's prefix: see ``traces.py``."""
+
 LONGEST_KEY = 64
 """Characters, with the application's prefix."""
 
@@ -120,9 +123,20 @@ class Tokens:
         return None
 
 
-def is_mark(key: str) -> bool:
-    """Whether this is the key of a mark and not of a session: what is random in those has no hyphen."""
-    return key[-KEY_LENGTH:].startswith(MARK)
+def trace_key(key: str) -> str:
+    """The key of the trace that the session with this key leaves: as long as that, and with the same prefix."""
+    prefix, random = key[:-KEY_LENGTH], key[-KEY_LENGTH:]
+    return f"{prefix}{TRACE}{random[len(TRACE) :]}"
+
+
+def is_trace(key: str) -> bool:
+    """Whether this is the key of a trace."""
+    return key[-KEY_LENGTH:].startswith(TRACE)
+
+
+def is_no_session(key: str) -> bool:
+    """Whether this is the key of a mark or a trace and not of a session: what is random in those has no hyphen."""
+    return key[-KEY_LENGTH:].startswith((MARK, TRACE))
 
 
 def has_form_of_csrf_token(token: object) -> bool:

@@ -12,12 +12,22 @@ from pyramid_sessionkit import endings, saving
 from pyramid_sessionkit.contents.graft import graft
 from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.serializer import Contents
-from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionRegenerated
+from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionEnded, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionError, SessionGone, SessionReplaced
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.persistence import Persistence
-from pyramid_sessionkit.plan import EMPTY, Create, Plan, Refused, Update, new_record, next_record, plan
+from pyramid_sessionkit.plan import (
+    EMPTY,
+    Create,
+    Plan,
+    Refused,
+    Remove,
+    Update,
+    new_record,
+    next_record,
+    plan,
+)
 from pyramid_sessionkit.saving import Job, Saved
 from pyramid_sessionkit.state import (
     BLANK,
@@ -93,8 +103,10 @@ class UnitOfWork:
         "mutable",
         "persistence",
         "phase",
+        "polls",
         "private",
         "seed",
+        "shows_token",
         "stored",
     )
 
@@ -110,8 +122,10 @@ class UnitOfWork:
         self.phase = CLOSED if closed else OPEN
         self.cookie = KEEP
         self.at = 0.0  # when it was loaded, in epoch seconds
+        self.polls = False  # what it stores does not restart the idle timeout
         self._left = False  # the visitor ended the session that they had
         self.private = False  # a session that is no longer this request's was a user's
+        self.shows_token = False  # a CSRF token was made for the response
         self.mutable = False  # a list or dict of the contents is in the view's hands
 
     # Reading.
@@ -128,14 +142,14 @@ class UnitOfWork:
 
     def _take(self, opened: Opened) -> Contents:
         self.found, seed, self.stored, contents, at, phase, cookie = opened
-        self.at = at if self.stored is not None else at or time()
+        self.at = at or time()
         if seed is not None or self.cookie is not BLANK:
             self.seed = seed
             self.cookie = cookie
         if self.phase is not CLOSED:
             self.phase = phase
         if self._is_to_be_saved_unasked(opened):
-            self._pending = Pending(renew=opened.stored is not None)
+            self._pending = Pending(renew=opened.stored is not None, polls=self.polls)
         contents = {} if contents is None else contents
         self.contents = contents  # last, since other threads look at it
         return contents
@@ -144,6 +158,8 @@ class UnitOfWork:
         settings = self.persistence.settings
         if opened.stored is None:
             return settings.save_uninitialized
+        if self.polls:
+            return False
         if settings.rolling or settings.resave:
             return True
         reissue = settings.reissue_time
@@ -154,14 +170,11 @@ class UnitOfWork:
     def open(self) -> Pending:
         """What is pending, before anything is added to it."""
         if self.phase is CLOSED:
-            raise SessionClosed(
-                "The session was changed after the response callbacks ran, when it could not be saved any more: "
-                "change it in the view, a tween or a response callback"
-            )
+            raise _closed_error()
         if self.contents is None:
             self._load()
         if self._pending is None:
-            self._pending = Pending()
+            self._pending = Pending(polls=self.polls)
         return self._pending
 
     def write(self) -> Contents:
@@ -184,6 +197,17 @@ class UnitOfWork:
         pending = self.open()
         pending.renew = True
         pending.fields["renewed"] = int(time())
+
+    def do_not_renew(self) -> None:
+        """Leave the idle timeout as it is, whatever else the request does. A later ``renew`` or login goes first."""
+        if self.phase is CLOSED:
+            raise _closed_error()
+        self.polls = True
+        pending = self._pending
+        if pending is not None:
+            pending.polls, pending.renew = True, False
+            if not pending.logs_in:
+                pending.fields.pop("renewed", None)
 
     def set_credentials(self, credentials: str) -> None:
         """What the login of an adopted session depends on, which was not known before."""
@@ -285,6 +309,7 @@ class UnitOfWork:
 
     def needs_cookie_for_token(self) -> None:
         """A token was made: if there is no session for it, send a blank cookie."""
+        self.shows_token = True
         if self.stored is not None or self.phase is not OPEN:
             return
         if self.cookie is DELETE:
@@ -350,20 +375,20 @@ class UnitOfWork:
         asked = self.open().endings
         return asked if self.stored is None else (*asked, endings.judged(self.stored, reason))
 
-    def end_other(self, key: str, userid: str, reason: str) -> None:
+    def end_other(self, key: str, record: Record, reason: str) -> None:
         """End another session of this user along with the request; that of the request itself is invalidated."""
         pending = self.open()
         if self.stored is not None and key == self.stored.key:
             self.invalidate(reason)
         elif key not in [ending.key for ending in pending.endings]:
-            pending.endings += (Ending(key, userid, reason, Condition.ALWAYS),)
+            pending.endings += (Ending(key, record.userid, reason, Condition.ALWAYS, record),)
 
     def _start_new(self, asked: tuple[Ending, ...] = (), keep_contents: bool = False) -> None:
         self.private = self.shows_a_user
         self.stored = None
         self.contents = self.contents if keep_contents else {}
         self.mutable = self.mutable and keep_contents
-        self._pending = Pending(asked)
+        self._pending = Pending(asked, polls=self.polls)
         self._pending.touched = keep_contents
         if self.phase is GONE:
             self.phase = OPEN
@@ -410,9 +435,9 @@ class UnitOfWork:
 
     def plan(self) -> Plan:
         """What is to be stored; raises if the contents could not be."""
-        found, pending = self.found, self._pending
+        found, pending = self.found, self._pending or Pending(polls=self.polls)
         assert found is not None
-        return plan(found, self.stored, pending or Pending(), self._encoded(), self.persistence.settings, self.at)
+        return plan(found, self.stored, pending, self._encoded(pending), self.persistence.settings, self.at)
 
     def end(self) -> None:
         """Carry out the endings that the request asked for, except those that it may not ask for."""
@@ -540,8 +565,8 @@ class UnitOfWork:
 
     # Saving.
 
-    def _encoded(self) -> bytes:
-        start, contents, pending = self._start, self.contents, self._pending or Pending()
+    def _encoded(self, pending: Pending) -> bytes:
+        start, contents = self._start, self.contents
         if contents is None or not (self.mutable or pending.touched):
             return start
         if pending.encoded is not None and not self.mutable:
@@ -557,8 +582,8 @@ class UnitOfWork:
         return EMPTY if self.stored is None else self.stored.record.data
 
     def _carry_out(self, wanted: Plan) -> None:
-        if isinstance(wanted, (Update, Create)):
-            pending, seed = self._pending or Pending(), self._a_seed()
+        if isinstance(wanted, (Update, Create, Remove)):
+            pending, seed = self._pending or Pending(polls=self.polls), self._a_seed()
             job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
             try:
                 saved = saving.carry_out(job, wanted, self.found, self.phase)
@@ -567,14 +592,18 @@ class UnitOfWork:
                     self._note_saved(saved)
                 self._keep(saved)
             except SessionGone:
-                self.phase, self.cookie = GONE, KEEP
-                raise
+                if not isinstance(wanted, Remove):
+                    self.phase, self.cookie = GONE, KEEP
+                    raise
+                self._forget_stored()  # as this request wants it
         elif isinstance(wanted, Refused):
             raise session_replaced_error(wanted)
         self._pending = None
 
     def _note_saved(self, saved: Saved) -> None:
-        if saved.stale:
+        if saved.removed:
+            self.note(Outcome.ENDED, "emptied, see sessionkit.delete_empty")
+        elif saved.stale:
             self.note(Outcome.SAVED_IN_PART, "the contents alone, since another request has replaced the ID meanwhile")
         else:
             self.note(Outcome.SAVED)
@@ -585,6 +614,9 @@ class UnitOfWork:
         if saved.stale:
             self.phase, self.cookie = STALE, KEEP
             return
+        if saved.removed:
+            self._was_removed(saved.stored.key)
+            return
         self.phase, self.found = OPEN, LIVE
         if saved.contents is not None and self.contents is not None:
             graft(self.contents, saved.contents, self.persistence.serializer.dumps)
@@ -592,6 +624,17 @@ class UnitOfWork:
             self.cookie = SEND if saved.stored.secret is not None else KEEP
             self._carrier.keep(saved.stored, self.cookie, self.at)
             self._tell(saved)
+
+    def _was_removed(self, key: str) -> None:
+        """Nothing was left in the session."""
+        self._forget_stored()
+        # A form in the response works with the cookie that the browser has.
+        self.cookie = KEEP if self.shows_token else DELETE
+        self.persistence.tell(SessionEnded(key, None, "emptied"))
+
+    def _forget_stored(self) -> None:
+        """Nothing is stored any more: the next thing that is put into the session begins another one."""
+        self.stored, self.contents, self.found, self.mutable = None, {}, Found.DEAD, False
 
     def _tell(self, saved: Saved) -> None:
         tell, (key, record, _) = self.persistence.tell, saved.stored
@@ -603,6 +646,13 @@ class UnitOfWork:
             assert record.userid is not None
             tell(LoggedIn(key, record.userid))
             self.persistence.limit_sessions(record.userid)
+
+
+def _closed_error() -> SessionClosed:
+    return SessionClosed(
+        "The session was changed after the response callbacks ran, when it could not be saved any more: "
+        "change it in the view, a tween or a response callback"
+    )
 
 
 def session_replaced_error(refused: Refused) -> SessionReplaced:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pyramid.interfaces import ISecurityPolicy
 
@@ -21,7 +21,9 @@ from pyramid_sessionkit.purging import purge
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.state import Condition, Ending
-from pyramid_sessionkit.tokens import is_mark
+from pyramid_sessionkit.tokens import is_no_session
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -84,26 +86,26 @@ class UserSessions:
         record = self._session.work.persistence.store.load(key)
         if record is None or record.userid != self._userid:
             return False
-        self._end([key])
+        self._end([(key, record)])
         return True
 
     def revoke_others(self) -> int:
         """End all but that of this request, after the view, and return how many those are."""
-        return self._end([key for key, _ in self._stored() if key != self._session.key])
+        return self._end([(key, record) for key, record in self._stored() if key != self._session.key])
 
     def revoke_all(self) -> int:
         """End all, that of this request too, after the view, and return how many those are."""
-        return self._end([key for key, _ in self._stored()])
+        return self._end(builtins.list(self._stored()))
 
     def _stored(self) -> Iterable[tuple[str, Record]]:
         """Also those that a lowered idle timeout has ended: it may be raised again, and they must be revoked too."""
         _user_index(factory_of(self._request.registry).persistence.store)
         return [] if self._userid is None else self._session.work.persistence.store.sessions_of(self._userid)
 
-    def _end(self, keys: builtins.list[str]) -> int:
-        for key in keys:
-            self._session.work.end_other(key, str(self._userid), "revoked")
-        return len(keys)
+    def _end(self, stored: builtins.list[tuple[str, Record]]) -> int:
+        for key, record in stored:
+            self._session.work.end_other(key, record, "revoked")
+        return len(stored)
 
 
 def user_sessions(request: Any) -> UserSessions:
@@ -137,14 +139,12 @@ class Sessions:
         return [self._info(key, record) for key, record in self._live(limit)]
 
     def _live(self, limit: int) -> builtins.list[tuple[str, Record]]:
-        """Without the marks of adopted sessions: those expire last, so that a short list would have nothing else."""
-        asked, store, in_force = limit, _listable(self.store), self._persistence.all_in_force
-        while True:
-            found = list(store.live_sessions(asked))
-            sessions = in_force(item for item in found if not is_mark(item[0]))[:limit]
-            if len(sessions) == limit or len(found) < asked:
-                return sessions
-            asked *= 4
+        in_force = self._persistence.all_in_force
+        return _first(
+            _listable(self.store).live_sessions,
+            lambda found: in_force(item for item in found if not is_no_session(item[0])),
+            limit,
+        )
 
     def get(self, key: str) -> SessionInfo | None:
         """The session with this key; None if there is none that is alive.
@@ -156,7 +156,12 @@ class Sessions:
 
     def keys_beginning_with(self, prefix: str, limit: int = 2) -> list[str]:
         """The keys of live sessions that begin so, ``limit`` at most."""
-        return list(_listable(self.store).find_keys(prefix, limit))
+        store = _listable(self.store)
+        return _first(
+            lambda asked: store.find_keys(prefix, asked),
+            lambda found: [key for key in found if not is_no_session(key)],
+            limit,
+        )
 
     def open(self, key: str) -> Session:
         """The session with this key, to read and change; call its ``save()``. See :doc:`/howto/tasks`.
@@ -167,6 +172,7 @@ class Sessions:
         if not _is_of_session(key):
             raise SessionGone("No session has such a key")
         session = self._session_class(self._persistence, KeyCarrier(key))
+        session.do_not_renew()
         session.work.read()
         return session
 
@@ -175,7 +181,7 @@ class Sessions:
         record = self.store.load(key, True) if _is_of_session(key) else None
         if record is None:
             return False
-        return self._persistence.end(Ending(key, record.userid, "revoked", Condition.ALWAYS))
+        return self._persistence.end(Ending(key, record.userid, "revoked", Condition.ALWAYS, record))
 
     def count(self, expired: bool = False) -> int:
         """How many are alive; or how many have expired and wait to be purged. It goes by what is stored.
@@ -213,8 +219,8 @@ _is_key = re.compile("[A-Za-z0-9_-]{22,64}").fullmatch
 
 
 def _is_of_session(key: str) -> bool:
-    """Whether a session may have this key: that of a mark is one of none."""
-    return _is_key(key) is not None and not is_mark(key)
+    """Whether a session may have this key: marks and traces have others."""
+    return _is_key(key) is not None and not is_no_session(key)
 
 
 def _info(serializer: Serializer, key: str, record: Record, current: str | None = None) -> SessionInfo:
@@ -225,6 +231,19 @@ def _info(serializer: Serializer, key: str, record: Record, current: str | None 
     return SessionInfo(
         key, record.userid, record.created, record.renewed, record.expires, key == current, MappingProxyType(contents)
     )
+
+
+def _first(
+    find: Callable[[int], Iterable[Item]], kept: Callable[[Iterable[Item]], builtins.list[Item]], limit: int
+) -> builtins.list[Item]:
+    """The first that are found and kept: a short list might have nothing but marks of adopted sessions and traces."""
+    asked = limit
+    while True:
+        found = list(find(asked))
+        sessions = kept(found)[:limit]
+        if len(sessions) == limit or len(found) < asked:
+            return sessions
+        asked *= 4
 
 
 def _user_index(store: Any) -> Any:

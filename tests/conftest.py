@@ -31,7 +31,7 @@ class SpyStore:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.store, name)
-        if not callable(method):
+        if name.startswith("__") or not callable(method):
             return method
 
         # Which of the two a store offers makes no difference to what a request does.

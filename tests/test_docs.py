@@ -470,7 +470,7 @@ class TestIdle:
             request.session.invalidate()
             return True
 
-        module = module_of("howto/idle.rst", "idle-why", "idle-logout", "idle-keep")
+        module = module_of("howto/idle.rst", "idle-why", "idle-poll", "idle-logout", "idle-keep")
         return application(
             {"sessionkit.login_route": "login"},
             lambda config: config.set_default_csrf_options(require_csrf=True),
@@ -481,13 +481,19 @@ class TestIdle:
             ),
             lambda config: config.add_route("end", "/end"),
             lambda config: config.add_view(end, route_name="end", renderer="json"),
-            scanned(module, login="/login", logout="/logout", write="/write"),
+            scanned(module, login="/login", logout="/logout", write="/write", news="/news"),
             add_login,
         )
 
     def test_why(self, browser: TestApp) -> None:
         assert "your password was changed" in browser.get("/login?why=credentials_changed").json["why"]
         assert browser.get("/login?why=<script>").json["why"] == "Log in to see this page."
+
+    def test_a_poll(self, browser: TestApp) -> None:
+        browser.get("/login/ada")
+        first = browser.get("/news").json
+        assert first["unread"] == 0
+        assert browser.get("/news").json == first
 
     def test_logging_out_twice(self, browser: TestApp) -> None:
         browser.get("/login/ada")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pyramid_sessionkit.interfaces import Record
@@ -12,6 +14,7 @@ from pyramid_sessionkit.plan import (
     Nothing,
     Plan,
     Refused,
+    Remove,
     Update,
     needs_cookie,
     new_record,
@@ -138,3 +141,20 @@ def test_save_uninitialized_stores_what_is_empty() -> None:
     settings = Settings(secret=SETTINGS.secret, save_uninitialized=True)
     assert isinstance(planned(Found.NOTHING, None, pending(), EMPTY, settings), Create)
     assert planned(Found.REPLACED, None, pending(), EMPTY, settings) is NOTHING
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted", "data", "planned"),
+    [
+        (RECORD, pending(), EMPTY, Remove),
+        (RECORD, pending(NewSecret.REGENERATED), EMPTY, Remove),
+        (RECORD, pending(), OTHER, Update),
+        (RECORD, pending(NewSecret.LOGIN, LOGIN), EMPTY, Update),
+        (RECORD._replace(userid="ada"), pending(), EMPTY, Update),
+        (RECORD._replace(data=EMPTY), pending(), EMPTY, Nothing),
+        (RECORD._replace(data=EMPTY), pending(renew=True), EMPTY, Update),
+    ],
+)
+def test_what_delete_empty_removes(record: Record, wanted: Pending, data: bytes, planned: type[Plan]) -> None:
+    settings = replace(SETTINGS, delete_empty=True)
+    assert type(plan(Found.LIVE, STORED._replace(record=record), wanted, data, settings, LOADED)) is planned

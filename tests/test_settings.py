@@ -41,6 +41,7 @@ DEFAULTS = {
     "persistent": False,
     "rolling": False,
     "save_uninitialized": False,
+    "delete_empty": False,
     "resave": False,
     "save_on_error": False,
     "max_size": 262144,

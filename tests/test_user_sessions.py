@@ -176,7 +176,7 @@ class TestOwnSessions:
             session.save()
             ids.append(cookie_of(session))
         session = Session(persistence, SentCookies(ids[0]))
-        session.work.end_other(ids[1].key, "ada", "revoked")
+        session.work.end_other(ids[1].key, spy.store.load(ids[1].key), "revoked")
         session.reload()
         session.save()
         assert [key for key, _ in spy.store.sessions_of("ada")] == [ids[0].key]
@@ -193,7 +193,7 @@ class TestOwnSessions:
         session["a"] = 2
         with pytest.raises(SessionGone):
             session.save()
-        session.work.end_other(other.key, "ada", "revoked")
+        session.work.end_other(other.key, spy.store.load(other.key), "revoked")
         session.login("ada")
         session.save()
         assert [key for key, _ in spy.store.sessions_of("ada")] == [session.key]

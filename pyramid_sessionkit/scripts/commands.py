@@ -14,7 +14,6 @@ from pyramid_sessionkit.interfaces import UNREADABLE, IListable
 from pyramid_sessionkit.scripts.checks import all_checks
 from pyramid_sessionkit.scripts.result import FAILED
 from pyramid_sessionkit.scripts.seal_checks import seal_checks
-from pyramid_sessionkit.tokens import is_mark
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions
 
 if TYPE_CHECKING:
@@ -154,8 +153,7 @@ def _all_keys(args: argparse.Namespace, sessions: Sessions) -> Iterator[str]:
         print(f"Revoke all {number_of_sessions(alive)}? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Refused("Nothing was revoked")
-    # Without the marks of sessions that were adopted: else a cookie of the old library would open one again.
-    return (key for key in _keys_in_batches(sessions, "") if not is_mark(key))
+    return _keys_in_batches(sessions, "")
 
 
 def _keys_in_batches(sessions: Sessions, prefix: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISession
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory_order import Order
+from pyramid_sessionkit.tokens import is_trace
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,9 @@ WARN_EVERY = 60
 class MemoryStore:
     """A dict behind a lock. Records are immutable and their contents bytes, so nothing can be changed in place.
 
-    A full store removes a session for each that is created: one that has expired, or an anonymous one, or else one of
-    those logged in; of these the one that was written or renewed the longest time ago.
+    A full store removes a session for each that is created: one that has expired, or the trace of one that was ended,
+    or an anonymous one, or else one of those logged in; of these the one that was written or renewed the longest time
+    ago.
     """
 
     process_local = True
@@ -114,7 +116,7 @@ class MemoryStore:
         now = time()
         with self._lock:
             stored = list(self._records.values())
-        return sum(record.expired(now) is expired for record in stored)
+        return sum(record.expired(now) is expired and (expired or bool(record.verifier)) for record in stored)
 
     def count_by_seal(self) -> dict[bytes, int]:
         """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""
@@ -172,7 +174,7 @@ class MemoryStore:
         key = self._order.expired(time())
         if key is None:
             key = self._order.unused_for_longest()
-            self._ended += key is not None
+            self._ended += key is not None and not is_trace(key)
         if key is not None:
             self._remove(key)
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.tokens import is_trace
 
 SPARE = 1000
 """So many entries more than twice those that are needed may stand in the heap before it is made again."""
 
 
 class Order:
-    """The expired go first, then the anonymous, then those that were unused for longest.
+    """The expired go first, then traces, then the anonymous, then those that were unused for longest.
 
     A session is used when it is written or renewed. The store says so with each change of its ``records``, under its
     lock. Nothing here looks through all of them, except for the heap, which is made again once in as many changes.
@@ -24,6 +25,7 @@ class Order:
 
     def __init__(self, records: Mapping[str, Record]) -> None:
         self._records = records
+        self._traces: OrderedDict[str, None] = OrderedDict()
         self._anonymous: OrderedDict[str, None] = OrderedDict()
         self._logged_in: OrderedDict[str, None] = OrderedDict()
         self._ends: list[tuple[int, str]] = []
@@ -33,12 +35,12 @@ class Order:
         """
 
     def added(self, key: str, record: Record) -> None:
-        self._of(record)[key] = None
+        self._of(key, record)[key] = None
         self._note_end(key, record)
 
     def used(self, key: str, before: Record, after: Record) -> None:
         """To be called after an update that left the user as it was."""
-        keys = self._of(after)
+        keys = self._of(key, after)
         try:
             keys.move_to_end(key)
         except KeyError:
@@ -48,9 +50,10 @@ class Order:
             self._note_end(key, after)
 
     def removed(self, key: str, record: Record) -> None:
-        self._of(record).pop(key, None)
+        self._of(key, record).pop(key, None)
 
     def cleared(self) -> None:
+        self._traces.clear()
         self._anonymous.clear()
         self._logged_in.clear()
         self._ends.clear()
@@ -77,8 +80,8 @@ class Order:
         return None
 
     def unused_for_longest(self) -> str | None:
-        """An anonymous one, unless all are logged in."""
-        for keys in (self._anonymous, self._logged_in):
+        """A trace, or without one an anonymous session, unless all are logged in."""
+        for keys in (self._traces, self._anonymous, self._logged_in):
             while keys:
                 key = next(iter(keys))
                 if key in self._records:
@@ -86,8 +89,11 @@ class Order:
                 del keys[key]
         return None
 
-    def _of(self, record: Record) -> OrderedDict[str, None]:
-        return self._anonymous if record.userid is None else self._logged_in
+    def _of(self, key: str, record: Record) -> OrderedDict[str, None]:
+        if record.userid is not None:
+            return self._logged_in
+        # A trace has no verifier: that is looked at first, since it costs less.
+        return self._traces if not record.verifier and is_trace(key) else self._anonymous
 
     def _note_end(self, key: str, record: Record) -> None:
         # Those that were removed are still in it.

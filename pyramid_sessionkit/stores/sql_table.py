@@ -153,7 +153,7 @@ class SessionStatements:
         # The index stops at those that have expired: there may be a million that wait to be purged.
         self.live_until = listed.where(c.expires > now).order_by(c.expires.desc())
         self.find_keys = select(c.session_key).where(in_range & _alive(c, now)).limit(batch)
-        self.count = select(func.count()).select_from(table).where(_alive(c, now))
+        self.count = select(func.count()).select_from(table).where(_alive(c, now) & (c.verifier != ""))
         self.count_expired = select(func.count()).select_from(table).where(_expired(c, now))
         unlocked = expired.with_for_update(skip_locked=True)
         joined = _delete_joined(table, unlocked), _delete_joined(table, expired)

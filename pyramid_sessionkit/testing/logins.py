@@ -7,6 +7,7 @@ from typing import Any
 from pyramid.interfaces import ISecurityPolicy
 from pyramid.security import forget, remember
 
+from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
@@ -58,7 +59,7 @@ def logout(testapp: Any, *, url: str = "/", registry: Any = None) -> None:
 
 
 def _check_factory(request: Any) -> None:
-    if not isinstance(request.session, Session):
+    if find_session(request) is None:
         raise TypeError(
             f"login() logs in to sessions of pyramid_sessionkit, and this application's are of another kind: "
             f"{type(request.session).__name__}"

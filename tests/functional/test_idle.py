@@ -151,6 +151,15 @@ def test_the_login_page_says_that_the_password_was_changed(app: Router, browser:
     assert "your password was changed" in elsewhere.get("/messages", status=303).follow()
 
 
+def test_the_login_page_says_that_another_device_logged_it_out(app: Router, browser: TestApp) -> None:
+    elsewhere = TestApp(app)
+    log_in(elsewhere)
+    log_in(browser)
+    browser.get("/account/devices/log-out-others").forms["log-out-others"].submit(status=303)
+
+    assert "from another device" in elsewhere.get("/messages", status=303).follow()
+
+
 @pytest.mark.parametrize(
     ("query", "why"),
     [

@@ -135,7 +135,7 @@ class Site:
     def userids(self) -> list[str | None]:
         """Whose sessions there are."""
         with self._session_eyes.connect() as connection:
-            return sorted(connection.scalars(select(SESSIONS.c.userid)), key=str)
+            return sorted(connection.scalars(select(SESSIONS.c.userid).where(SESSIONS.c.verifier != "")), key=str)
 
     def rows(self) -> dict[str, int]:
         """The application's rows."""

@@ -27,6 +27,7 @@ from pyramid_sessionkit import (
     SessionRegenerated,
     TransactionFailed,
     user_sessions,
+    why_logged_out,
 )
 from pyramid_sessionkit.testing.conformance import in_threads
 from tests.transactions.application import TAKEN, Row, Site, Visitor, get_tm_session, look, status_of
@@ -477,6 +478,19 @@ class TestEndings:
         other, visitor = site.visitor("ada"), site.visitor("ada")
         visitor.act(view)
         assert {one.look()["userid"] for one in (other, visitor)} == {None if outcome == "commits" else "ada"}
+
+    def test_a_login_that_was_revoked_is_told_why(self, make_site: MakeSite, database: str, outcome: str) -> None:
+        """The trace is written after the commit: a transaction never fails for it."""
+        site = make_site(database, "joined")
+
+        def view(request: Request) -> Response:
+            user_sessions(request).revoke_others()
+            return end(request, outcome)
+
+        other, visitor = site.visitor("ada"), site.visitor("ada")
+        visitor.act(view)
+        answer = other.act(lambda request: Response(str(why_logged_out(request))))
+        assert answer.text == ("revoked" if outcome == "commits" else "None")
 
     def test_max_sessions_per_user(self, make_site: MakeSite, database: str, outcome: str) -> None:
         site = make_site(database, "joined", **{"sessionkit.max_sessions_per_user": "1"})

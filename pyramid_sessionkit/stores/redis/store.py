@@ -94,7 +94,8 @@ class RedisStore:
 
     def count(self, expired: bool = False) -> int:
         now = time()
-        return sum(record.expired(now) is expired for _, record in self._lists.records())
+        records = (record for _, record in self._lists.records() if expired or record.verifier)
+        return sum(record.expired(now) is expired for record in records)
 
     def count_by_seal(self) -> dict[bytes, int]:
         """How many live sessions there are by how their data begin; empty bytes for those that are not sealed."""

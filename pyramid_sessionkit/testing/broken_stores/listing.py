@@ -159,6 +159,13 @@ class CountsTheExpired(_Counts):
         return self.good.count(True) + (0 if expired else self.good.count())
 
 
+class CountsWhatNothingOpens(_Counts):
+    """``count`` counts live records without a verifier, which are no sessions."""
+
+    def count(self, expired: bool = False) -> Any:
+        return self.good.count(True) if expired else len(self.good.find_keys("", 10_000))
+
+
 class CountsNoneExpired(_Counts):
     """``count`` says that nothing has expired."""
 

@@ -83,8 +83,9 @@ class Listing:
         store.create(numbered(3), make_record(renewed=int(time.time()) - long - 1, timeout=long, deadline=None))
         store.create(numbered(4), make_record(timeout=None, deadline=int(time.time()) - 1))
         store.create(numbered(5), make_record(renewed=int(time.time()) + DAY, deadline=int(time.time()) - 1))
+        store.create(numbered(6), make_record(verifier=""))  # nothing opens it: it is no session
         assert (store.count(), store.count(expired=True)) == (3, 3)
-        assert store.clear() == 6
+        assert store.clear() == 7
         assert (store.count(), store.count(expired=True)) == (0, 0)
         assert store.load(numbered(0)) is None
 
