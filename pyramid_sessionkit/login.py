@@ -15,6 +15,8 @@ from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
 
 from pyramid_sessionkit.challenges import challenges, refusals
+from pyramid_sessionkit.in_use import find_session
+from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.logged_out import why_logged_out
 from pyramid_sessionkit.predicates import (
     GATE_FAILED,
@@ -22,7 +24,6 @@ from pyramid_sessionkit.predicates import (
     LoggedInPredicate,
     SessionHasPredicate,
 )
-from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.session_header import is_carried_in_header
 from pyramid_sessionkit.state import REPLACED
 
@@ -73,8 +74,9 @@ class LoginRequired:
     """A gate has turned a browser away, which is about to be sent to ``route``: the login page, or ``confirm_route``.
 
     For subscribers that want to keep what the browser sent. What they put into the session is saved if ``keeps`` is
-    true; it is not where this request has just found out that the login is over, or came with a cookie that was just
-    replaced. ``why`` is what :func:`~pyramid_sessionkit.why_logged_out` knows.
+    true. It is not where this request has just found out that the login is over, or came with a cookie that was just
+    replaced; nor in joined mode, where a gate aborts the transaction unless ``tm.commit_veto`` lets a redirect commit.
+    ``why`` is what :func:`~pyramid_sessionkit.why_logged_out` knows.
     """
 
     request: Any
@@ -131,9 +133,10 @@ class LoginGate:
 
     def _to_login(self, request: Any) -> Any:
         route, why = self.route_for(request), why_logged_out(request)
-        request.registry.notify(LoginRequired(request, route, why, _can_keep(request.session)))
         query = {name: value for name, value in ((NEXT, self._next(request)), (WHY, why)) if value is not None}
-        return HTTPSeeOther(request.route_path(route, **({"_query": query} if query else {})))
+        response = HTTPSeeOther(request.route_path(route, **({"_query": query} if query else {})))
+        request.registry.notify(LoginRequired(request, route, why, _can_keep(request, response)))
+        return response
 
     def _next(self, request: Any) -> str | None:
         """Where to go afterwards. After a login nobody is sent on to the confirm page, since the login is fresh."""
@@ -142,8 +145,12 @@ class LoginGate:
         return _came_from(request)
 
 
-def _can_keep(session: Any) -> bool:
-    return not (isinstance(session, Session) and session.work.found is REPLACED)
+def _can_keep(request: Any, response: Any) -> bool:
+    session = find_session(request)
+    if session is not None and session.work.found is REPLACED:
+        return False
+    joined_mode: JoinedMode | None = request.registry.get(JOINED_MODE)
+    return joined_mode is None or not joined_mode.transaction_of(request).will_abort(response)
 
 
 def _forget_traceback(request: Any) -> None:

@@ -13,7 +13,7 @@ from pyramid.response import Response
 from pyramid.security import forget, remember
 from webtest import TestApp
 
-from pyramid_sessionkit import LoginRequired, StoreUnavailable, get_sessions, user_sessions, why_logged_out
+from pyramid_sessionkit import LoginRequired, SessionGone, StoreUnavailable, get_sessions, user_sessions, why_logged_out
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.tokens import is_no_session, is_trace, trace_key
@@ -282,7 +282,8 @@ def test_a_trace_is_no_session(devices: Devices) -> None:
     sessions = devices.sessions
     assert sessions.get(trace) is None
     assert not sessions.revoke(trace)
-    assert sessions.open(trace).new
+    with pytest.raises(SessionGone):
+        sessions.open(trace)
     assert sessions.keys_beginning_with(trace[:6]) == []
     assert [info.key for info in sessions.all(1)] == [info.key for info in sessions.of_user("ada")]
     assert len(sessions.all(9)) == sessions.count() == 1

@@ -17,6 +17,7 @@ from webtest import TestApp
 from zope.interface import implementer
 
 from pyramid_sessionkit import Session, SessionError, get_sessions, user_sessions, why_logged_out
+from pyramid_sessionkit.testing import make_session
 from tests.conftest import SpyStore
 
 HERE = "tests.test_session_class"
@@ -88,8 +89,12 @@ class TestSubclass:
 
     @pytest.mark.parametrize("named", [Shop, f"{HERE}.Shop"])
     def test_the_class_itself_or_its_name(self, make_app: Callable[..., TestApp], named: Any) -> None:
-        app = make_app({}, session_class=named).app
-        assert type(get_sessions(app.registry).open("k" * 22)) is Shop
+        def view(request: Request) -> Response:
+            request.session["n"] = 1
+            return Response(request.session.key)
+
+        app = make_app({"/": view}, session_class=named)
+        assert type(get_sessions(app.app.registry).open(app.get("/").text)) is Shop
 
     def test_a_misspelt_attribute_is_refused(self, make_app: Callable[..., TestApp]) -> None:
         def misspelt(request: Request) -> Response:
@@ -195,7 +200,7 @@ class TestWrapper:
 
 def test_a_session_that_nobody_would_save_is_refused(make_app: Callable[..., TestApp]) -> None:
     def own(request: Request) -> Response:
-        request.session = get_sessions(request.registry).open("k" * 22)
+        request.session = make_session()
         request.session["n"] = 1
         return Response("saved?")
 

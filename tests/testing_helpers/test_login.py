@@ -66,7 +66,7 @@ class TestLogin:
         login(phone, "ada")
         login(laptop, "ada")
         assert [event.userid for event in told] == ["ada", "ada"]
-        assert (told_to(phone), told_to(laptop)) == (nobody(), somebody("ada"))
+        assert (told_to(phone), told_to(laptop)) == (nobody(why="limit"), somebody("ada"))
 
     def test_settings_that_say_how_a_login_goes(self, make_app: MakeApp) -> None:
         testapp = make_app(
