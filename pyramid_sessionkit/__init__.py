@@ -49,9 +49,9 @@ from pyramid_sessionkit.logged_out import why_logged_out
 from pyramid_sessionkit.login import LoginRequired, add_gates, safe_next
 from pyramid_sessionkit.parts import make_factory, resolve
 from pyramid_sessionkit.request import Request
-from pyramid_sessionkit.second_session import SecondSession, add_session
+from pyramid_sessionkit.second_session import add_session
 from pyramid_sessionkit.security import SessionSecurityPolicy
-from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session import SecondSession, Session
 from pyramid_sessionkit.session_header import SESSION_HEADER
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
