@@ -33,7 +33,7 @@ from pyramid_sessionkit.exceptions import (
     TransactionFailed,
 )
 from pyramid_sessionkit.in_force import POLICY_WANTED
-from pyramid_sessionkit.in_use import FACTORIES, sessions_in_use
+from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.interfaces import (
     FIRST,
     IContentsUpdate,
@@ -109,7 +109,6 @@ __all__ = [
     "includeme",
     "is_from_this_site",
     "safe_next",
-    "sessions_in_use",
     "user_sessions",
     "why_logged_out",
 ]
