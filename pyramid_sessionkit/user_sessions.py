@@ -194,8 +194,8 @@ class Sessions:
     def purge(self, limit: int | None = None) -> int:
         """Remove expired ones, ``limit`` at most, and return how many.
 
-        Where somebody subscribes to :class:`~pyramid_sessionkit.SessionEnded`, each is told, with the reason
-        ``expired``.
+        Where somebody subscribes to :class:`~pyramid_sessionkit.SessionEnded`, one is published for each, with the
+        reason ``expired``.
         """
         return purge(_purgeable(self.store), self._persistence.events, limit)
 
