@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from pyramid.config import Configurator
@@ -46,7 +47,7 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
     _check_name(name, prefix)
     with _errors_name(prefix):
         app_settings = _settings_of(config.get_settings(), name, prefix)
-        settings = parse_settings(app_settings)
+        settings = replace(parse_settings(app_settings), begin_with=prefix)
 
     def register() -> None:
         factories: dict[str, SessionFactory] = config.registry[FACTORIES]

@@ -14,7 +14,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
-from pyramid_sessionkit import SecondSession, Session, get_sessions
+from pyramid_sessionkit import SecondSession, Session, SessionError, get_sessions
 from tests.conftest import SECRET
 
 NOT_A_CLASS = Session.clear
@@ -96,6 +96,34 @@ def test_it_is_sealed_and_behind_a_proxy_as_the_first_is() -> None:
 )
 def test_errors_name_the_settings_of_that_session(settings: dict[str, Any], said: str) -> None:
     assert said in refusal(**settings)
+
+
+def put(request: Request) -> Response:
+    request.basket["text"] = "x" * 100
+    return Response("")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"shop.max_size": "50"}, r"but shop\.max_size is 50;"),
+        ({"shop.key_prefix": lambda request: "no prefix"}, r"shop\.key_prefix must return"),
+    ],
+)
+def test_errors_of_requests_name_the_settings_of_that_session(settings: dict[str, Any], said: str) -> None:
+    config = configured(lambda config: config.add_session("basket", prefix="shop."), **settings)
+    config.add_route("put", "/")
+    config.add_view(put, route_name="put")
+    with pytest.raises(SessionError, match=said):
+        TestApp(config.make_wsgi_app()).get("/")
+
+
+def test_the_memory_store_of_a_second_session_warns_by_its_setting(caplog: pytest.LogCaptureFixture) -> None:
+    config = configured(lambda config: config.add_session("basket"))
+    config.add_route("put", "/")
+    config.add_view(put, route_name="put")
+    TestApp(config.make_wsgi_app()).get("/", extra_environ={"wsgi.multiprocess": True})
+    assert "basket.store = memory, but the server runs several processes" in caplog.text
 
 
 @pytest.mark.parametrize(
