@@ -429,10 +429,10 @@ class Settings:
     session_class: Any = _option(
         None,
         _or_none(_dotted),
-        "A subclass of pyramid_sessionkit.Session, or its dotted name, of which sessions are made.",
+        "The class of sessions: a subclass of pyramid_sessionkit.Session, or its dotted name.",
     )
     timeout: int | None = _option(
-        1200, _or_none(_duration), "The idle timeout. Lowered, it holds for the sessions that are stored already, too."
+        1200, _or_none(_duration), "The idle timeout. If you lower it, it also holds for the sessions that are stored."
     )
     lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
     reissue_time: int | None = _option(
@@ -447,7 +447,7 @@ class Settings:
         False,
         _boolean,
         "Remove a session, with its cookie, when a request has emptied it and nobody is logged in. If another request "
-        "of the browser puts something into it at that moment, and its answer arrives first, the browser loses the "
+        "of the browser puts something into it at that moment, and its response arrives first, the browser loses the "
         "cookie.",
     )
     resave: bool = _option(False, _boolean, "Write a session that was used though nothing in it changed.")
