@@ -33,7 +33,7 @@ from pyramid_sessionkit.exceptions import (
     TransactionFailed,
 )
 from pyramid_sessionkit.in_force import POLICY_WANTED
-from pyramid_sessionkit.in_use import FACTORIES, sessions_in_use
+from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.interfaces import (
     FIRST,
     IContentsUpdate,
@@ -49,9 +49,9 @@ from pyramid_sessionkit.logged_out import why_logged_out
 from pyramid_sessionkit.login import LoginRequired, add_gates, safe_next
 from pyramid_sessionkit.parts import make_factory, resolve
 from pyramid_sessionkit.request import Request
-from pyramid_sessionkit.second_session import SecondSession, add_session
+from pyramid_sessionkit.second_session import add_session
 from pyramid_sessionkit.security import SessionSecurityPolicy
-from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session import SecondSession, Session
 from pyramid_sessionkit.session_header import SESSION_HEADER
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
@@ -109,7 +109,6 @@ __all__ = [
     "includeme",
     "is_from_this_site",
     "safe_next",
-    "sessions_in_use",
     "user_sessions",
     "why_logged_out",
 ]

@@ -51,6 +51,8 @@ class CarrierOptions(NamedTuple):
     key_prefix: Callable[[Any], str] | None = None
     adoption: Adoption | None = None
     name: str = FIRST
+    setting: str = "sessionkit.key_prefix"
+    """The setting that ``key_prefix`` comes from."""
 
     @property
     def standing(self) -> str:
@@ -140,7 +142,7 @@ class RequestCarrier:
         prefix = key_prefix(request)
         if not isinstance(prefix, str) or not _is_prefix(prefix):
             raise SessionError(
-                f"sessionkit.key_prefix must return up to {LONGEST_PREFIX} characters out of A-Z, a-z, 0-9, - and _"
+                f"{self._options.setting} must return up to {LONGEST_PREFIX} characters out of A-Z, a-z, 0-9, - and _"
             )
         return prefix
 

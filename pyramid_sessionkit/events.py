@@ -47,8 +47,8 @@ class SessionEnded(SessionEvent):
     ``reason``: ``logout`` (also any other ``session.invalidate()``, and a login as another user), ``revoked``,
     ``limit`` (too many sessions of one user), ``credentials_changed``, ``user_gone`` (the identity function knows no
     such user), ``emptied`` (nothing was left in it: ``sessionkit.delete_empty``), ``unreadable`` (its record cannot be
-    understood; its bytes stay), or ``expired`` (its time was over, and ``purge()`` removed it; stores that remove such
-    sessions by themselves tell nothing: memcached, and Redis).
+    understood; its bytes stay), or ``expired`` (its time was over, and ``purge()`` removed it. memcached and Redis
+    remove such sessions by themselves: then no event is published).
     """
 
     reason: str

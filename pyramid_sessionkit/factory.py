@@ -54,8 +54,9 @@ class SessionFactory:
         self.adoption = adoption
         self.header = header
         self._signer = signer
-        self._cookies = CarrierOptions(signer, persistence.events, key_prefix, adoption, name)
-        self._in_header = None if header is None else CarrierOptions(header, persistence.events, key_prefix, None, name)
+        setting = persistence.settings.name_of("key_prefix")
+        self._cookies = CarrierOptions(signer, persistence.events, key_prefix, adoption, name, setting)
+        self._in_header = None if header is None else self._cookies._replace(signer=header, adoption=None)
         self._one_process = getattr(persistence.store, "process_local", False)
 
     def __call__(self, request: Any) -> Session:
@@ -85,8 +86,9 @@ class SessionFactory:
     def _warn_of_other_processes(self) -> None:
         self._one_process = False
         log.warning(
-            "sessionkit.store = memory, but the server runs several processes, of which each has sessions of its own: "
-            "use a store that they share"
+            "%s = memory, but the server runs several processes, of which each has sessions of its own: use a store "
+            "that they share",
+            self.persistence.settings.name_of("store"),
         )
 
 

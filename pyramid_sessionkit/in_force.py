@@ -73,8 +73,8 @@ def _of_logins(registry: Any) -> str | None:
     if not is_factory_in_force(registry) or not uses_pyramids_helper(policy):
         return None
     return (
-        f"{_name(policy)} logs in with pyramid.authentication.SessionAuthenticationHelper, of which the session knows "
-        "nothing: a login does not replace the session's ID, user_sessions() does not list it, and fresh_login sends "
+        f"{_name(policy)} logs in with pyramid.authentication.SessionAuthenticationHelper, which does not tell the "
+        "session: a login does not replace the session's ID, user_sessions() does not list it, and fresh_login sends "
         f"people to the login for ever. {CURE}."
     )
 

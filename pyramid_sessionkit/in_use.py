@@ -64,7 +64,10 @@ def factory_of(registry: Any, name: str = FIRST) -> SessionFactory:
             'config.include("pyramid_sessionkit") plugs them in, in a unit test too'
         )
     if name not in factories:
-        raise ConfigurationError(f"This application has no session {name!r}; it has {', '.join(sorted(factories))}")
+        raise ConfigurationError(
+            f"This application has no session {name!r}; it has {', '.join(sorted(factories))}. "
+            f'config.add_session("{name}") would add it'
+        )
     return factories[name]
 
 

@@ -22,7 +22,7 @@ from pyramid_sessionkit.joined_mode import JoinedMode
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import Saver
 from pyramid_sessionkit.sealing import sealed_store
-from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session import SecondSession, Session
 from pyramid_sessionkit.session_header import SessionHeader
 from pyramid_sessionkit.settings import PREFIX, Settings
 from pyramid_sessionkit.stores import BUILTIN, create_store
@@ -80,10 +80,13 @@ def _session_class(config: Configurator, dotted: Any, base: type[Session]) -> ty
     if dotted is None:
         return base
     found: Any = _imported(config, "session_class", dotted)
+    named, wanted = f"{PREFIX}session_class = {dotted}", f"pyramid_sessionkit.{base.__name__}"
     if not isinstance(found, type) or not issubclass(found, base):
+        raise ConfigurationError(f"{named} is not a subclass of {wanted}: derive it from that")
+    if issubclass(found, SecondSession) and base is not SecondSession:
         raise ConfigurationError(
-            f"{PREFIX}session_class = {dotted} is not a subclass of {base.__module__}.{base.__qualname__}: derive it "
-            "from that, or make a session factory of your own that calls ours"
+            f"{named} is a subclass of pyramid_sessionkit.SecondSession, with which nobody can log in: derive it from "
+            f"{wanted}"
         )
     check_arguments(f"{PREFIX}session_class", found)
     return found

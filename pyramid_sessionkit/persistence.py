@@ -38,7 +38,7 @@ class Persistence:
     """What all sessions of an application share: their store, settings and derived keys."""
 
     observer: Observer | None = None
-    """Who is told what becomes of the sessions: only a copy that was made for one request has one."""
+    """Notes what becomes of the sessions, for the panel of the debug toolbar. Only a copy for one request has one."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Saver:
         if self.is_wanted(status):
             self._carry_out(request, work)
         else:
-            work.note(Outcome.NOT_SAVED, f"a {status} is not saved, see sessionkit.save_on_error")
+            work.note(Outcome.NOT_SAVED, f"a {status} is not saved, see {self._settings.name_of('save_on_error')}")
 
     def _carry_out(self, request: Any, work: UnitOfWork) -> None:
         wanted, headers = work.plan(), self.headers_for(request)

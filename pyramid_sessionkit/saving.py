@@ -111,7 +111,8 @@ def create(job: Job, plan: Create) -> Saved:
     for _ in range(DERIVED_KEYS):
         if saved := _create_under(job, plan, key_from(Presented("", new_secret()), prefix)):
             return saved
-    raise StoreError("No new session could be stored, since every key was taken: check sessionkit.key_prefix")
+    named = job.persistence.settings.name_of("key_prefix")
+    raise StoreError(f"No new session could be stored, since every key was taken: check {named}")
 
 
 def _create_under(job: Job, plan: Create, key: str) -> Saved | None:

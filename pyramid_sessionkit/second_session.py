@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 from pyramid.request import Request
 
-from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.parts import make_factory
-from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session import SecondSession, Session
 from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
 
 _LOGS_NOBODY_IN = "request.session is the one that logs in"
@@ -38,17 +38,6 @@ INHERITED = ("secret", "seal_key", "trust_proxy")
 """What is as for the first session unless it is set."""
 
 
-class SecondSession(Session):
-    """A session that ``config.add_session`` has added. It belongs to nobody: nobody logs in with it."""
-
-    __slots__ = ()
-
-    def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
-        raise NotSupported(
-            "A second session logs nobody in: call pyramid.security.remember(), or request.session.login()"
-        )
-
-
 def add_session(config: Configurator, name: str, prefix: str | None = None) -> None:
     """``config.add_session("basket")``: ``request.basket``, a second session whose settings begin with ``basket.``
 
@@ -58,7 +47,7 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
     _check_name(name, prefix)
     with _errors_name(prefix):
         app_settings = _settings_of(config.get_settings(), name, prefix)
-        settings = parse_settings(app_settings)
+        settings = replace(parse_settings(app_settings), begin_with=prefix)
 
     def register() -> None:
         factories: dict[str, SessionFactory] = config.registry[FACTORIES]
@@ -81,12 +70,13 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
 def _check_name(name: str, prefix: str) -> None:
     if not name.isidentifier() or name.startswith("_") or hasattr(Request, name):
         raise ConfigurationError(
-            f"add_session: {name!r} cannot be the name of a session: give an attribute that requests do not have yet"
+            f"add_session: {name!r} cannot be the name of a session: give the name of an attribute that requests do "
+            "not have yet, such as 'basket'"
         )
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*\.", prefix) or prefix.startswith(PREFIX):
         raise ConfigurationError(
-            f"add_session: {prefix!r} cannot be what settings begin with: give letters that end with a dot, such as "
-            f"{name}., and not {PREFIX}"
+            f"add_session: {prefix!r} cannot be what settings begin with: give a word with a dot at its end, such as "
+            f"{name + '.'!r}. {PREFIX!r} is for request.session"
         )
 
 
@@ -121,10 +111,12 @@ def _check_apart(settings: Settings, other: SessionFactory) -> None:
     others = other.persistence.settings
     if settings.cookie.name == others.cookie.name:
         raise ConfigurationError(
-            f"{PREFIX}cookie_name = {settings.cookie.name} is the cookie of request.{other.name} too"
+            f"{PREFIX}cookie_name = {settings.cookie.name} is the cookie of request.{other.name} too: give each its own"
         )
     for setting, value, _ in _places(settings) & _places(others):
-        raise ConfigurationError(f"{PREFIX}{setting} = {value} is where request.{other.name} is stored too")
+        raise ConfigurationError(
+            f"{PREFIX}{setting} = {value} is where request.{other.name} is stored too: give each its own"
+        )
 
 
 def _check_not_same_store(factory: SessionFactory, other: SessionFactory) -> None:

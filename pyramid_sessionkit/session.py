@@ -14,6 +14,7 @@ from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.refused import FLASH_KEY, SCALARS
 from pyramid_sessionkit.contents.serializer import Contents
 from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
+from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.settings import LONGEST_DURATION
 from pyramid_sessionkit.unit_of_work import Carrier, UnitOfWork
@@ -305,6 +306,17 @@ class Session(MutableMapping[str, Any]):
         store refused.
         """
         self.work.save()
+
+
+class SecondSession(Session):
+    """A session that ``config.add_session`` has added. It belongs to nobody: nobody logs in with it."""
+
+    __slots__ = ()
+
+    def login(self, userid: str, credentials: str | None = None, persistent: bool | None = None) -> None:
+        raise NotSupported(
+            "A second session logs nobody in: call pyramid.security.remember(), or request.session.login()"
+        )
 
 
 # Past our own __setattr__, in a third of the time: each session that a request uses pays for it.

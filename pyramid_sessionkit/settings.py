@@ -429,10 +429,10 @@ class Settings:
     session_class: Any = _option(
         None,
         _or_none(_dotted),
-        "A subclass of pyramid_sessionkit.Session, or its dotted name, of which sessions are made.",
+        "The class of sessions: a subclass of pyramid_sessionkit.Session, or its dotted name.",
     )
     timeout: int | None = _option(
-        1200, _or_none(_duration), "The idle timeout. Lowered, it holds for the sessions that are stored already, too."
+        1200, _or_none(_duration), "The idle timeout. If you lower it, it also holds for the sessions that are stored."
     )
     lifetime: int | None = _option(43200, _or_none(_duration), "Ends a session this long after its creation or login.")
     reissue_time: int | None = _option(
@@ -447,7 +447,7 @@ class Settings:
         False,
         _boolean,
         "Remove a session, with its cookie, when a request has emptied it and nobody is logged in. If another request "
-        "of the browser puts something into it at that moment, and its answer arrives first, the browser loses the "
+        "of the browser puts something into it at that moment, and its response arrives first, the browser loses the "
         "cookie.",
     )
     resave: bool = _option(False, _boolean, "Write a session that was used though nothing in it changed.")
@@ -498,6 +498,12 @@ class Settings:
     redis: RedisSettings = field(default_factory=RedisSettings, metadata={"prefix": "redis."})
     sql: SQLSettings = field(default_factory=SQLSettings, metadata={"prefix": "sql."})
     cached_sql: CachedSQLSettings = field(default_factory=CachedSQLSettings, metadata={"prefix": "cached_sql."})
+    begin_with: str = PREFIX
+    """What the names of these settings begin with. It is not a setting itself: errors need it."""
+
+    def name_of(self, setting: str) -> str:
+        """The full name of a setting, for an error: ``sessionkit.max_size``, or that of a second session."""
+        return self.begin_with + setting
 
     def __post_init__(self) -> None:
         if self.timeout and self.reissue_time and self.reissue_time > self.timeout:
@@ -535,7 +541,7 @@ def options(cls: type = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, F
     for declared in fields(cls):
         if "prefix" in declared.metadata:
             yield from options(_group(declared), prefix + declared.metadata["prefix"])
-        else:
+        elif "parse" in declared.metadata:
             yield prefix + declared.name, declared
 
 
@@ -591,7 +597,7 @@ def _parse(cls: type, prefix: str, settings: Mapping[str, Any]) -> Any:
         name = prefix + declared.name
         if "prefix" in declared.metadata:
             values[declared.name] = _parse(_group(declared), prefix + declared.metadata["prefix"], settings)
-        elif name in settings:
+        elif name in settings and "parse" in declared.metadata:
             values[declared.name] = _parse_one(name, declared, settings[name])
     if cls is Settings and "reissue_time" not in values:
         timeout = values.get("timeout", Settings.timeout)

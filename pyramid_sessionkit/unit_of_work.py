@@ -573,7 +573,8 @@ class UnitOfWork:
             return pending.encoded
         persistence = self.persistence
         data = persistence.serializer.dumps(contents)
-        persistence.serializer.check_size(contents, data, persistence.settings.max_size, len(start))
+        settings = persistence.settings
+        persistence.serializer.check_size(contents, data, settings.max_size, len(start), settings.begin_with)
         pending.encoded = data
         return data
 
@@ -602,7 +603,7 @@ class UnitOfWork:
 
     def _note_saved(self, saved: Saved) -> None:
         if saved.removed:
-            self.note(Outcome.ENDED, "emptied, see sessionkit.delete_empty")
+            self.note(Outcome.ENDED, f"emptied, see {self.persistence.settings.name_of('delete_empty')}")
         elif saved.stale:
             self.note(Outcome.SAVED_IN_PART, "the contents alone, since another request has replaced the ID meanwhile")
         else:

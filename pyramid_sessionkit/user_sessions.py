@@ -170,7 +170,8 @@ class Sessions:
         what requests save at the same time. It does not restart the idle timeout, unless ``touch()`` is called.
         """
         if not _is_of_session(key):
-            raise SessionGone("No session has such a key")
+            # It is not shown: it may be a cookie.
+            raise SessionGone("No session has such a key: pass session.key, and not the cookie or the ID")
         session = self._session_class(self._persistence, KeyCarrier(key))
         session.do_not_renew()
         session.work.read()
@@ -193,8 +194,8 @@ class Sessions:
     def purge(self, limit: int | None = None) -> int:
         """Remove expired ones, ``limit`` at most, and return how many.
 
-        Where somebody subscribes to :class:`~pyramid_sessionkit.SessionEnded`, each is told, with the reason
-        ``expired``.
+        Where somebody subscribes to :class:`~pyramid_sessionkit.SessionEnded`, one is published for each, with the
+        reason ``expired``.
         """
         return purge(_purgeable(self.store), self._persistence.events, limit)
 

@@ -24,6 +24,11 @@ def as_userid(value: Any, what: str) -> str:
 
 def check_userid(userid: str) -> str:
     """The same userid; raises ValueError if a session cannot belong to it."""
+    if not isinstance(userid, str):
+        raise ValueError(
+            f"session.login() was given {type(userid).__name__} where text belongs: pass str(user.id), or call "
+            "pyramid.security.remember(), which takes a number too"
+        )
     if not 0 < len(userid) <= LONGEST_USERID or not userid.isprintable():
         raise ValueError(f"A userid has 1 to {LONGEST_USERID} printable characters")
     return userid

@@ -70,6 +70,12 @@ def test_one_that_has_ended_is_refused(persistence: Persistence, cookie: Present
     assert stored(persistence) == 0
 
 
+def test_a_cookie_opens_nothing_and_is_not_shown(persistence: Persistence, cookie: Presented) -> None:
+    with pytest.raises(SessionGone, match=r"pass session\.key, and not the cookie") as error:
+        Sessions(persistence).open(f"{cookie.key}.{cookie.secret}")
+    assert cookie.secret not in str(error.value)
+
+
 def test_it_is_read_from_the_store_once(persistence: Persistence, task: Task) -> None:
     calls = persistence.store.calls
     calls.clear()

@@ -10,7 +10,8 @@ import pytest
 
 from pyramid_sessionkit import IListable, IUserIndex, Session
 from pyramid_sessionkit.debugtoolbar.differences import differences
-from pyramid_sessionkit.debugtoolbar.explained import moment
+from pyramid_sessionkit.debugtoolbar.explained import explain, moment
+from pyramid_sessionkit.debugtoolbar.journal import Journal
 from pyramid_sessionkit.debugtoolbar.reasons import reasons
 from pyramid_sessionkit.debugtoolbar.recording import Call, RecordingStore
 from pyramid_sessionkit.stores.memory import MemoryStore
@@ -71,6 +72,14 @@ class TestDifferences:
         session["cart"].append(Silent())
         (shown,) = differences(session.work)
         assert shown.after == "(its repr raised ValueError)"
+
+
+@pytest.mark.parametrize(("name", "user"), [("session", ["nobody is logged in"]), ("basket", [])])
+def test_a_second_session_says_nothing_about_the_user(open_session: Open, name: str, user: list[str]) -> None:
+    session = open_session(stored(open_session, {"cart": []}))
+    session.get("cart")
+    rows = explain(name, session.work, Journal()).rows
+    assert [value for row, value in rows if row == "User"] == user
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,11 @@ class TestLogin:
         assert again.authenticated == again.created
         assert open_session(old_id).new
 
+    @pytest.mark.parametrize("userid", [7, None, object()])
+    def test_a_login_takes_text_alone(self, open_session: Open, userid: Any) -> None:
+        with pytest.raises(ValueError, match=rf"given {type(userid).__name__} where text .*str\(user\.id\)"):
+            open_session().login(userid)
+
     def test_clearing_logs_nobody_out(self, open_session: Open) -> None:
         session = open_session()
         session.login("ada")

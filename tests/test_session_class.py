@@ -110,7 +110,8 @@ class TestSubclass:
         ("named", "said"),
         [
             (f"{HERE}.put", "is not a subclass of"),
-            ("builtins.dict", "is not a subclass of pyramid_sessionkit.session.Session"),
+            ("builtins.dict", r"is not a subclass of pyramid_sessionkit\.Session"),
+            ("pyramid_sessionkit.SecondSession", r"nobody can log in: derive it from pyramid_sessionkit\.Session"),
             (f"{HERE}.Nothing", "has no Nothing"),
             ("no.such.Session", "such as myapp.sessions.MySession"),
             (f"{HERE}.OtherArguments", r"OtherArguments takes \(request\)"),

@@ -88,17 +88,20 @@ class Serializer:
         """A copy of the value that has this name in the contents, as it will be read."""
         return self.loads(self.dumps({name: value}))[name]
 
-    def check_size(self, contents: Contents, data: bytes, max_size: int, stored_size: int = 0) -> None:
+    def check_size(
+        self, contents: Contents, data: bytes, max_size: int, stored_size: int = 0, begins: str = "sessionkit."
+    ) -> None:
         """Raise if ``data`` takes more than ``max_size`` bytes, and more than the ``stored_size`` of what is stored.
 
         A merge may have taken the session above ``max_size``, and such a session may still change and shrink.
+        ``begins``: what the name of the setting begins with.
         """
         if not max_size < len(data) > stored_size:
             return
         sizes = {name: len(self.dumps(value)) for name, value in contents.items()}
         largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
         listed = ", ".join(f"{name} ({sizes[name]})" for name in largest)
-        limit = f"sessionkit.max_size is {max_size}"
+        limit = f"{begins}max_size is {max_size}"
         if stored_size > max_size:
             limit += f" and the {stored_size} bytes that are stored already exceed it, so that it may not grow"
         raise SessionTooLarge(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pyramid_sessionkit.debugtoolbar.differences import Difference, differences
 from pyramid_sessionkit.debugtoolbar.journal import Journal, Note
 from pyramid_sessionkit.debugtoolbar.reasons import reasons
-from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.interfaces import FIRST, Record
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.state import BLANK, DELETE, KEEP, SEND, Cookie, Found
 from pyramid_sessionkit.unit_of_work import UnitOfWork
@@ -37,7 +37,7 @@ class Explained(NamedTuple):
 
 def explain(name: str, work: UnitOfWork, journal: Journal) -> Explained:
     savings = [_saving(note) for note in journal.notes if note.outcome not in _ABOUT_SENDING]
-    rows = [*_rows(work, journal.found or work.found), ("Sent", _sending(work, journal))]
+    rows = [*_rows(name, work, journal.found or work.found), ("Sent", _sending(work, journal))]
     changed = [difference for note in journal.notes for difference in note.differences]
     return Explained(name, rows, savings or [_nothing_saved(work, journal)], list(dict.fromkeys(changed)))
 
@@ -56,7 +56,7 @@ def _nothing_saved(work: UnitOfWork, journal: Journal) -> Saving:
     return Saving("not saved", "; ".join(wanted), "the request failed before" if wanted else "read only")
 
 
-def _rows(work: UnitOfWork, found: Found | None) -> list[Row]:
+def _rows(name: str, work: UnitOfWork, found: Found | None) -> list[Row]:
     if found is None:
         return [("Key", "not known, since the session was not read")]
     if work.contents is None:
@@ -64,10 +64,12 @@ def _rows(work: UnitOfWork, found: Found | None) -> list[Row]:
     if work.stored is None:
         return [("Key", "none, since nothing is stored"), ("Received", _RECEIVED[found])]
     record = work.stored.record
+    # Nobody logs in with a second session, whoever is logged in with the first.
+    user = [("User", record.userid or "nobody is logged in")] if name == FIRST else []
     return [
         ("Key", work.stored.key),
         ("Received", _RECEIVED[found]),
-        ("User", "nobody is logged in" if record.userid is None else record.userid),
+        *user,
         *_times(record, time()),
     ]
 

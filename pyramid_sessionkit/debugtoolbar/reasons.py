@@ -27,11 +27,11 @@ def reasons(work: UnitOfWork, changed: tuple[Difference, ...]) -> tuple[str, ...
     if pending.renew and work.stored is not None and "renewed" not in pending.fields:
         found.append(_renewal(work.persistence.settings, work.at - work.stored.record.renewed))
     if work.stored is None and not found and work.used and work.persistence.settings.save_uninitialized:
-        found.append("new: sessionkit.save_uninitialized")
+        found.append(f"new: {work.persistence.settings.name_of('save_uninitialized')}")
     return tuple(found)
 
 
 def _renewal(settings: Settings, seconds: float) -> str:
     if settings.rolling or settings.resave:
-        return f"renewed: sessionkit.{'rolling' if settings.rolling else 'resave'}"
+        return f"renewed: {settings.name_of('rolling' if settings.rolling else 'resave')}"
     return f"renewed: last renewed {int(seconds)} s ago"

@@ -33,6 +33,7 @@ examples:
   psessions production.ini revoke --all --yes
   psessions production.ini count --json
   psessions production.ini purge --dry-run
+  psessions production.ini --session basket list
   psessions production.ini check
   psessions production.ini seal --dry-run
   psessions production.ini import --dry-run
@@ -143,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with times in epoch seconds")
     parser.add_argument(
-        "--session", metavar="NAME", default=FIRST, help="the sessions that config.add_session has added by this name"
+        "--session", metavar="NAME", default=FIRST, help="a second session: the name that config.add_session was given"
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 

@@ -27,7 +27,7 @@ def login(
     """Log the browser ``testapp`` in, without the login form, and return the key of its session.
 
     A request of this WebTest ``TestApp`` calls ``remember(request, userid)``, as a login view does: what the session
-    contains stays, subscribers are told, and the cookie is there for the next requests. ``persistent`` is what
+    contains stays, events are published, and the cookie is there for the next requests. ``persistent`` is what
     ``remember`` takes.
 
     ``ago``: as if that was so many seconds ago, and the session unused since: for ``fresh_login``, and for sessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pyramid_sessionkit.session import Session
@@ -21,6 +22,14 @@ class MockableSession(Session):
             if isinstance(getattr(type(self), name, None), property):
                 raise AttributeError(_property(name))
             super().__setattr__(name, value)
+
+
+@cache
+def mockable(session_class: type[Session]) -> type[Session]:
+    """The same class, with room for mocks."""
+    if session_class is Session:
+        return MockableSession
+    return type(session_class.__name__, (MockableSession, session_class), {})
 
 
 def _property(name: str) -> str:

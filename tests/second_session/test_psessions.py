@@ -51,7 +51,7 @@ def test_it_lists_the_sessions_of_that_name(run: Run) -> None:
 def test_a_name_that_is_none_is_refused_with_those_there_are(run: Run) -> None:
     code, _, error = run("--session", "cart", "count")
     assert code == 2
-    assert "no session 'cart'; it has basket, session" in error
+    assert "no session 'cart'; it has basket, session. config.add_session(\"cart\") would add it" in error
 
 
 def test_there_is_nothing_to_import_into_a_basket(run: Run) -> None:

@@ -22,8 +22,8 @@ from pyramid_sessionkit import (
     StoreError,
     StoreUnavailable,
     get_sessions,
-    sessions_in_use,
 )
+from pyramid_sessionkit.in_use import sessions_in_use
 from tests.conftest import SpyStore
 
 TwoSessions = Callable[..., TestApp]

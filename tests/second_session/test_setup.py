@@ -14,7 +14,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
-from pyramid_sessionkit import SecondSession, Session, get_sessions
+from pyramid_sessionkit import SecondSession, Session, SessionError, get_sessions
 from tests.conftest import SECRET
 
 NOT_A_CLASS = Session.clear
@@ -86,13 +86,44 @@ def test_it_is_sealed_and_behind_a_proxy_as_the_first_is() -> None:
         ({"basket.timeout": "soon"}, "basket.timeout = soon: must be a duration"),
         ({"basket.store": "sql"}, "basket.store = sql needs a database: set basket.sql.url or sqlalchemy.url"),
         ({"basket.store": "nosuch"}, "basket.store = nosuch: there is no such store"),
-        ({"basket.cookie_name": "session"}, "basket.cookie_name = session is the cookie of request.session too"),
-        ({"basket.session_class": "tests.second_session.test_setup.NotSecond"}, "SecondSession"),
+        (
+            {"basket.cookie_name": "session"},
+            "basket.cookie_name = session is the cookie of request.session too: give each its own",
+        ),
+        ({"basket.session_class": "tests.second_session.test_setup.NotSecond"}, "pyramid_sessionkit.SecondSession"),
         ({"basket.session_class": "tests.second_session.test_setup.NOT_A_CLASS"}, "basket.session_class"),
     ],
 )
 def test_errors_name_the_settings_of_that_session(settings: dict[str, Any], said: str) -> None:
     assert said in refusal(**settings)
+
+
+def put(request: Request) -> Response:
+    request.basket["text"] = "x" * 100
+    return Response("")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"shop.max_size": "50"}, r"but shop\.max_size is 50;"),
+        ({"shop.key_prefix": lambda request: "no prefix"}, r"shop\.key_prefix must return"),
+    ],
+)
+def test_errors_of_requests_name_the_settings_of_that_session(settings: dict[str, Any], said: str) -> None:
+    config = configured(lambda config: config.add_session("basket", prefix="shop."), **settings)
+    config.add_route("put", "/")
+    config.add_view(put, route_name="put")
+    with pytest.raises(SessionError, match=said):
+        TestApp(config.make_wsgi_app()).get("/")
+
+
+def test_the_memory_store_of_a_second_session_warns_by_its_setting(caplog: pytest.LogCaptureFixture) -> None:
+    config = configured(lambda config: config.add_session("basket"))
+    config.add_route("put", "/")
+    config.add_view(put, route_name="put")
+    TestApp(config.make_wsgi_app()).get("/", extra_environ={"wsgi.multiprocess": True})
+    assert "basket.store = memory, but the server runs several processes" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -123,7 +154,7 @@ def test_two_sessions_in_one_table_are_refused(tmp_path: Any) -> None:
         "sessionkit.sql.create_table": "true",
         "basket.sql.create_table": "true",
     }
-    assert "basket.sql.table = sessions is where request.session is stored too" in refusal(
+    assert "basket.sql.table = sessions is where request.session is stored too: give each its own" in refusal(
         **both, **{"basket.sql.table": "Sessions"}
     )
     assert settings_of(configured(**both)).sql.table == "basket_sessions"
@@ -142,13 +173,13 @@ def test_one_store_object_for_two_sessions_is_refused(spy: Any) -> None:
 
 @pytest.mark.parametrize("name", ["session", "params", "identity", "a b", "_x", ""])
 def test_a_name_that_requests_have_already_is_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be the name of a session"):
+    with pytest.raises(ConfigurationError, match=r"cannot be the name of a session: .*such as 'basket'"):
         configured(lambda config: config.add_session(name))
 
 
 @pytest.mark.parametrize("prefix", ["basket", "sessionkit.", "sessionkit.basket.", ".", ""])
 def test_a_prefix_that_others_have_is_refused(prefix: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be what settings begin with"):
+    with pytest.raises(ConfigurationError, match=r"cannot be what settings begin with: .*such as 'basket\.'"):
         configured(lambda config: config.add_session("basket", prefix=prefix))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import Mock, create_autospec, patch
 
 import pytest
 
-from pyramid_sessionkit import Session
+from pyramid_sessionkit import NotSupported, SecondSession, Session
 from pyramid_sessionkit.testing import make_session
 
 
@@ -18,6 +19,31 @@ def test_a_method_can_be_replaced_by_a_mock() -> None:
 
     session.invalidate.assert_called_once_with()
     assert session["cart"] == ["apples"]
+
+
+class Shop(Session):
+    __slots__ = ()
+
+    def add(self, item: str) -> None:
+        self["cart"] = [*self.get("cart", []), item]
+
+    def empty(self) -> None:
+        self.pop("cart")
+
+
+def test_a_session_class_of_the_application() -> None:
+    session: Any = make_session({"cart": ["apples"]}, userid="ada", session_class=Shop)
+    session.empty = Mock()
+    session.empty()
+    session.add("pears")
+    assert isinstance(session, Shop)
+    assert (session.userid, session["cart"]) == ("ada", ["apples", "pears"])
+
+
+def test_a_second_session() -> None:
+    basket = make_session({"items": []}, session_class=SecondSession)
+    with pytest.raises(NotSupported):
+        basket.login("ada")
 
 
 def test_a_patched_method_is_itself_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
