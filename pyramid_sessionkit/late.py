@@ -11,7 +11,6 @@ import logging
 from typing import Any
 
 from pyramid_sessionkit.contents.serializer import Contents, Serializer
-from pyramid_sessionkit.exceptions import SessionNotSerializable
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 log = logging.getLogger("pyramid_sessionkit")
@@ -32,7 +31,7 @@ class Watched:
     def __del__(self) -> None:
         try:
             changed = self._serializer.dumps(self._contents) != self._saved
-        except SessionNotSerializable:
+        except Exception:  # it cannot be saved any more, or a dump function of the application's fails
             changed = True
         if changed:
             log.error(
@@ -45,5 +44,5 @@ class Watched:
 def watch(environ: dict[str, Any], work: UnitOfWork, name: str) -> None:
     """Look again when the server lets go of the environ. For work whose contents were handed out."""
     key = "" if work.stored is None else work.stored.key
-    with contextlib.suppress(SessionNotSerializable):
+    with contextlib.suppress(Exception):  # what cannot be saved was refused before, and that is what is answered
         environ[f"{WATCHED}.{name}"] = Watched(key, work.read(), work.persistence.serializer)

@@ -85,7 +85,14 @@ def _names_in_code(kind: type) -> Iterator[tuple[str, Any]]:
     """The names in the methods of a class, each with what it stands for in the method's module."""
     own = [base for base in kind.__mro__ if not base.__module__.startswith("pyramid.")]
     for member in [member for base in own for member in vars(base).values()]:
-        function = inspect.unwrap(getattr(member, "fget", member))
+        function = _function_of(member)
         if inspect.isfunction(function):
             for name in function.__code__.co_names:
                 yield name, function.__globals__.get(name)
+
+
+def _function_of(member: Any) -> Any:
+    try:
+        return inspect.unwrap(getattr(member, "fget", member))
+    except Exception:  # of a proxy, as above: the application starts all the same
+        return None

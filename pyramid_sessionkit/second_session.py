@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from keyword import iskeyword
 from typing import Any
 
 from pyramid.config import Configurator
@@ -33,6 +34,11 @@ REFUSED = {
     "before the commit and saved after it",
 }
 """The settings that only the first session has, and why."""
+
+SET_BY_PYRAMID = frozenset(
+    {"context", "environ", "registry", "root", "subpath", "traversed", "view_name", "virtual_root", "virtual_root_path"}
+)
+"""What a request has while it runs: it would take the place of the session, or the session its place."""
 
 INHERITED = ("secret", "seal_key", "trust_proxy")
 """What is as for the first session unless it is set."""
@@ -68,7 +74,8 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
 
 
 def _check_name(name: str, prefix: str) -> None:
-    if not name.isidentifier() or name.startswith("_") or hasattr(Request, name):
+    has_already = hasattr(Request, name) or name in SET_BY_PYRAMID
+    if not name.isidentifier() or iskeyword(name) or name.startswith("_") or has_already:
         raise ConfigurationError(
             f"add_session: {name!r} cannot be the name of a session: give the name of an attribute that requests do "
             "not have yet, such as 'basket'"

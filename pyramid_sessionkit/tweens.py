@@ -93,9 +93,11 @@ def outer_tween_factory(handler: Handler, registry: Any) -> Handler:
         if in_use is None:
             finish_later(request)
             if "session" in request.__dict__:
-                _refuse_if_lost(request)
+                _refuse_if_lost(request, {})
             return own_response(request, response, None)
         try:
+            if "session" in request.__dict__:
+                _refuse_if_lost(request, in_use)
             if transaction is not None:
                 transaction.leave()
             for factory, session in list(in_use.items()):  # key_prefix may use another session
@@ -193,9 +195,12 @@ def _join(request: Any, response: Any, transaction: RequestTransaction, saver: S
         transaction.doom()
 
 
-def _refuse_if_lost(request: Any) -> None:
+def _refuse_if_lost(request: Any, in_use: InUse) -> None:
     """Nobody saves a session that the application made itself, and no success may be reported."""
     session = request.__dict__["session"]
+    for one in in_use.values():  # not by "in", which compares what sessions contain
+        if one is session:
+            return
     if isinstance(session, Session) and session.work.used and not session.work.settled:
         raise SessionError(
             f"request.session is a {type(session).__name__} that its session factory did not make, and what was put "

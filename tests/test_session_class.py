@@ -207,3 +207,14 @@ def test_a_session_that_nobody_would_save_is_refused(make_app: Callable[..., Tes
 
     with pytest.raises(SessionError, match=r"would be lost: call its save\(\)"):
         make_app({"/": own}).get("/")
+
+
+def test_what_takes_the_place_of_a_used_session_is_refused(make_app: Callable[..., TestApp]) -> None:
+    def own(request: Request) -> Response:
+        request.session["n"] = 1
+        request.session = make_session()
+        request.session["n"] = 2
+        return Response("saved?")
+
+    with pytest.raises(SessionError, match=r"would be lost: call its save\(\)"):
+        make_app({"/": own}).get("/")

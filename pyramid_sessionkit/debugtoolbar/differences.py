@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from pyramid_sessionkit.contents.compare import MISSING
 from pyramid_sessionkit.contents.serializer import Contents, Serializer
-from pyramid_sessionkit.exceptions import SessionNotSerializable
 from pyramid_sessionkit.saving import CSRF_KEY
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
@@ -45,7 +44,7 @@ def _same(serializer: Serializer, one: Any, other: Any) -> bool:
         return False
     try:
         return serializer.dumps(one) == serializer.dumps(other)
-    except SessionNotSerializable:
+    except Exception:  # also one of a dump function of the application's: the panel must not add to what went wrong
         return False
 
 

@@ -122,6 +122,17 @@ def log_out(request: Request) -> Response:
     return Response("", headers=forget(request))
 
 
+class Money:
+    """Of the application: what its dump function is given may be more than it can write."""
+
+    def __init__(self, amount: Any) -> None:
+        self.amount = amount
+
+
+def add_money(config: Configurator) -> None:
+    config.add_session_type(Money, "money", lambda money: str(int(money.amount)), Money)
+
+
 def put_and_fail(request: Request) -> Response:
     request.session["cart"] = "full"
     raise RuntimeError("a bug")
@@ -238,6 +249,18 @@ class TestWhatBecameOfIt:
         browser = start(cookie_secure="true")
         assert "not saved changed: cart no ID could be sent: sessionkit.cookie_secure" in browser.do(put(cart=1))
         assert "Sent nothing: sessionkit.cookie_secure" in browser.do(lambda r: Response(get_csrf_token(r)))
+
+    def test_a_value_that_cannot_be_dumped_fails_as_without_it(self, start: Callable[..., Browser]) -> None:
+        def spoil(request: Request) -> Response:
+            request.session.invalidate()
+            request.session["money"] = money = Money(1)
+            money.amount = "much"
+            return Response("")
+
+        browser = start(configure=add_money)
+        browser.do(put(money=Money(1)))
+        shown = browser.do(spoil)
+        assert re.search(r"ended logout \(\w{8}\) not saved changed: money ValueError", shown)
 
     def test_a_session_header_is_named(self, start: Callable[..., Browser]) -> None:
         shown = start(header_name="X-Session").do(put(cart=1), headers={"X-Session": ""})

@@ -92,16 +92,18 @@ class WithOwnHelper:
         self.helper = OwnHelper()
 
 
-class WithProxy:
-    """Of something that there is not at start-up: who looks into it gets an error."""
-
-    def __init__(self) -> None:
-        self.helper = Unbound()
-
-
 class Unbound:
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError("no request")
+
+
+class WithProxy:
+    """Of something that there is not at start-up: who looks into it gets an error."""
+
+    of_class = Unbound()
+
+    def __init__(self) -> None:
+        self.helper = Unbound()
 
 
 shared_helper = Helper()

@@ -19,11 +19,13 @@ from pyramid_sessionkit import (
     SessionClosed,
     SessionCreated,
     SessionEnded,
+    SessionError,
     StoreError,
     StoreUnavailable,
     get_sessions,
 )
 from pyramid_sessionkit.in_use import sessions_in_use
+from pyramid_sessionkit.testing import make_session
 from tests.conftest import SpyStore
 
 TwoSessions = Callable[..., TestApp]
@@ -212,6 +214,18 @@ def test_a_logout_leaves_the_basket_alone(two_sessions: TwoSessions) -> None:
     app.get("/")
     app.get("/leave")
     assert app.get("/").text == "1 20"
+
+
+def test_a_session_that_nobody_would_save_is_refused(two_sessions: TwoSessions, basket: SpyStore) -> None:
+    def own(request: Request) -> Response:
+        request.basket["n"] = 1
+        request.session = make_session()
+        remember(request, "ada")
+        return Response("logged in?")
+
+    with pytest.raises(SessionError, match=r"would be lost: call its save\(\)"):
+        two_sessions({"/": own}).get("/")
+    assert basket.calls == [], "no success is reported, and so nothing is saved"
 
 
 def test_events_and_log_say_which_session(two_sessions: TwoSessions, caplog: Any) -> None:

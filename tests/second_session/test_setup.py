@@ -171,7 +171,9 @@ def test_one_store_object_for_two_sessions_is_refused(spy: Any) -> None:
     assert "basket.store" in refusal(**{"sessionkit.store": lambda _: spy, "basket.store": lambda _: spy})
 
 
-@pytest.mark.parametrize("name", ["session", "params", "identity", "a b", "_x", ""])
+@pytest.mark.parametrize(
+    "name", ["session", "params", "identity", "context", "registry", "environ", "class", "a b", "_x", ""]
+)
 def test_a_name_that_requests_have_already_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot be the name of a session: .*such as 'basket'"):
         configured(lambda config: config.add_session(name))
