@@ -86,6 +86,7 @@ class Snapshot(NamedTuple):
     pending: Pending | None
     phase: Phase
     cookie: Cookie
+    mutable: bool
 
 
 class UnitOfWork:
@@ -541,13 +542,15 @@ class UnitOfWork:
         contents, pending = deepcopy(self.contents), None
         if self._pending is not None:
             pending = self._pending.copy()
-        return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie)
+        return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie, self.mutable)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to that state: what was saved since was part of a savepoint that was rolled back."""
         self.note(Outcome.ROLLED_BACK, "to a savepoint")
-        found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
+        found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie, mutable = snapshot
         self.found = found or self.found
+        # What the view had changed inside of a list before the savepoint is still to be found.
+        self.mutable = self.mutable or mutable
         if contents is None or self.contents is None:
             self.contents = contents
         else:
