@@ -148,7 +148,7 @@ class RequestCarrier:
 def _reopened(persistence: Persistence, standing: Standing, opened: Opened) -> Opened:
     """The session of the first attempt: as that left it, or as a stale request sees it."""
     key, record, secret = standing.stored
-    current = persistence.store.load(key, True)
+    current = persistence.load(key, True)
     if current is None or secret is None:
         return opened
     seed = opened.seed or Presented(key, secret)

@@ -145,7 +145,7 @@ def _created_before(persistence: Persistence, key: str, record: Record) -> Recor
 
 def _meet(job: Job, key: str) -> Saved | None:
     """Merge into the session that another request has just begun; None if another one must be begun."""
-    record: Record | None = job.persistence.store.load(key, True)
+    record = job.persistence.load(key, True)
     if record is None or record.data == UNREADABLE:
         return None
     # Judged by when this request loaded: it may have waited for long since.

@@ -332,6 +332,21 @@ def test_it_begins_again_with_new_limits_and_is_told(site: Site, clock: Clock) -
     assert site.told == ["created", "emptied", "created"]
 
 
+@pytest.mark.parametrize("other", ["/put?name=b", "/login", "/replace_id"])
+def test_where_a_clock_is_behind_it_is_gone_too(site: Site, clock: Clock, other: str) -> None:
+    """A machine whose clock is behind must not write into what has expired for all others."""
+    site.browser.get("/put?name=a")
+    tab, first = site.tab(), site.tab()
+    clock(10)
+    first.get("/empty")
+    clock(5)
+    tab.get(other)
+    tab.get("/put?name=c")
+    clock(10)
+    assert "c" in tab.get("/look").text
+    assert site.told[:3] == ["created", "emptied", "created"]
+
+
 @pytest.mark.parametrize("other", ["/renew", "/empty", "/look"])
 def test_what_keeps_nothing_brings_nothing_back(site: Site, other: str, caplog: Any) -> None:
     site.browser.get("/put?name=a")
