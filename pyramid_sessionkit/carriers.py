@@ -67,6 +67,8 @@ class RequestCarrier:
 
     __slots__ = ("_environ", "_options", "_request")
 
+    begins = True
+
     def __init__(self, options: CarrierOptions, request: Any) -> None:
         self._options = options
         self._environ = request.environ
@@ -173,6 +175,10 @@ class KeyCarrier:
 
     def __init__(self, key: str | None = None) -> None:
         self._key = key
+
+    @property
+    def begins(self) -> bool:
+        return self._key is None
 
     def presented(self) -> list[Presented]:
         return []

@@ -61,6 +61,10 @@ log = logging.getLogger("pyramid_sessionkit")
 class Carrier(Protocol):
     """Where a session comes from: the cookies of a request, or a key that a script knows."""
 
+    @property
+    def begins(self) -> bool:
+        """Whether a new session may begin: somebody gets its ID."""
+
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened: ...
 
     def presented(self) -> list[Presented]:
@@ -585,6 +589,8 @@ class UnitOfWork:
         return EMPTY if self.stored is None else self.stored.record.data
 
     def _carry_out(self, wanted: Plan) -> None:
+        if isinstance(wanted, Create) and not self._carrier.begins:
+            raise SessionGone("The session that was opened by its key has ended, and nobody could open another one")
         if isinstance(wanted, (Update, Create, Remove)):
             pending, seed = self._pending or Pending(polls=self.polls), self._a_seed()
             job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
