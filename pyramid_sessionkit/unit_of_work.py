@@ -14,6 +14,7 @@ from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.serializer import Contents
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionEnded, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionError, SessionGone, SessionReplaced
+from pyramid_sessionkit.idle_timeout import reissue_time_of
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.persistence import Persistence
@@ -167,8 +168,10 @@ class UnitOfWork:
             return False
         if settings.rolling or settings.resave:
             return True
-        reissue = settings.reissue_time
-        return reissue is not None and opened.at - opened.stored.record.renewed >= reissue
+        record, reissue = opened.stored.record, settings.reissue_time
+        if reissue is not None and record.timeout != settings.timeout:
+            reissue = reissue_time_of(record, reissue)
+        return reissue is not None and opened.at - record.renewed >= reissue
 
     # Changing.
 
