@@ -640,8 +640,10 @@ class UnitOfWork:
     def _was_removed(self, key: str) -> None:
         """Nothing was left in the session."""
         self._forget_stored()
-        # A form in the response works with the cookie that the browser has.
-        self.cookie = KEEP if self.shows_token else DELETE
+        self.cookie = DELETE
+        if self.shows_token:
+            # A form in the response works with the cookie that the browser has, or with what this request began with.
+            self.cookie = KEEP if self.seed in self._carrier.presented() else BLANK
         self.persistence.tell(SessionEnded(key, None, "emptied"))
 
     def _forget_stored(self) -> None:

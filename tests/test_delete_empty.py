@@ -89,6 +89,15 @@ def refill(request: Request) -> Response:
     return Response()
 
 
+def pass_by(request: Request) -> Response:
+    """What was put in is stored, and taken out again by the same request."""
+    request.session["a"] = 1
+    request.session.save()
+    token = get_csrf_token(request)
+    request.session.clear()
+    return Response(token)
+
+
 VIEW_FUNCTIONS = (
     put,
     look,
@@ -103,6 +112,7 @@ VIEW_FUNCTIONS = (
     replace_id,
     renew,
     refill,
+    pass_by,
 )
 VIEWS = {f"/{view.__name__}": view for view in VIEW_FUNCTIONS}
 
@@ -204,6 +214,12 @@ def test_a_form_on_the_page_that_empties_it_works(site: Site) -> None:
     site.browser.get("/put?name=a")
     token = site.browser.get("/form").text
     assert site.count == 0
+    assert site.browser.post("/send", {"csrf_token": token}).text == "sent"
+
+
+def test_a_form_works_where_one_request_begins_and_empties_it(site: Site) -> None:
+    token = site.browser.get("/pass_by").text
+    assert site.told == ["created", "emptied"]
     assert site.browser.post("/send", {"csrf_token": token}).text == "sent"
 
 
