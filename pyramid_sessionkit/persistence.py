@@ -225,8 +225,9 @@ class Persistence:
             record = self.store.load(ending.key, True)
         while record is not None and ending.applies_to(record):
             if self.store.delete(ending.key, record):
-                return True, False
-            record = self.store.load(ending.key, True)
+                return not was_removed(record), False
+            # What was removed since it was empty is deleted too: a request that loaded it before could begin it again.
+            record = self.store.load(ending.key, True, time() - GRACE)
         return False, record is not None
 
     def _tell_of_ending(self, ending: Ending) -> None:

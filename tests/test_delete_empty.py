@@ -400,6 +400,21 @@ def test_a_logout_meanwhile_stays_a_logout(site: Site, any_store: Any) -> None:
     assert site.told == ["created"]
 
 
+def test_what_was_removed_and_logged_out_of_stays_ended(site: Site) -> None:
+    """Three requests have loaded it: one empties it, one ends it, and then one puts something into it."""
+    site.browser.get("/put?name=a")
+    first, ending, last = site.tab(), another_request(site.tab()), site.tab()
+
+    def empty_and_end() -> None:
+        site.spy.before["delete"] = lambda: first.get("/empty")
+        ending.invalidate()
+        ending.save()
+
+    site.spy.before["update"] = empty_and_end
+    assert "Set-Cookie" not in last.get("/put?name=b").headers
+    assert (site.count, site.told) == (0, ["created", "emptied"])
+
+
 def test_a_script_brings_back_nothing_that_nobody_can_open(site: Site) -> None:
     site.browser.get("/put?name=a")
     sessions = get_sessions(site.browser.app.registry)
