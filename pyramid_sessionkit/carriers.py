@@ -69,6 +69,8 @@ class RequestCarrier:
 
     __slots__ = ("_environ", "_options", "_request")
 
+    begins = True
+
     def __init__(self, options: CarrierOptions, request: Any) -> None:
         self._options = options
         self._environ = request.environ
@@ -150,7 +152,7 @@ class RequestCarrier:
 def _reopened(persistence: Persistence, standing: Standing, opened: Opened) -> Opened:
     """The session of the first attempt: as that left it, or as a stale request sees it."""
     key, record, secret = standing.stored
-    current = persistence.store.load(key, True)
+    current = persistence.load(key, True)
     if current is None or secret is None:
         return opened
     seed = opened.seed or Presented(key, secret)
@@ -175,6 +177,10 @@ class KeyCarrier:
 
     def __init__(self, key: str | None = None) -> None:
         self._key = key
+
+    @property
+    def begins(self) -> bool:
+        return self._key is None
 
     def presented(self) -> list[Presented]:
         return []

@@ -14,3 +14,8 @@ def with_timeout_in_force(record: Record, configured: int | None) -> Record:
     if configured is None or record.own_timeout or (record.timeout is not None and record.timeout <= configured):
         return record
     return record._replace(timeout=configured)
+
+
+def reissue_time_of(record: Record, configured: int) -> int:
+    """How often reading renews a session: more often where its idle timeout is short, or it would end while in use."""
+    return configured if record.timeout is None else min(configured, max(1, record.timeout // 10))

@@ -15,6 +15,7 @@ from pyramid_sessionkit.exceptions import SessionConflict, SessionGone, StoreErr
 from pyramid_sessionkit.idle_timeout import with_timeout_in_force
 from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
 from pyramid_sessionkit.outcome import Observer
+from pyramid_sessionkit.plan import was_removed
 from pyramid_sessionkit.sealing.format import head_in
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
@@ -147,7 +148,10 @@ class Persistence:
         return None if record is None else self.in_force(record, time())
 
     def in_force(self, record: Record, at: float) -> Record | None:
-        """The record with the idle timeout that holds for it; None if it has expired by that."""
+        """The record with the idle timeout that holds for it; None if it has expired by that, or was removed."""
+        if was_removed(record):
+            # Also where this clock is behind that of the process that removed it, and the store takes it for alive.
+            return None
         found = with_timeout_in_force(record, self._timeout)
         return None if found is not record and found.expired(at) else found
 
@@ -189,11 +193,11 @@ class Persistence:
     def load_again(self, key: str) -> Record:
         """The record as it is stored now; raises :exc:`SessionGone` if there is none.
 
-        What expired a moment ago still counts: this request may have loaded it in time.
+        What expired or was removed a moment ago still counts: this request may have loaded it in time.
         """
         at = time() - GRACE
         stored: Record | None = self.store.load(key, True, at)
-        found = None if stored is None else self.in_force(stored, at)
+        found = stored if stored is None or was_removed(stored) else self.in_force(stored, at)
         if found is None:
             raise SessionGone(f"Session {key[:8]} was ended by another request")
         return found
@@ -221,8 +225,9 @@ class Persistence:
             record = self.store.load(ending.key, True)
         while record is not None and ending.applies_to(record):
             if self.store.delete(ending.key, record):
-                return True, False
-            record = self.store.load(ending.key, True)
+                return not was_removed(record), False
+            # What was removed since it was empty is deleted too: a request that loaded it before could begin it again.
+            record = self.store.load(ending.key, True, time() - GRACE)
         return False, record is not None
 
     def _tell_of_ending(self, ending: Ending) -> None:

@@ -146,7 +146,7 @@ def _created_before(persistence: Persistence, key: str, record: Record) -> Recor
 
 def _meet(job: Job, key: str) -> Saved | None:
     """Merge into the session that another request has just begun; None if another one must be begun."""
-    record: Record | None = job.persistence.store.load(key, True)
+    record = job.persistence.load(key, True)
     if record is None or record.data == UNREADABLE:
         return None
     # Judged by when this request loaded: it may have waited for long since.
@@ -302,11 +302,11 @@ def merge_stale(job: Job, key: str, start: bytes) -> Saved:
     """Merge the contents of a request whose secret was replaced meanwhile. It may do nothing else."""
     if time() - job.at > STALE_SECONDS:
         raise SessionGone(f"Session {key[:8]} got a new secret from another request")
-    known = job.stored.record if job.stored is not None else None
-    record = known or new_record(job.persistence.settings, job.at)
+    record = job.stored.record if job.stored is not None else new_record(job.persistence.settings, job.at)
 
     def build(current: Record) -> Record:
-        if known is not None and current.salt != known.salt:
+        # A request that began nothing itself has no salt, before it has met the session that another one began.
+        if record.salt not in ("", current.salt):
             raise SessionGone(_another(key))
         if was_removed(current):
             # There is no cookie for it any more, and this request may send none.
@@ -314,7 +314,8 @@ def merge_stale(job: Job, key: str, start: bytes) -> Saved:
         return _with_stale(job, start, current)
 
     if job.data != start:
-        job.persistence.replace(key, job.persistence.load_again(key), build)
+        merged = job.persistence.replace(key, job.persistence.load_again(key), build)
+        record = record._replace(salt=merged.salt)
     return Saved(Stored(key, record._replace(data=job.data), None), stale=True)
 
 

@@ -14,6 +14,7 @@ from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.serializer import Contents
 from pyramid_sessionkit.events import LoggedIn, SessionCreated, SessionEnded, SessionRegenerated
 from pyramid_sessionkit.exceptions import SessionClosed, SessionError, SessionGone, SessionReplaced
+from pyramid_sessionkit.idle_timeout import reissue_time_of
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.persistence import Persistence
@@ -61,6 +62,10 @@ log = logging.getLogger("pyramid_sessionkit")
 class Carrier(Protocol):
     """Where a session comes from: the cookies of a request, or a key that a script knows."""
 
+    @property
+    def begins(self) -> bool:
+        """Whether a new session may begin: somebody gets its ID."""
+
     def find(self, persistence: Persistence, fresh: bool = False) -> Opened: ...
 
     def presented(self) -> list[Presented]:
@@ -86,6 +91,7 @@ class Snapshot(NamedTuple):
     pending: Pending | None
     phase: Phase
     cookie: Cookie
+    mutable: bool
 
 
 class UnitOfWork:
@@ -162,8 +168,10 @@ class UnitOfWork:
             return False
         if settings.rolling or settings.resave:
             return True
-        reissue = settings.reissue_time
-        return reissue is not None and opened.at - opened.stored.record.renewed >= reissue
+        record, reissue = opened.stored.record, settings.reissue_time
+        if reissue is not None and record.timeout != settings.timeout:
+            reissue = reissue_time_of(record, reissue)
+        return reissue is not None and opened.at - record.renewed >= reissue
 
     # Changing.
 
@@ -541,13 +549,15 @@ class UnitOfWork:
         contents, pending = deepcopy(self.contents), None
         if self._pending is not None:
             pending = self._pending.copy()
-        return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie)
+        return Snapshot(self.found, self.seed, self.stored, contents, pending, self.phase, self.cookie, self.mutable)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to that state: what was saved since was part of a savepoint that was rolled back."""
         self.note(Outcome.ROLLED_BACK, "to a savepoint")
-        found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie = snapshot
+        found, self.seed, self.stored, contents, self._pending, self.phase, self.cookie, mutable = snapshot
         self.found = found or self.found
+        # What the view had changed inside of a list before the savepoint is still to be found.
+        self.mutable = self.mutable or mutable
         if contents is None or self.contents is None:
             self.contents = contents
         else:
@@ -583,6 +593,8 @@ class UnitOfWork:
         return EMPTY if self.stored is None else self.stored.record.data
 
     def _carry_out(self, wanted: Plan) -> None:
+        if isinstance(wanted, Create) and not self._carrier.begins:
+            raise SessionGone("The session that was opened by its key has ended, and nobody could open another one")
         if isinstance(wanted, (Update, Create, Remove)):
             pending, seed = self._pending or Pending(polls=self.polls), self._a_seed()
             job = Job(self.persistence, seed, self._carrier.prefix, self.stored, pending, wanted.record.data, self.at)
@@ -629,8 +641,10 @@ class UnitOfWork:
     def _was_removed(self, key: str) -> None:
         """Nothing was left in the session."""
         self._forget_stored()
-        # A form in the response works with the cookie that the browser has.
-        self.cookie = KEEP if self.shows_token else DELETE
+        self.cookie = DELETE
+        if self.shows_token:
+            # A form in the response works with the cookie that the browser has, or with what this request began with.
+            self.cookie = KEEP if self.seed in self._carrier.presented() else BLANK
         self.persistence.tell(SessionEnded(key, None, "emptied"))
 
     def _forget_stored(self) -> None:

@@ -101,6 +101,8 @@ def make_persistence(spy: SpyStore) -> Callable[..., Persistence]:
 class SentCookies:
     """The cookies of a request that there is not: what a browser sends."""
 
+    begins = True
+
     def __init__(self, *sent: Presented) -> None:
         self.sent = list(sent)
 

@@ -143,6 +143,21 @@ def test_a_task_that_comes_too_late_creates_nothing(persistence: Persistence, ta
     assert stored(persistence) == 0
 
 
+@pytest.mark.parametrize("end", [Session.clear, Session.invalidate])
+def test_a_task_that_ended_it_begins_no_other(
+    any_store: Any, make_persistence: Any, end: Callable[[Session], None]
+) -> None:
+    """Nobody would have its cookie."""
+    persistence = make_persistence(any_store, delete_empty="true")
+    work = Sessions(persistence).open(opened_once(persistence))
+    end(work)
+    work.save()
+    work["report"] = "ready"
+    with pytest.raises(SessionGone, match="has ended"):
+        work.save()
+    assert stored(persistence) == 0
+
+
 def test_a_login_meanwhile_does_not_stop_a_long_task(
     persistence: Persistence, task: Task, browse: Task, clock: Any
 ) -> None:

@@ -89,6 +89,15 @@ def refill(request: Request) -> Response:
     return Response()
 
 
+def pass_by(request: Request) -> Response:
+    """What was put in is stored, and taken out again by the same request."""
+    request.session["a"] = 1
+    request.session.save()
+    token = get_csrf_token(request)
+    request.session.clear()
+    return Response(token)
+
+
 VIEW_FUNCTIONS = (
     put,
     look,
@@ -103,6 +112,7 @@ VIEW_FUNCTIONS = (
     replace_id,
     renew,
     refill,
+    pass_by,
 )
 VIEWS = {f"/{view.__name__}": view for view in VIEW_FUNCTIONS}
 
@@ -204,6 +214,12 @@ def test_a_form_on_the_page_that_empties_it_works(site: Site) -> None:
     site.browser.get("/put?name=a")
     token = site.browser.get("/form").text
     assert site.count == 0
+    assert site.browser.post("/send", {"csrf_token": token}).text == "sent"
+
+
+def test_a_form_works_where_one_request_begins_and_empties_it(site: Site) -> None:
+    token = site.browser.get("/pass_by").text
+    assert site.told == ["created", "emptied"]
     assert site.browser.post("/send", {"csrf_token": token}).text == "sent"
 
 
@@ -332,6 +348,21 @@ def test_it_begins_again_with_new_limits_and_is_told(site: Site, clock: Clock) -
     assert site.told == ["created", "emptied", "created"]
 
 
+@pytest.mark.parametrize("other", ["/put?name=b", "/login", "/replace_id"])
+def test_where_a_clock_is_behind_it_is_gone_too(site: Site, clock: Clock, other: str) -> None:
+    """A machine whose clock is behind must not write into what has expired for all others."""
+    site.browser.get("/put?name=a")
+    tab, first = site.tab(), site.tab()
+    clock(10)
+    first.get("/empty")
+    clock(5)
+    tab.get(other)
+    tab.get("/put?name=c")
+    clock(10)
+    assert "c" in tab.get("/look").text
+    assert site.told[:3] == ["created", "emptied", "created"]
+
+
 @pytest.mark.parametrize("other", ["/renew", "/empty", "/look"])
 def test_what_keeps_nothing_brings_nothing_back(site: Site, other: str, caplog: Any) -> None:
     site.browser.get("/put?name=a")
@@ -367,6 +398,21 @@ def test_a_logout_meanwhile_stays_a_logout(site: Site, any_store: Any) -> None:
     site.browser.get("/empty")
     assert site.count == 0
     assert site.told == ["created"]
+
+
+def test_what_was_removed_and_logged_out_of_stays_ended(site: Site) -> None:
+    """Three requests have loaded it: one empties it, one ends it, and then one puts something into it."""
+    site.browser.get("/put?name=a")
+    first, ending, last = site.tab(), another_request(site.tab()), site.tab()
+
+    def empty_and_end() -> None:
+        site.spy.before["delete"] = lambda: first.get("/empty")
+        ending.invalidate()
+        ending.save()
+
+    site.spy.before["update"] = empty_and_end
+    assert "Set-Cookie" not in last.get("/put?name=b").headers
+    assert (site.count, site.told) == (0, ["created", "emptied"])
 
 
 def test_a_script_brings_back_nothing_that_nobody_can_open(site: Site) -> None:

@@ -198,3 +198,15 @@ def test_sealed_rows_of_an_earlier_release_open() -> None:
     record = Record(bytes.fromhex(sealed), "f" * 64, "salt", None, "ada", 5, None, 1, 1, 1200, None, False)
     sealer = Sealer([b"k" * 32], "session")
     assert sealer.open("a" * 22, record).data == b'{"a":1}'
+
+
+@pytest.mark.parametrize("expiry", [{}, {"timeout": 10 * MINUTE}], ids=["raised", "set_expiry"])
+def test_reading_keeps_a_short_session_alive(process: Any, expiry: dict[str, Any]) -> None:
+    """``reissue_time`` is a tenth of the setting, and so longer than the whole timeout of this session."""
+    cookie = begun(process("10m"), **expiry)
+    used(process("10m"), cookie, 5)
+    for _ in range(2):
+        session = opened(process("10h"), cookie)
+        assert session.userid == "ada"
+        session.save()
+    assert session.renewed >= int(time()) - MINUTE

@@ -13,8 +13,9 @@ from pyramid.security import forget, remember
 from webtest import TestApp
 
 from pyramid_sessionkit import StoreUnavailable, user_sessions
+from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.stores.memory import MemoryStore
-from tests.conftest import SpyStore
+from tests.conftest import SpyStore, cookie_of
 from tests.races.test_id_changes import Race
 from tests.servers.proxy import Proxy
 from tests.stores.conftest import memcached as memcached
@@ -250,3 +251,20 @@ def test_a_login_after_an_ending_beside_another_login(method: str) -> None:
     for site, (browser,), order in Race(MemoryStore(), "write:old").orders(("login:ada",), (method, "login:bob")):
         told = [answer.body["userid"] for _, answer in browser.answers[1:] if answer.status == 200]
         assert site.whose(browser.cookie) == told[-1], order
+
+
+def test_who_met_a_new_session_may_save_again(open_session: Callable[..., Session]) -> None:
+    """Two requests came with the cookie of a session that has ended, and the second saves in its view, too."""
+    ended = open_session()
+    ended["a"] = 1
+    ended.save()
+    dead = cookie_of(ended)
+    ended.invalidate()
+    ended.save()
+    first, second = open_session(dead), open_session(dead)
+    first["first"], second["second"] = 1, 1
+    first.save()
+    second.save()
+    second["more"] = 1
+    second.save()
+    assert open_session(cookie_of(first)).copy() == {"first": 1, "second": 1, "more": 1}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from pyramid.request import Request
 from pyramid.response import Response
 
 from pyramid_sessionkit import SessionCreated, SessionEnded, get_sessions
+from pyramid_sessionkit.session import Session
 from tests.transactions.application import Site, Visitor
 from tests.transactions.conftest import MakeSite
 
@@ -48,6 +51,24 @@ def test_a_removal_is_rolled_back_with_the_request(make_site: MakeSite, database
     visitor = site.visitor()
     visitor.act(empty_and_abort)
     assert visitor.look()["cart"] == ["old"]
+    assert site.told == []
+
+
+@pytest.mark.parametrize("end", [Session.clear, Session.invalidate])
+def test_a_list_changed_before_a_savepoint_is_saved(make_site: MakeSite, end: Callable[[Session], None]) -> None:
+    site = site_on(make_site, "sqlite")
+    visitor = site.visitor()
+
+    def view(request: Request) -> Response:
+        request.session["cart"].append("new")
+        savepoint = request.dbsession.begin_nested()
+        end(request.session)
+        request.session.save()
+        savepoint.rollback()
+        return Response()
+
+    visitor.act(view)
+    assert visitor.look()["cart"] == ["old", "new"]
     assert site.told == []
 
 
