@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyramid.config import Configurator
 
 from pyramid_sessionkit.adoption.directive import add_adoption
-from pyramid_sessionkit.csrf import add_csrf_policy
+from pyramid_sessionkit.csrf.policy import add_csrf_policy
+from pyramid_sessionkit.csrf.this_site import TRUST_PROXY, is_from_this_site
 from pyramid_sessionkit.directives import add_security_directives, add_security_policy
 from pyramid_sessionkit.events import (
     LoggedIn,
@@ -32,6 +33,8 @@ from pyramid_sessionkit.exceptions import (
     StoreUnavailable,
     TransactionFailed,
 )
+from pyramid_sessionkit.gates.logged_out import why_logged_out
+from pyramid_sessionkit.gates.login import LoginRequired, add_gates, safe_next
 from pyramid_sessionkit.in_force import POLICY_WANTED
 from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.interfaces import (
@@ -44,9 +47,7 @@ from pyramid_sessionkit.interfaces import (
     IUserIndex,
     Record,
 )
-from pyramid_sessionkit.joined_mode import JOINED_MODE
-from pyramid_sessionkit.logged_out import why_logged_out
-from pyramid_sessionkit.login import LoginRequired, add_gates, safe_next
+from pyramid_sessionkit.joined.mode import JOINED_MODE
 from pyramid_sessionkit.parts import make_factory, resolve
 from pyramid_sessionkit.request import Request
 from pyramid_sessionkit.second_session import add_session
@@ -56,7 +57,6 @@ from pyramid_sessionkit.session_header import SESSION_HEADER
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.store_types import ContentsUpdate, Listable, Purgeable, SessionStore, UserIndex
-from pyramid_sessionkit.this_site import TRUST_PROXY, is_from_this_site
 from pyramid_sessionkit.tweens import add_tweens
 from pyramid_sessionkit.user_sessions import SessionInfo, Sessions, UserSessions, get_sessions, user_sessions
 

@@ -8,7 +8,7 @@ from pyramid.config import PHASE1_CONFIG, PHASE2_CONFIG, Configurator
 from pyramid.interfaces import ISecurityPolicy
 
 from pyramid_sessionkit.arguments import check_arguments
-from pyramid_sessionkit.csrf_exemption import exempt_programs
+from pyramid_sessionkit.csrf.exemption import exempt_programs
 from pyramid_sessionkit.security import CredentialsHash, Identity, Principals, SessionSecurityPolicy
 from pyramid_sessionkit.sources import SessionSource, Source
 

@@ -13,7 +13,7 @@ from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.carriers import CarrierOptions, RequestCarrier
 from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.in_use import IN_USE, InUse
-from pyramid_sessionkit.joined_mode import JoinedMode
+from pyramid_sessionkit.joined.mode import JoinedMode
 from pyramid_sessionkit.last_callback import FINISHED, finish_later
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import Saver

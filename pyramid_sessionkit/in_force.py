@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy, ISessionFactory
 
 from pyramid_sessionkit.factory import SessionFactory
-from pyramid_sessionkit.login_elsewhere import CURE, uses_pyramids_helper
+from pyramid_sessionkit.gates.login_elsewhere import CURE, uses_pyramids_helper
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.settings import PREFIX
 

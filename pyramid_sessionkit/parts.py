@@ -18,7 +18,7 @@ from pyramid_sessionkit.events import Events
 from pyramid_sessionkit.factory import SessionFactory
 from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.interfaces import IUserIndex
-from pyramid_sessionkit.joined_mode import JoinedMode
+from pyramid_sessionkit.joined.mode import JoinedMode
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import Saver
 from pyramid_sessionkit.sealing import sealed_store

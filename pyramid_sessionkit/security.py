@@ -14,7 +14,7 @@ from pyramid.interfaces import ICSRFStoragePolicy, ISecurityPolicy
 from pyramid.request import RequestLocalCache
 from zope.interface import implementer
 
-from pyramid_sessionkit.csrf import SessionCSRFStoragePolicy
+from pyramid_sessionkit.csrf.policy import SessionCSRFStoragePolicy
 from pyramid_sessionkit.in_use import find_session, session_of
 from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN
 from pyramid_sessionkit.sources import SessionSource, Source

@@ -13,7 +13,7 @@ from pyramid_sessionkit.contents.compare import MISSING
 from pyramid_sessionkit.contents.merge import Applied
 from pyramid_sessionkit.contents.refused import FLASH_KEY, SCALARS
 from pyramid_sessionkit.contents.serializer import Contents
-from pyramid_sessionkit.csrf_tokens import new_token_of, token_of
+from pyramid_sessionkit.csrf.tokens import new_token_of, token_of
 from pyramid_sessionkit.exceptions import NotSupported
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.settings import LONGEST_DURATION

@@ -27,13 +27,13 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from pyramid_sessionkit.adoption.adopting import OUTCOME
 from pyramid_sessionkit.adoption.directive import ADOPTION
 from pyramid_sessionkit.exceptions import SessionError, TransactionFailed
+from pyramid_sessionkit.gates.login import LOGIN_GATE
 from pyramid_sessionkit.in_force import warn_unless_in_force
 from pyramid_sessionkit.in_use import IN_USE, InUse
 from pyramid_sessionkit.interfaces import FIRST
-from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
-from pyramid_sessionkit.joined_transaction import RequestTransaction
+from pyramid_sessionkit.joined.mode import JOINED_MODE, JoinedMode
+from pyramid_sessionkit.joined.transaction import RequestTransaction
 from pyramid_sessionkit.last_callback import finish_later, own_response
-from pyramid_sessionkit.login import LOGIN_GATE
 from pyramid_sessionkit.outage import mark, note_transaction, respond, was_committed
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.plan import needs_cookie

@@ -14,7 +14,8 @@ from pyramid.response import Response
 from pyramid.security import forget, remember
 from webtest import TestApp, Upload
 
-from pyramid_sessionkit import BasicAuthSource, csrf
+from pyramid_sessionkit import BasicAuthSource
+from pyramid_sessionkit.csrf import policy
 from tests.conftest import SpyStore
 
 Site = Callable[..., TestApp]
@@ -375,6 +376,6 @@ def test_another_session_factory_keeps_its_tokens(make_app: Site) -> None:
         config.set_session_factory(SignedCookieSessionFactory("x" * 32))
 
     app = make_app({"/form": form, "/plain": lambda request: Response("ok")}, configure=configure)
-    assert isinstance(app.app.registry.getUtility(ICSRFStoragePolicy), csrf.SessionCSRFStoragePolicy)
+    assert isinstance(app.app.registry.getUtility(ICSRFStoragePolicy), policy.SessionCSRFStoragePolicy)
     assert send(app, "/plain", app.get("/form").text) == 200
     assert send(app, "/plain", "wrong") == 400

@@ -446,7 +446,7 @@ class TestGates:
         browser.post("/login", {"right": "1"})
         now = time()
         with monkeypatch.context() as later:
-            later.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+            later.setattr("pyramid_sessionkit.gates.predicates.time", lambda: now + 301)
             page = browser.get("/payment", status=303)
         assert page.location == "http://localhost/confirm?next=%2Fpayment"
         assert browser.post(page.location, {"password": "wrong"}).location == page.location

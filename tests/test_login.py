@@ -183,13 +183,13 @@ class TestFreshLogin:
     def test_the_age_of_the_login(self, gated: TestApp, age: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
         gated.post("/login")
         now = time.time()
-        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + age)
+        monkeypatch.setattr("pyramid_sessionkit.gates.predicates.time", lambda: now + age)
         gated.get("/fresh", status=status)
 
     def test_an_api_client_is_told_to_log_in_again(self, gated: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
         gated.post("/login")
         now = time.time()
-        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+        monkeypatch.setattr("pyramid_sessionkit.gates.predicates.time", lambda: now + 301)
         assert "recent login" in gated.get("/fresh", headers={"Accept": "application/json"}, status=401).json["detail"]
 
     def test_other_sources_are_never_fresh(self, make_app: Any) -> None:
@@ -226,7 +226,7 @@ class TestConfirmRoute:
         """Logged in, but not just now."""
         site.post("/login")
         now = time.time()
-        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+        monkeypatch.setattr("pyramid_sessionkit.gates.predicates.time", lambda: now + 301)
         return site
 
     def test_who_is_logged_in_confirms_and_goes_on(self, stale: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +263,7 @@ class TestConfirmRoute:
         app = make_app({"/login": log_in}, login_route="/login", confirm_route="confirm", configure=configure)
         app.post("/login")
         now = time.time()
-        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: now + 301)
+        monkeypatch.setattr("pyramid_sessionkit.gates.predicates.time", lambda: now + 301)
         app.get("/confirm", status=404)
 
     def test_a_confirm_route_that_does_not_exist_is_named_at_start_up(self, make_app: Any) -> None:
@@ -369,7 +369,7 @@ class TestWrongCredentials:
     def test_a_login_beside_a_wrong_token_counts(self, api: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
         api.post("/login")
         assert api.get("/page", headers=bearer("wrong")).text == "page"
-        monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: 0.0)
+        monkeypatch.setattr("pyramid_sessionkit.gates.predicates.time", lambda: 0.0)
         location = api.get("/fresh", headers=bearer("wrong"), status=303).location
         assert location == "http://localhost/confirm?next=%2Ffresh"
 

@@ -5,7 +5,7 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 
 from pyramid_sessionkit import is_from_this_site
-from pyramid_sessionkit.this_site import TRUST_PROXY
+from pyramid_sessionkit.csrf.this_site import TRUST_PROXY
 
 HERE = {"Origin": "http://localhost"}
 TLS_PROXY = {"X-Forwarded-Proto": "https"}

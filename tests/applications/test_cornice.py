@@ -178,7 +178,7 @@ def test_what_is_no_gates_stays_as_it_is(api: TestApp, method: str, path: str, s
 def test_an_old_login_is_confirmed(api: TestApp, monkeypatch: pytest.MonkeyPatch) -> None:
     api.get("/login")
     assert api.get("/fresh").json == {"user": "ada"}
-    monkeypatch.setattr("pyramid_sessionkit.predicates.time", lambda: 0.0)
+    monkeypatch.setattr("pyramid_sessionkit.gates.predicates.time", lambda: 0.0)
     assert api.get("/fresh", status=303).location == "http://localhost/confirm?next=%2Ffresh"
 
 

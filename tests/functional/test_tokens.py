@@ -170,7 +170,7 @@ def test_a_token_sees_no_page(script: TestApp, token: str) -> None:
 def test_making_a_token_needs_a_recent_login(ada: TestApp, clock: Callable[[float], None]) -> None:
     page = ada.get("/account/tokens")
     with pytest.MonkeyPatch.context() as patch:
-        import pyramid_sessionkit.predicates as predicates
+        import pyramid_sessionkit.gates.predicates as predicates
 
         now = predicates.time()
         patch.setattr(predicates, "time", lambda: now + 301)

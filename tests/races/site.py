@@ -13,7 +13,7 @@ from pyramid.security import forget, remember
 from zope.interface import directlyProvides, providedBy
 
 from pyramid_sessionkit import IListable, SessionEvent, user_sessions
-from pyramid_sessionkit.csrf_tokens import is_token_of
+from pyramid_sessionkit.csrf.tokens import is_token_of
 from tests.conftest import SECRET
 
 GATED = ("load", "create", "update", "update_contents", "delete", "sessions_of")

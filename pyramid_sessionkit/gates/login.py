@@ -14,16 +14,16 @@ from pyramid.interfaces import IRoutesMapper
 from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
 
-from pyramid_sessionkit.challenges import challenges, refusals
-from pyramid_sessionkit.in_use import find_session
-from pyramid_sessionkit.joined_mode import JOINED_MODE, JoinedMode
-from pyramid_sessionkit.logged_out import why_logged_out
-from pyramid_sessionkit.predicates import (
+from pyramid_sessionkit.gates.challenges import challenges, refusals
+from pyramid_sessionkit.gates.logged_out import why_logged_out
+from pyramid_sessionkit.gates.predicates import (
     GATE_FAILED,
     FreshLoginPredicate,
     LoggedInPredicate,
     SessionHasPredicate,
 )
+from pyramid_sessionkit.in_use import find_session
+from pyramid_sessionkit.joined.mode import JOINED_MODE, JoinedMode
 from pyramid_sessionkit.session_header import is_carried_in_header
 from pyramid_sessionkit.state import REPLACED
 

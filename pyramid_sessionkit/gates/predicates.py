@@ -7,8 +7,8 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
+from pyramid_sessionkit.gates.login_elsewhere import warn_of_login_elsewhere
 from pyramid_sessionkit.in_use import find_session
-from pyramid_sessionkit.login_elsewhere import warn_of_login_elsewhere
 
 GATE_FAILED = "_sessionkit_gate_failed"
 """Set in the ``__dict__`` of a request that a gate turned away, until some view takes it."""

@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from pyramid_sessionkit.exceptions import SessionConflict, TransactionFailed
 from pyramid_sessionkit.interfaces import ISessionStore, IUserIndex, Record
-from pyramid_sessionkit.joined_transaction import RequestTransaction
+from pyramid_sessionkit.joined.transaction import RequestTransaction
 
 
 @implementer(ISessionStore, IUserIndex)

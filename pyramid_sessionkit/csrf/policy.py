@@ -9,10 +9,10 @@ from pyramid.csrf import LegacySessionCSRFStoragePolicy
 from pyramid.csrf import SessionCSRFStoragePolicy as PyramidsSessionCSRFStoragePolicy
 from pyramid.interfaces import ICSRFStoragePolicy
 
-from pyramid_sessionkit.csrf_tokens import is_old_token, is_token_of
+from pyramid_sessionkit.csrf.this_site import is_from_this_site
+from pyramid_sessionkit.csrf.tokens import is_old_token, is_token_of
 from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.this_site import is_from_this_site
 from pyramid_sessionkit.tokens import has_form_of_csrf_token
 
 

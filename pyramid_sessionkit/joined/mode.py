@@ -1,7 +1,7 @@
 """Joined mode, ``sessionkit.sql.dbsession``: sessions that commit and roll back with the transaction of their request.
 
 This file has what all requests of an application share. What one request knows of its transaction is in
-``joined_transaction.py``, and the store that runs on its connection in ``joined_store.py``.
+``transaction.py``, and the store that runs on its connection in ``store.py``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pyramid.interfaces import IRequestExtensions, IRequestFactory
 from pyramid.request import Request
 from pyramid.util import DottedNameResolver
 
-from pyramid_sessionkit.joined_store import JoinedStore
-from pyramid_sessionkit.joined_transaction import TRANSACTION, RequestTransaction, follow_savepoints
+from pyramid_sessionkit.joined.store import JoinedStore
+from pyramid_sessionkit.joined.transaction import TRANSACTION, RequestTransaction, follow_savepoints
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.settings import PREFIX
 

@@ -1,0 +1,1 @@
+"""CSRF: the storage policy, the tokens, and which requests need none."""

@@ -1,0 +1,1 @@
+"""Joined mode: sessions that are a part of the transactions of their requests."""
