@@ -53,7 +53,7 @@ from pyramid_sessionkit.request import Request
 from pyramid_sessionkit.second_session import add_session
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import SecondSession, Session
-from pyramid_sessionkit.session_header import SESSION_HEADER
+from pyramid_sessionkit.session_id.session_header import SESSION_HEADER
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.sources import BasicAuthSource, BearerTokenSource, SessionSource
 from pyramid_sessionkit.store_types import ContentsUpdate, Listable, Purgeable, SessionStore, UserIndex

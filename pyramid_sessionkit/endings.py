@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pyramid_sessionkit.interfaces import Record, unreadable
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
+from pyramid_sessionkit.session_id.tokens import opens, verifier_of
 from pyramid_sessionkit.state import BLANK_KEY, Condition, Ending, NewSecret, Presented, Stored
-from pyramid_sessionkit.tokens import opens, verifier_of
 
 
 def wished(stored: Stored, reason: str) -> Ending | None:

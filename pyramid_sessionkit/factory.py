@@ -10,15 +10,15 @@ from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
 from pyramid_sessionkit.adoption.adopting import Adoption
-from pyramid_sessionkit.carriers import CarrierOptions, RequestCarrier
-from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.in_use import IN_USE, InUse
 from pyramid_sessionkit.joined.mode import JoinedMode
 from pyramid_sessionkit.last_callback import FINISHED, finish_later
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import Saver
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.session_header import SessionHeader, is_carried_in_header
+from pyramid_sessionkit.session_id.carriers import CarrierOptions, RequestCarrier
+from pyramid_sessionkit.session_id.cookie import CookieSigner
+from pyramid_sessionkit.session_id.session_header import SessionHeader, is_carried_in_header
 
 log = logging.getLogger("pyramid_sessionkit")
 

@@ -6,12 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from pyramid_sessionkit.exceptions import StoreUnavailable
-from pyramid_sessionkit.headers import FORMER, RETURNED, copied, without_former_cookies
 from pyramid_sessionkit.in_use import IN_USE, InUse
 from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.late import watch
 from pyramid_sessionkit.outage import respond
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_id.headers import FORMER, RETURNED, copied, without_former_cookies
 from pyramid_sessionkit.state import KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 

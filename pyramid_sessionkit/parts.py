@@ -12,21 +12,21 @@ from pyramid.exceptions import ConfigurationError
 from pyramid_sessionkit.add_session_type import serializer_of
 from pyramid_sessionkit.adoption.adopting import Adoption
 from pyramid_sessionkit.arguments import check_arguments
-from pyramid_sessionkit.cookie import CookieSigner
-from pyramid_sessionkit.cookieless_headers import CookielessHeaders
 from pyramid_sessionkit.events import Events
 from pyramid_sessionkit.factory import SessionFactory
-from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.interfaces import IUserIndex
 from pyramid_sessionkit.joined.mode import JoinedMode
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.saver import Saver
 from pyramid_sessionkit.sealing import sealed_store
 from pyramid_sessionkit.session import SecondSession, Session
-from pyramid_sessionkit.session_header import SessionHeader
+from pyramid_sessionkit.session_id.cookie import CookieSigner
+from pyramid_sessionkit.session_id.cookieless_headers import CookielessHeaders
+from pyramid_sessionkit.session_id.headers import SessionHeaders
+from pyramid_sessionkit.session_id.session_header import SessionHeader
+from pyramid_sessionkit.session_id.tokens import Tokens
 from pyramid_sessionkit.settings import PREFIX, Settings
 from pyramid_sessionkit.stores import BUILTIN, create_store
-from pyramid_sessionkit.tokens import Tokens
 
 
 def make_factory(

@@ -17,9 +17,9 @@ from pyramid_sessionkit.interfaces import GRACE, UNREADABLE, Record
 from pyramid_sessionkit.outcome import Observer
 from pyramid_sessionkit.plan import was_removed
 from pyramid_sessionkit.sealing.format import head_in
+from pyramid_sessionkit.session_id.tokens import Tokens, is_no_session, opens, trace_key
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import BLANK_KEY, KEEP, LIVE, OPEN, Condition, Ending, Found, Opened, Presented, Stored
-from pyramid_sessionkit.tokens import Tokens, is_no_session, opens, trace_key
 from pyramid_sessionkit.traces import TRACED, reason_in, trace_of
 
 log = logging.getLogger("pyramid_sessionkit")

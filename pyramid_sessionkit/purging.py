@@ -10,7 +10,7 @@ from typing import Any
 from pyramid_sessionkit.events import Events, SessionEnded
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.plan import was_removed
-from pyramid_sessionkit.tokens import is_no_session
+from pyramid_sessionkit.session_id.tokens import is_no_session
 
 log = logging.getLogger("pyramid_sessionkit")
 

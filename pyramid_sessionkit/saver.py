@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pyramid_sessionkit.headers import ResponseHeaders
 from pyramid_sessionkit.outage import SAFE_METHODS
 from pyramid_sessionkit.outcome import Outcome
 from pyramid_sessionkit.plan import Refused, needs_cookie
-from pyramid_sessionkit.session_header import is_carried_in_header
+from pyramid_sessionkit.session_id.headers import ResponseHeaders
+from pyramid_sessionkit.session_id.session_header import is_carried_in_header
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import DROPPED
 from pyramid_sessionkit.unit_of_work import UnitOfWork, session_replaced_error

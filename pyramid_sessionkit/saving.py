@@ -27,6 +27,7 @@ from pyramid_sessionkit.plan import (
     removed_record,
     was_removed,
 )
+from pyramid_sessionkit.session_id.tokens import new_salt, new_secret, verifier_of
 from pyramid_sessionkit.state import (
     BLANK_KEY,
     REPLACED,
@@ -38,7 +39,6 @@ from pyramid_sessionkit.state import (
     Presented,
     Stored,
 )
-from pyramid_sessionkit.tokens import new_salt, new_secret, verifier_of
 
 STALE_SECONDS = 60
 """How long after it loaded a request may still merge its changes, if the secret was replaced meanwhile."""

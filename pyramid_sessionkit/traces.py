@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.tokens import new_salt, verifier_of
+from pyramid_sessionkit.session_id.tokens import new_salt, verifier_of
 
 TRACED = ("revoked", "limit", "credentials_changed", "user_gone")
 """The reasons that are kept. Those who logged out know why."""

@@ -30,6 +30,7 @@ from pyramid_sessionkit.plan import (
     plan,
 )
 from pyramid_sessionkit.saving import Job, Saved
+from pyramid_sessionkit.session_id.tokens import new_secret
 from pyramid_sessionkit.state import (
     BLANK,
     BLANK_KEY,
@@ -54,7 +55,6 @@ from pyramid_sessionkit.state import (
     Presented,
     Stored,
 )
-from pyramid_sessionkit.tokens import new_secret
 
 log = logging.getLogger("pyramid_sessionkit")
 

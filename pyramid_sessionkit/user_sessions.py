@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from pyramid.interfaces import ISecurityPolicy
 
-from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.exceptions import NotSupported, SessionGone
 from pyramid_sessionkit.in_use import factory_of, session_of
@@ -20,8 +19,9 @@ from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.purging import purge
 from pyramid_sessionkit.security import SessionSecurityPolicy
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_id.carriers import KeyCarrier
+from pyramid_sessionkit.session_id.tokens import is_no_session
 from pyramid_sessionkit.state import Condition, Ending
-from pyramid_sessionkit.tokens import is_no_session
 
 Item = TypeVar("Item")
 

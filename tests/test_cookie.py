@@ -4,7 +4,7 @@ from time import perf_counter
 
 import pytest
 
-from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner
+from pyramid_sessionkit.session_id.cookie import MAX_AGE, CookieHeaders, CookieSigner
 from pyramid_sessionkit.settings import CookieSettings
 from pyramid_sessionkit.state import BLANK_KEY, Presented
 

@@ -5,12 +5,12 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.request import Request
 from pyramid.response import Response
 
-from pyramid_sessionkit import headers as headers_module
-from pyramid_sessionkit.carriers import CarrierOptions, RequestCarrier
-from pyramid_sessionkit.cookie import CookieSigner
-from pyramid_sessionkit.headers import SessionHeaders
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_id import headers as headers_module
+from pyramid_sessionkit.session_id.carriers import CarrierOptions, RequestCarrier
+from pyramid_sessionkit.session_id.cookie import CookieSigner
+from pyramid_sessionkit.session_id.headers import SessionHeaders
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore

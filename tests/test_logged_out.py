@@ -15,8 +15,8 @@ from webtest import TestApp
 
 from pyramid_sessionkit import LoginRequired, SessionGone, StoreUnavailable, get_sessions, user_sessions, why_logged_out
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.session_id.tokens import is_no_session, is_trace, trace_key
 from pyramid_sessionkit.stores.memory import MemoryStore
-from pyramid_sessionkit.tokens import is_no_session, is_trace, trace_key
 from pyramid_sessionkit.traces import trace_of
 from tests.conftest import SpyStore
 from tests.sealing.site import KEY

@@ -29,10 +29,10 @@ from pyramid_sessionkit import (
     StoreUnavailable,
     get_sessions,
 )
-from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.interfaces import Record, unreadable
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_id.cookie import CookieSigner
 from pyramid_sessionkit.settings import LONGEST_DURATION, Settings, parse_settings
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores import memory as memory_module

@@ -31,7 +31,7 @@ from pyramid_sessionkit import (
     safe_next,
     user_sessions,
 )
-from pyramid_sessionkit.cookie import CookieSigner
+from pyramid_sessionkit.session_id.cookie import CookieSigner
 from pyramid_sessionkit.state import Presented
 from tests.conftest import SECRET, SpyStore
 from tests.servers.process import free_port

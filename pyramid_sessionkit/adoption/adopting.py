@@ -30,8 +30,8 @@ from pyramid_sessionkit.events import SessionCreated
 from pyramid_sessionkit.exceptions import SessionGone, StoreError, StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.persistence import Persistence
+from pyramid_sessionkit.session_id.tokens import new_secret, opens
 from pyramid_sessionkit.state import LIVE, REPLACED, SEND, Found, Opened, Phase, Presented, Stored
-from pyramid_sessionkit.tokens import new_secret, opens
 
 log = logging.getLogger("pyramid_sessionkit")
 

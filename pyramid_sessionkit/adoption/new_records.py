@@ -11,12 +11,12 @@ import orjson
 
 from pyramid_sessionkit.adoption.old_sessions import Adopted
 from pyramid_sessionkit.contents.serializer import Contents, Serializer
-from pyramid_sessionkit.cookie import MAX_AGE
 from pyramid_sessionkit.exceptions import SessionNotSerializable
 from pyramid_sessionkit.interfaces import CREDENTIALS_NOT_KNOWN, Record
 from pyramid_sessionkit.saving import CSRF_KEY
+from pyramid_sessionkit.session_id.cookie import MAX_AGE
+from pyramid_sessionkit.session_id.tokens import new_salt, verifier_of
 from pyramid_sessionkit.settings import Settings
-from pyramid_sessionkit.tokens import new_salt, verifier_of
 from pyramid_sessionkit.userid import as_userid, check_userid
 
 log = logging.getLogger("pyramid_sessionkit")

@@ -11,7 +11,7 @@ from pyramid.interfaces import IDefaultCSRFOptions, ISecurityPolicy
 from pyramid_sessionkit.in_force import is_factory_in_force
 from pyramid_sessionkit.in_use import FACTORIES
 from pyramid_sessionkit.security import SessionSecurityPolicy
-from pyramid_sessionkit.session_header import is_carried_in_header
+from pyramid_sessionkit.session_id.session_header import is_carried_in_header
 from pyramid_sessionkit.sources import SessionSource
 
 Wanted = Callable[[Any], bool]

@@ -13,7 +13,7 @@ from pyramid_sessionkit.csrf.this_site import is_from_this_site
 from pyramid_sessionkit.csrf.tokens import is_old_token, is_token_of
 from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.tokens import has_form_of_csrf_token
+from pyramid_sessionkit.session_id.tokens import has_form_of_csrf_token
 
 
 class SessionCSRFStoragePolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]

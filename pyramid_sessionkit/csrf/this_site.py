@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid_sessionkit.headers import is_https
+from pyramid_sessionkit.session_id.headers import is_https
 
 TRUST_PROXY = "pyramid_sessionkit.trust_proxy"
 """Where the registry holds the setting ``sessionkit.trust_proxy``."""

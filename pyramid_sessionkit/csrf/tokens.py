@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pyramid_sessionkit.saving import CSRF_KEY
+from pyramid_sessionkit.session_id.tokens import clean_nonce, has_form_of_csrf_token, new_nonce
 from pyramid_sessionkit.state import Found
-from pyramid_sessionkit.tokens import clean_nonce, has_form_of_csrf_token, new_nonce
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from pyramid_sessionkit.idle_timeout import with_timeout_in_force
 from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.session_id.tokens import opens
 from pyramid_sessionkit.state import Found, Presented
-from pyramid_sessionkit.tokens import opens
 from pyramid_sessionkit.unit_of_work import UnitOfWork
 
 JUDGEMENTS = ("credentials_changed", "user_gone")

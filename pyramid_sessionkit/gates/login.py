@@ -24,7 +24,7 @@ from pyramid_sessionkit.gates.predicates import (
 )
 from pyramid_sessionkit.in_use import find_session
 from pyramid_sessionkit.joined.mode import JOINED_MODE, JoinedMode
-from pyramid_sessionkit.session_header import is_carried_in_header
+from pyramid_sessionkit.session_id.session_header import is_carried_in_header
 from pyramid_sessionkit.state import REPLACED
 
 NEXT = "next"

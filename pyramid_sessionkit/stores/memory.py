@@ -14,9 +14,9 @@ from zope.interface import implementer
 
 from pyramid_sessionkit.interfaces import GRACE, IListable, IPurgeable, ISessionStore, IUserIndex, Record, lasting
 from pyramid_sessionkit.sealing.format import head_in
+from pyramid_sessionkit.session_id.tokens import is_trace
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory_order import Order
-from pyramid_sessionkit.tokens import is_trace
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 
 from pyramid_sessionkit.interfaces import Record
-from pyramid_sessionkit.tokens import is_trace
+from pyramid_sessionkit.session_id.tokens import is_trace
 
 SPARE = 1000
 """So many entries more than twice those that are needed may stand in the heap before it is made again."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from pyramid_sessionkit.add_session_type import checked_type
-from pyramid_sessionkit.carriers import KeyCarrier
 from pyramid_sessionkit.contents.serializer import Serializer
 from pyramid_sessionkit.contents.session_types import SessionType
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
+from pyramid_sessionkit.session_id.carriers import KeyCarrier
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.testing.logins import login, logout

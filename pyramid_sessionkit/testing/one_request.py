@@ -10,7 +10,7 @@ from pyramid.events import NewRequest
 from pyramid.registry import Registry
 from pyramid.router import Router
 
-from pyramid_sessionkit.session_header import SESSION_HEADER, SessionHeader
+from pyramid_sessionkit.session_id.session_header import SESSION_HEADER, SessionHeader
 
 Value = TypeVar("Value")
 

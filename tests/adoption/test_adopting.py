@@ -22,9 +22,9 @@ from pyramid_sessionkit.adoption import Adopted, OldSessions
 from pyramid_sessionkit.events import LoggedIn, SessionCreated
 from pyramid_sessionkit.exceptions import StoreUnavailable
 from pyramid_sessionkit.interfaces import Record
+from pyramid_sessionkit.session_id.tokens import KEY_LENGTH
 from pyramid_sessionkit.state import Presented
 from pyramid_sessionkit.stores.memory import MemoryStore
-from pyramid_sessionkit.tokens import KEY_LENGTH
 from tests.adoption.migration import migrate
 from tests.adoption.old_site import DictSessions, NewSite
 from tests.conftest import SECRET

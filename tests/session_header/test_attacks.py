@@ -9,7 +9,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.request import Request
 
 from pyramid_sessionkit import SuspiciousCookie
-from pyramid_sessionkit.session_header import SessionHeader
+from pyramid_sessionkit.session_id.session_header import SessionHeader
 from pyramid_sessionkit.settings import parse_settings
 from pyramid_sessionkit.state import BLANK_KEY, Presented
 from tests.conftest import SECRET

@@ -10,8 +10,8 @@ import hmac
 import re
 from collections.abc import Sequence
 
+from pyramid_sessionkit.session_id.tokens import MessageKey
 from pyramid_sessionkit.state import Presented
-from pyramid_sessionkit.tokens import MessageKey
 
 _SIGNED_ID = re.compile(r"((-|[A-Za-z0-9_-]{22,64})\.[A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})").fullmatch
 

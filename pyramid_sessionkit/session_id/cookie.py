@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyramid_sessionkit.session_id.signed_id import IDSigner, claimed_key
 from pyramid_sessionkit.settings import CookieSettings
-from pyramid_sessionkit.signed_id import IDSigner, claimed_key
 from pyramid_sessionkit.state import Presented
 
 MAX_AGE = 400 * 86400

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pyramid_sessionkit.adoption.adopting import Adoption
-from pyramid_sessionkit.cookie import CookieSigner
 from pyramid_sessionkit.events import Events, SuspiciousCookie
 from pyramid_sessionkit.exceptions import SessionError, SessionGone
 from pyramid_sessionkit.interfaces import FIRST
 from pyramid_sessionkit.persistence import TRIED_COOKIES, Persistence
 from pyramid_sessionkit.saving import STALE_SECONDS
-from pyramid_sessionkit.session_header import SessionHeader
+from pyramid_sessionkit.session_id.cookie import CookieSigner
+from pyramid_sessionkit.session_id.session_header import SessionHeader
+from pyramid_sessionkit.session_id.tokens import KEY_LENGTH, LONGEST_KEY, opens
 from pyramid_sessionkit.state import NO_COOKIE, Cookie, Found, Opened, Phase, Presented, Stored
-from pyramid_sessionkit.tokens import KEY_LENGTH, LONGEST_KEY, opens
 
 LONGEST_PREFIX = LONGEST_KEY - KEY_LENGTH
 """Characters."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyramid_sessionkit.headers import HeaderList, ResponseHeaders
 from pyramid_sessionkit.outcome import Outcome
-from pyramid_sessionkit.session_header import SessionHeader
+from pyramid_sessionkit.session_id.headers import HeaderList, ResponseHeaders
+from pyramid_sessionkit.session_id.session_header import SessionHeader
 from pyramid_sessionkit.settings import Settings
 from pyramid_sessionkit.state import KEEP, SEND
 from pyramid_sessionkit.unit_of_work import UnitOfWork

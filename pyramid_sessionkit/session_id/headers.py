@@ -15,9 +15,9 @@ from pyramid.threadlocal import manager
 from webob import Response
 
 from pyramid_sessionkit.adoption.adopting import Adoption
-from pyramid_sessionkit.cookie import MAX_AGE, CookieHeaders, CookieSigner, is_same_cookie
 from pyramid_sessionkit.interfaces import Record
 from pyramid_sessionkit.outcome import Outcome
+from pyramid_sessionkit.session_id.cookie import MAX_AGE, CookieHeaders, CookieSigner, is_same_cookie
 from pyramid_sessionkit.settings import Settings, override_cookie
 from pyramid_sessionkit.state import BLANK, DELETE, KEEP
 from pyramid_sessionkit.unit_of_work import UnitOfWork

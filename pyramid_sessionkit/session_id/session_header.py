@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pyramid_sessionkit.signed_id import IDSigner, claimed_key
+from pyramid_sessionkit.session_id.signed_id import IDSigner, claimed_key
 from pyramid_sessionkit.state import Presented
 
 SESSION_HEADER = "pyramid_sessionkit.session_header"

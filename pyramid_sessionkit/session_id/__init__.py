@@ -1,0 +1,1 @@
+"""The session ID: what it is made of, how a request brings it, and how a response sends it."""
