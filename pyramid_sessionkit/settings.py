@@ -447,8 +447,8 @@ class Settings:
         False,
         _boolean,
         "Remove a session, with its cookie, when a request has emptied it and nobody is logged in. If another request "
-        "of the browser puts something into it at that moment, and its response arrives first, the browser loses the "
-        "cookie.",
+        "of the browser puts something into it or logs in at that moment, and its response arrives first, the browser "
+        "loses the cookie.",
     )
     resave: bool = _option(False, _boolean, "Write a session that was used though nothing in it changed.")
     save_on_error: bool = _option(False, _boolean, "Save also when the response is a 5xx.")
