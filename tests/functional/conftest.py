@@ -201,7 +201,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def advance(seconds: int) -> None:
         at = time.time() + seconds
-        for module in ("example_app.throttle", "example_app.mailed_links", "pyramid_sessionkit.predicates"):
+        for module in ("example_app.throttle", "example_app.mailed_links", "pyramid_sessionkit.gates.predicates"):
             monkeypatch.setattr(f"{module}.time", lambda: at)
 
     return advance

@@ -10,7 +10,7 @@ import pytest
 from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.session import Session
 from pyramid_sessionkit.stores.memory import MemoryStore
-from pyramid_sessionkit.testing import open_session
+from pyramid_sessionkit.testing import new_session, open_session
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def persistence(make_persistence: Callable[..., Persistence]) -> Persistence:
 @pytest.fixture
 def session(persistence: Persistence) -> Session:
     """One that has been saved once in this request, and of which no list or dict is in the view's hands."""
-    session = open_session(persistence, "0" * 22)
+    session = new_session(persistence)
     session.update(a=1, b=2)
     session.save()
     assert not session.work.mutable

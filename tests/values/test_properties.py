@@ -20,7 +20,7 @@ from pyramid_sessionkit.persistence import Persistence
 from pyramid_sessionkit.sealing.keys import Sealer
 from pyramid_sessionkit.sealing.store import sealing
 from pyramid_sessionkit.session import Session
-from pyramid_sessionkit.testing import make_session, open_session
+from pyramid_sessionkit.testing import make_session, new_session, open_session
 from tests import merge_reference
 from tests.merge_reference import described
 from tests.values import random_values
@@ -41,7 +41,7 @@ def persistence(request: pytest.FixtureRequest, make_persistence: MakePersistenc
 
 
 def begun(persistence: Persistence, contents: dict[str, Any]) -> str:
-    session = open_session(persistence, "0" * 22)
+    session = new_session(persistence)
     session.update(deepcopy(contents))
     session.save()
     return session.key
