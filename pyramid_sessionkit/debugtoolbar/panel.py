@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from mako.template import Template
 from pyramid_debugtoolbar.panels import DebugPanel
 
 from pyramid_sessionkit.debugtoolbar.explained import Explained, explain
 from pyramid_sessionkit.debugtoolbar.journal import JOURNALS, Journal
 from pyramid_sessionkit.in_use import sessions_in_use
+
+# Everything in it is escaped.
+_TEMPLATE = Template(  # noqa: S702
+    filename=str(Path(__file__).parent / "templates" / "session.dbtmako"), default_filters=["h"]
+)
 
 
 class SessionPanel(DebugPanel):  # type: ignore[misc]
@@ -22,7 +29,6 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
     title = "Session"
     nav_title = title
     has_content = True
-    template = "pyramid_sessionkit.debugtoolbar:templates/session.dbtmako"
 
     def __init__(self, request: Any) -> None:
         self._journals: list[Journal] = []
@@ -51,6 +57,10 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
     def _calls(self) -> list[Any]:
         return [call for journal in self._journals for call in journal.calls]
 
-    def render_vars(self, request: Any) -> dict[str, Any]:
-        """A response that is streamed may read its session after the request has ended."""
-        return {"calls": self._calls}
+    def render_content(self, request: Any) -> str:
+        """The panel as HTML. A response that is streamed may read its session after the request has ended.
+
+        The template is read as a file. Pyramid would look for it with pkg_resources, which finds nothing in packages
+        that pytest has loaded because of their fixtures.
+        """
+        return str(_TEMPLATE.render_unicode(**self.data, calls=self._calls))

@@ -39,7 +39,7 @@ def test_one_browser_logs_the_other_out(page: Page, new_browser: NewBrowser) -> 
     assert page.inner_text("[role=status]") == "That device is logged out."
     assert rows.count() == 1
     phone.reload()
-    assert place(phone) == "/login?next=%2Fmessages"
+    assert place(phone) == "/login?next=%2Fmessages&why=revoked"
     assert phone.locator(".who >> text=Ada").count() == 0
     page.reload()
     assert place(page) == "/account/devices"
@@ -56,6 +56,6 @@ def test_one_browser_logs_all_others_out(page: Page, new_browser: NewBrowser) ->
     assert page.locator("main >> text=Log out all others").count() == 0
     for other in others:
         other.click("nav >> text=Dashboard")
-        assert place(other) == "/login?next=%2Fdashboard"
+        assert place(other) == "/login?next=%2Fdashboard&why=revoked"
     page.click("nav >> text=Dashboard")
     assert page.inner_text("h1") == "Hello, Ada"
