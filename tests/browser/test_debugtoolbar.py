@@ -61,6 +61,7 @@ def test_a_developer_sees_what_a_request_changed(page: Page) -> None:
     with page.expect_popup() as opened:
         page.click("#pShowToolBarButton")
     toolbar = opened.value
+    toolbar.wait_for_load_state()  # a click that comes before its scripts does nothing
     toolbar.click("#pDebugPanel-session a")
     panel = toolbar.locator("#pDebugPanel-session-content")
     assert "changed: cart, note" in panel.inner_text()
