@@ -27,6 +27,7 @@ from pyramid_sessionkit.session_id.session_header import SessionHeader
 from pyramid_sessionkit.session_id.tokens import Tokens
 from pyramid_sessionkit.settings import PREFIX, Settings
 from pyramid_sessionkit.stores import BUILTIN, create_store
+from pyramid_sessionkit.stores.renaming import RenamingStore
 
 
 def make_factory(
@@ -39,6 +40,8 @@ def make_factory(
     own_store = None if settings.store in BUILTIN else resolve(config, "store", settings.store)
     store = create_store(settings, app_settings, own_store)
     _check_store(settings, store)
+    if settings.begin_with != PREFIX:
+        store = RenamingStore(store, settings)
     events = Events(config.registry, name)
     sealed = sealed_store(store, settings, events)
     tokens = Tokens(settings.secret, name)

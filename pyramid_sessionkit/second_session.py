@@ -127,8 +127,14 @@ def _check_apart(settings: Settings, other: SessionFactory) -> None:
 
 
 def _check_not_same_store(factory: SessionFactory, other: SessionFactory) -> None:
-    if factory.persistence.store is other.persistence.store:
+    if _innermost(factory.persistence.store) is _innermost(other.persistence.store):
         raise ConfigurationError(f"{PREFIX}store returned the store of request.{other.name}: give each its own")
+
+
+def _innermost(store: Any) -> Any:
+    while hasattr(store, "wrapped"):
+        store = store.wrapped
+    return store
 
 
 def _places(settings: Settings) -> set[tuple[str, str, str]]:

@@ -30,6 +30,8 @@ MAKE_SEAL_KEY = "python -c 'import base64, secrets; print(base64.urlsafe_b64enco
 FEW_BYTES = 8
 """A random generator does not make keys with fewer different bytes, nor with fewer different steps between them."""
 
+_put_for_prefix = re.compile(rf"(?<!\w){re.escape(PREFIX)}").sub
+
 Parser = Callable[[Any], Any]
 
 
@@ -504,6 +506,10 @@ class Settings:
     def name_of(self, setting: str) -> str:
         """The full name of a setting, for an error: ``sessionkit.max_size``, or that of a second session."""
         return self.begin_with + setting
+
+    def renamed(self, text: str) -> str:
+        """A text that names ``sessionkit.*`` as if there were no other session, with the names of these settings."""
+        return text if self.begin_with == PREFIX else _put_for_prefix(self.begin_with, text)
 
     def __post_init__(self) -> None:
         if self.timeout and self.reissue_time and self.reissue_time > self.timeout:

@@ -49,42 +49,42 @@ class SealedStore:
     purge: Any
 
     def __init__(self, store: Any, sealer: Sealer, events: Events) -> None:
-        self._store = store
+        self.wrapped = store
         self._events = events
         self.sealer = sealer
 
     def __getattr__(self, name: str) -> Any:
         # Methods that take or return no records are those of the store.
-        return getattr(self._store, name)
+        return getattr(self.wrapped, name)
 
     def joined(self, dbsession: Any) -> SealedStore:
         # Made for each operation: so it declares nothing.
-        return SealedStore(self._store.joined(dbsession), self.sealer, self._events)
+        return SealedStore(self.wrapped.joined(dbsession), self.sealer, self._events)
 
     def load(self, key: str, fresh: bool = False, at: float | None = None) -> Record | None:
-        record = self._store.load(key, fresh, at)
+        record = self.wrapped.load(key, fresh, at)
         if record is None:
             return None
         # Whoever finds an unreadable record asks again without the cache: it is reported then.
         return self._opened(key, record, fresh) or unreadable(record.version)
 
     def create(self, key: str, record: Record) -> Record | None:
-        created = self._store.create(key, self.sealer.seal(key, record))
+        created = self.wrapped.create(key, self.sealer.seal(key, record))
         return None if created is None else record.versioned(created.version)
 
     def update(self, key: str, record: Record) -> Record | None:
-        updated = self._store.update(key, self.sealer.seal(key, record))
+        updated = self.wrapped.update(key, self.sealer.seal(key, record))
         return None if updated is None else record.versioned(updated.version)
 
     def _update_contents(self, key: str, record: Record) -> Record | None:
-        updated = self._store.update_contents(key, self.sealer.seal(key, record))
+        updated = self.wrapped.update_contents(key, self.sealer.seal(key, record))
         return None if updated is None else record.versioned(updated.version)
 
     def delete(self, key: str, record: Record | None = None) -> bool:
-        return bool(self._store.delete(key, record))
+        return bool(self.wrapped.delete(key, record))
 
     def sessions_of(self, userid: str) -> list[tuple[str, Record]]:
-        found = [(key, self._opened(key, record)) for key, record in self._store.sessions_of(userid)]
+        found = [(key, self._opened(key, record)) for key, record in self.wrapped.sessions_of(userid)]
         return [(key, record) for key, record in found if record is not None and record.userid == userid]
 
     def live_sessions(self, limit: int) -> list[tuple[str, Record]]:
@@ -92,7 +92,7 @@ class SealedStore:
         opened: dict[str, Record | None] = {}
         batch = limit
         while True:
-            listed = [key for key, _ in self._store.live_sessions(batch)]
+            listed = [key for key, _ in self.wrapped.live_sessions(batch)]
             for key in listed:
                 if key not in opened:
                     opened[key] = self._listed(key)
@@ -109,24 +109,24 @@ class SealedStore:
     def reseal(self, key: str) -> Resealed:
         """Seal a record with the first key. Nothing else of it changes: it is not renewed either."""
         for _ in range(TRIES):
-            stored = self._store.load(key, True)
+            stored = self.wrapped.load(key, True)
             if stored is None or stored.data.startswith(self.sealer.heads[0]):
                 return Resealed.GONE
             record = self._opened(key, stored)
             if record is None:
                 return Resealed.UNREADABLE
-            if self._store.update(key, self.sealer.seal(key, record)) is not None:
+            if self.wrapped.update(key, self.sealer.seal(key, record)) is not None:
                 return Resealed.DONE
         return Resealed.REFUSED
 
     def _purge(self, limit: int | None = None, tell: Callable[[str, Record], None] | None = None) -> int:
         if tell is None:
-            return int(self._store.purge(limit))
+            return int(self.wrapped.purge(limit))
 
         def tell_opened(key: str, record: Record) -> None:
             tell(key, self._opened(key, record, False) or unreadable())
 
-        return int(self._store.purge(limit, tell_opened))
+        return int(self.wrapped.purge(limit, tell_opened))
 
     def _opened(self, key: str, record: Record, tell: bool = True) -> Record | None:
         try:

@@ -115,7 +115,7 @@ class SessionHeaders(ResponseHeaders):
         self._adoption = adoption
 
     def refusal(self, request: Any) -> str | None:
-        return _refusal(self._cookie_for(request), self._is_https(request), request)
+        return self._refusal(self._cookie_for(request), self._is_https(request), request)
 
     def _sent(self, request: Any, work: UnitOfWork) -> HeaderList:
         cookie = None if work.cookie is KEEP else self._cookie_header(request, work)
@@ -135,7 +135,7 @@ class SessionHeaders(ResponseHeaders):
         if deletes and not self._signer.is_in(request.environ.get("HTTP_COOKIE", "")):
             return None
         cookie, https = self._cookie_for(request), self._is_https(request)
-        refusal = _refusal(cookie, https, request)
+        refusal = self._refusal(cookie, https, request)
         if refusal is not None:
             self.warn(refusal)
             work.note(Outcome.NOT_SENT, refusal)
@@ -144,6 +144,11 @@ class SessionHeaders(ResponseHeaders):
             return cookie.delete(https)
         max_age = None if work.cookie is BLANK else self._max_age(work.metadata())
         return cookie.set(self._signer.sign(work.sent_cookie), https, max_age)
+
+    def _refusal(self, cookie: CookieHeaders, https: bool, request: Any) -> str | None:
+        # A cookie for / needs no path to be looked at, which would have to be quoted.
+        refusal = cookie.refusal(https, "/" if cookie.settings.path == "/" else _path(request))
+        return None if refusal is None else self._settings.renamed(refusal)
 
     def _max_age(self, record: Record) -> int | None:
         """Seconds, for a cookie that outlives the browser: to the session's deadline, which renewals do not move.
@@ -198,11 +203,6 @@ def _outermost(request: Any) -> Any:
     """The request that the server began in this thread, of which ``request`` may be a subrequest."""
     requests = [entry.get("request") for entry in manager.stack]
     return next((found for found in requests if found is not None), request)
-
-
-def _refusal(cookie: CookieHeaders, https: bool, request: Any) -> str | None:
-    # A cookie for / needs no path to be looked at, which would have to be quoted.
-    return cookie.refusal(https, "/" if cookie.settings.path == "/" else _path(request))
 
 
 def _path(request: Any) -> str:

@@ -112,7 +112,7 @@ class TestSealedJoined(WhatTheSealMayBreak):
         store.engine.dispose()
 
     def damage(self, store: Committing, key: str) -> None:
-        with_data(store.own._store, key, flipped)  # type: ignore[attr-defined]
+        with_data(store.own.wrapped, key, flipped)  # type: ignore[attr-defined]
 
     def unreachable(self) -> Committing:
         store = Committing("sqlite:////no/such/folder/sessions.sqlite")

@@ -14,7 +14,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
-from pyramid_sessionkit import SecondSession, Session, SessionError, get_sessions
+from pyramid_sessionkit import SecondSession, Session, SessionError, StoreError, get_sessions
 from tests.conftest import SECRET
 
 NOT_A_CLASS = Session.clear
@@ -169,6 +169,28 @@ def test_two_sessions_under_one_prefix_are_refused(store: str) -> None:
 
 def test_one_store_object_for_two_sessions_is_refused(spy: Any) -> None:
     assert "basket.store" in refusal(**{"sessionkit.store": lambda _: spy, "basket.store": lambda _: spy})
+
+
+def test_one_store_object_is_found_behind_sealing_too(spy: Any) -> None:
+    key = urlsafe_b64encode(token_bytes(32)).decode()
+    both = {"sessionkit.store": lambda _: spy, "basket.store": lambda _: spy, "sessionkit.seal_key": key}
+    assert "basket.store returned the store of request.session" in refusal(**both)
+
+
+def test_errors_of_its_store_name_its_settings(tmp_path: Any) -> None:
+    config = configured(**{"basket.store": "sql", "basket.sql.url": f"sqlite:///{tmp_path}/baskets.sqlite"})
+    sessions = get_sessions(config.registry, "basket")
+    with pytest.raises(StoreError, match=r"basket_sessions is missing.*: set basket\.sql\.create_table = true"):
+        sessions.get("k" * 22)
+    sessions.store.close()
+
+
+def test_a_cookie_that_is_not_sent_names_its_settings(caplog: pytest.LogCaptureFixture) -> None:
+    config = configured(**{"basket.cookie_secure": "true"})
+    config.add_view(page)
+    TestApp(config.make_wsgi_app()).get("/")
+    assert "basket.cookie_secure is true but the request came over plain HTTP" in caplog.text
+    assert "basket.trust_proxy" in caplog.text
 
 
 @pytest.mark.parametrize(
