@@ -238,6 +238,8 @@ def _first(
     find: Callable[[int], Iterable[Item]], kept: Callable[[Iterable[Item]], builtins.list[Item]], limit: int
 ) -> builtins.list[Item]:
     """The first that are found and kept: a short list might have nothing but marks of adopted sessions and traces."""
+    if limit < 0:
+        raise ValueError(f"limit is 0 or more, not {limit}")
     asked = limit
     while True:
         found = list(find(asked))

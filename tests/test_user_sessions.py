@@ -210,6 +210,8 @@ class TestForScripts:
         assert {info.key for info in sessions.all(9)} >= {phone.key, desk.key}
         assert len(sessions.all(9)) == 3
         assert len(sessions.all(limit=2)) == 2
+        with pytest.raises(ValueError, match="limit is 0 or more, not -1"):
+            sessions.all(-1)
         assert all(not info.contents for info in sessions.all(9))
         assert sessions.get(phone.key) == phone
         assert sessions.keys_beginning_with(phone.key[:20]) == [phone.key]
