@@ -135,7 +135,7 @@ class Persistence:
             if record.data == UNREADABLE:
                 why = "cannot be read"  # its store, or what opens it, has said more
             elif head_in(record.data):
-                why = "is sealed, and sessionkit.seal_key is not set"
+                why = f"is sealed, and {self.settings.name_of('seal_key')} is not set"
             else:
                 why = f"cannot be decoded ({error})"
             log.warning("Session %s %s; its visitor gets a new one, and its bytes stay", key[:8], why)
