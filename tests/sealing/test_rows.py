@@ -33,7 +33,7 @@ def test_a_session_hidden_from_lists_does_not_open(mariadb: Any, joined: bool) -
         store.create(KEY, make_record(userid="ada", authenticated=5))
         used = Committing(mariadb.url) if joined else store
         assert used.load(KEY)
-        write(store._store, "session_key = concat(session_key, ' ')")
+        write(store.wrapped, "session_key = concat(session_key, ' ')")
         assert store.sessions_of("ada") == []
         assert used.load(KEY) is None
         assert used.create(KEY, make_record()) is None

@@ -460,7 +460,7 @@ def counted(request: pytest.FixtureRequest) -> Iterator[Any]:
     else:
         make = of_redis if request.param == "redis" else of_server
         for store in make(request.getfixturevalue(request.param).url):
-            yield store._store
+            yield store.wrapped
 
 
 def test_it_is_counted_which_key_sealed_what(counted: Any, monkeypatch: pytest.MonkeyPatch) -> None:

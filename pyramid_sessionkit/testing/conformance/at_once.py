@@ -62,7 +62,8 @@ def _fork_while_no_thread_waits() -> int:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SECONDS)
     try:
-        time.sleep(2 * interval)  # those who wait already ask, and get it
+        # Those who wait already ask, and get it; on a busy machine that takes them longer.
+        time.sleep((20 if threading.active_count() > 1 else 2) * interval)
         return int(ctypes.PyDLL(None).fork())
     finally:
         sys.setswitchinterval(interval)
