@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from zope.interface.interfaces import IInterface
 from pyramid_sessionkit.interfaces import IContentsUpdate, IListable, IPurgeable, ISessionStore, IUserIndex
 from pyramid_sessionkit.stores.memory import MemoryStore
 from pyramid_sessionkit.testing.broken_stores import BROKEN_STORES, BrokenStore, broken_stores_for, first_failure
+from pyramid_sessionkit.testing.broken_stores.outages import WaitsForEver
 from pyramid_sessionkit.testing.conformance import KEY, StoreConformance, make_record
 from tests.stores.remote_server import RemoteServer
 from tests.stores.remote_store import RemoteStore
@@ -80,6 +82,16 @@ BROKEN = {
 }
 
 EACH = [pytest.param(world, broken, id=f"{world}-{broken.__name__}") for world in WORLDS for broken in BROKEN[world]]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process that a later test forks beside a busy thread may wait for that thread for ever."""
+    monkeypatch.setattr(WaitsForEver, "tries", 10)
+    yield
+    for thread in threading.enumerate():
+        if thread.daemon:
+            thread.join(10)
 
 
 @pytest.mark.parametrize(("world", "broken"), EACH)
