@@ -14,10 +14,10 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.request import Request
 
 from pyramid_sessionkit.factory import SessionFactory
-from pyramid_sessionkit.in_use import FACTORIES
+from pyramid_sessionkit.in_use import FACTORIES, factory_of
 from pyramid_sessionkit.parts import make_factory
 from pyramid_sessionkit.session import SecondSession, Session
-from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings
+from pyramid_sessionkit.settings import PREFIX, Settings, parse_settings, renamed
 
 _LOGS_NOBODY_IN = "request.session is the one that logs in"
 REFUSED = {
@@ -67,7 +67,7 @@ def add_session(config: Configurator, name: str, prefix: str | None = None) -> N
         factories[name] = factory
 
     def session(request: Any) -> Session:
-        return request.registry[FACTORIES][name](request)  # type: ignore[no-any-return]
+        return factory_of(request.registry, name)(request)
 
     config.add_request_method(session, name, reify=True)
     config.action(("pyramid_sessionkit session", name), register)
@@ -110,7 +110,7 @@ def _errors_name(prefix: str) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        raise ConfigurationError(re.sub(rf"(?<!\w){re.escape(PREFIX)}", prefix, str(error))) from error
+        raise ConfigurationError(renamed(str(error), prefix)) from error
 
 
 def _check_apart(settings: Settings, other: SessionFactory) -> None:

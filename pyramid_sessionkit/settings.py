@@ -509,7 +509,7 @@ class Settings:
 
     def renamed(self, text: str) -> str:
         """A text that names ``sessionkit.*`` as if there were no other session, with the names of these settings."""
-        return text if self.begin_with == PREFIX else _put_for_prefix(self.begin_with, text)
+        return renamed(text, self.begin_with)
 
     def __post_init__(self) -> None:
         if self.timeout and self.reissue_time and self.reissue_time > self.timeout:
@@ -540,6 +540,11 @@ class Settings:
                 f"{PREFIX}sql.dbsession = {self.sql.dbsession} needs {PREFIX}store = sql: no other store can take part "
                 "in the application's transactions"
             )
+
+
+def renamed(text: str, begin_with: str) -> str:
+    """A text that names ``sessionkit.*``, with the names of settings that begin otherwise."""
+    return text if begin_with == PREFIX else _put_for_prefix(begin_with, text)
 
 
 def options(cls: type = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, Field[Any]]]:
